@@ -1,0 +1,1 @@
+"""Backtest and run signal trading strategies."""

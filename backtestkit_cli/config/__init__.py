@@ -1,0 +1,1 @@
+"""YAML becomes checked values that know their line."""

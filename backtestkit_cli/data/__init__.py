@@ -1,0 +1,1 @@
+"""Candles in: sources, one strict border, the store on disk."""

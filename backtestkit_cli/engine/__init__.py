@@ -1,0 +1,1 @@
+"""The rules: pure, deterministic, no I/O, no clock, no logging."""

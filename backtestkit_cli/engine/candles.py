@@ -1,0 +1,121 @@
+"""Candles as columns on the dense minute grid.
+
+Row `i` is the minute that opens at `start_ms + i * 60 000`. A minute without a candle is NaN in every column, so
+that a comparison with it is never true. Row arithmetic therefore is time arithmetic, with holes or without.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from backtestkit_cli.model.candle import Candle
+from backtestkit_cli.model.time import MINUTE_MS
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Candles:
+    """1m candles of one symbol, dense.
+
+    Columns: open, high, low, close (float64, quote currency), volume (float64, base currency); all of length n.
+    `present` (bool, n) tells which minutes have a candle, None when all have; `bridged` which of the present ones
+    were filled in on request, None when none was.
+    """
+
+    start_ms: int
+    open: Floats
+    high: Floats
+    low: Floats
+    close: Floats
+    volume: Floats
+    present: Bools | None = None
+    bridged: Bools | None = None
+
+    @classmethod
+    def from_rows(
+        cls, time: Ints, open: Floats, high: Floats, low: Floats, close: Floats, volume: Floats, *, bridge: bool = False
+    ) -> "Candles":
+        """Lay checked rows (ascending open times on the minute grid) on the dense grid.
+
+        Without holes the columns are taken as they are, not copied. `bridge` fills holes between two candles with
+        flat zero-volume ones at the last close and marks them.
+        """
+        columns = {"open": open, "high": high, "low": low, "close": close, "volume": volume}
+        rows = len(time)
+        start_ms = int(time[0]) if rows else 0
+        minutes = int(time[-1] - start_ms) // MINUTE_MS + 1 if rows else 0
+        if minutes == rows:
+            return cls(start_ms=start_ms, **columns)
+        place = (time - start_ms) // MINUTE_MS
+        present = np.zeros(minutes, dtype=bool)
+        present[place] = True
+        dense = {}
+        for name, column in columns.items():
+            dense[name] = np.full(minutes, np.nan)
+            dense[name][place] = column
+        if not bridge:
+            return cls(start_ms=start_ms, **dense, present=present)
+        last = dense["close"][np.maximum.accumulate(np.where(present, np.arange(minutes), 0))]
+        for name in ("open", "high", "low", "close"):
+            dense[name] = np.where(present, dense[name], last)
+        dense["volume"] = np.where(present, dense["volume"], 0.0)
+        return cls(start_ms=start_ms, **dense, bridged=~present)
+
+    def __len__(self) -> int:
+        return len(self.close)
+
+    @property
+    def end_ms(self) -> int:
+        """The close of the last candle."""
+        return self.start_ms + len(self) * MINUTE_MS
+
+    def row(self, time_ms: int) -> int:
+        """The row of the minute that opens at `time_ms`; may lie outside."""
+        return (time_ms - self.start_ms) // MINUTE_MS
+
+    def time(self, row: int) -> int:
+        """The open time of a row."""
+        return self.start_ms + row * MINUTE_MS
+
+    def has(self, row: int) -> bool:
+        """Whether there is a candle in that row."""
+        return 0 <= row < len(self) and (self.present is None or bool(self.present[row]))
+
+    def is_bridged(self, row: int) -> bool:
+        """Whether the candle in that row was filled in."""
+        return self.bridged is not None and 0 <= row < len(self) and bool(self.bridged[row])
+
+    def holes(self) -> list[tuple[int, int]]:
+        """Runs of missing (or bridged) minutes as (first row, count), in order."""
+        missing = self.bridged if self.bridged is not None else None if self.present is None else ~self.present
+        if missing is None:
+            return []
+        edges = np.flatnonzero(np.diff(np.concatenate(([False], missing, [False])).astype(np.int8)))
+        return [(int(a), int(b - a)) for a, b in zip(edges[::2], edges[1::2], strict=True)]
+
+    def cut(self, start_ms: int, end_ms: int) -> "Candles":
+        """The candles that open in `[start_ms, end_ms)`, as views."""
+        first = max(0, -((self.start_ms - start_ms) // MINUTE_MS))
+        last = max(first, min(len(self), self.row(end_ms)))
+        part = slice(first, last)
+        return Candles(
+            start_ms=self.time(first),
+            open=self.open[part],
+            high=self.high[part],
+            low=self.low[part],
+            close=self.close[part],
+            volume=self.volume[part],
+            present=None if self.present is None else self.present[part],
+            bridged=None if self.bridged is None else self.bridged[part],
+        )
+
+    def rows(self) -> Iterator[Candle | None]:
+        """Every minute in order: its candle, or None where there is none."""
+        columns = (self.open, self.high, self.low, self.close, self.volume)
+        for row, values in enumerate(zip(*(column.tolist() for column in columns), strict=True)):
+            yield Candle(self.time(row), *values) if self.has(row) else None

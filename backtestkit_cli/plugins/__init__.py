@@ -1,0 +1,1 @@
+"""User code becomes checked callables: by name, by file, by module."""

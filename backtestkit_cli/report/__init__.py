@@ -1,0 +1,1 @@
+"""Results for readers: one report, four ways to write it."""

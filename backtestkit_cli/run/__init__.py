@@ -1,0 +1,1 @@
+"""One driver per command: wires ports to the engine."""
