@@ -75,18 +75,20 @@ class WaitingEntry:
 class OpenPosition:
     """A position since `opened_at`; its lifetime is over at `expires_at`.
 
+    `entry_vwap` and `entry_worse` are the two prices a market entry could book; both are the entry of a limit entry.
     `profit_level` and `loss_level` are the highest tens of percent of the way to the levels reported so far.
-    `has_ambiguous_entry`: its activating minute also held the take profit.
+    `is_bridged`: entered in a filled-in minute. `is_entry_ambiguous`: its activating minute also held the take profit.
     """
 
     signal: Signal
     opened_at: int
     expires_at: int
+    entry_vwap: float
+    entry_worse: float
+    is_bridged: bool = False
+    is_entry_ambiguous: bool = False
     profit_level: int = 0
     loss_level: int = 0
-    is_bridged: bool = False
-    has_ambiguous_entry: bool = False
-    entry_vwap_lag: float = 0.0
     kind: Literal["open_position"] = "open_position"
 
 

@@ -1,0 +1,141 @@
+"""What happened: facts for listeners, reports and the journal.
+
+Times are UTC ms. What is learnt from a minute happens at its end.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal, TypeAlias
+
+from backtestkit_cli.model.signal import Signal
+
+
+class CloseReason(StrEnum):
+    """Why a position was closed."""
+
+    TAKE_PROFIT = "take_profit"
+    STOP_LOSS = "stop_loss"
+    TIME_EXPIRED = "time_expired"
+    END_OF_DATA = "end_of_data"
+
+
+class CancelReason(StrEnum):
+    """Why a waiting entry was given up."""
+
+    STOP_LEVEL = "stop_level"
+    WAIT_OVER = "wait_over"
+    STOPPED = "stopped"
+    END_OF_DATA = "end_of_data"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Idle:
+    """A decision time passed without a signal; `price` is None without a fresh one."""
+
+    time_ms: int
+    strategy: str
+    symbol: str
+    price: float | None
+    kind: Literal["idle"] = "idle"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scheduled:
+    """A limit entry waits; `price` is the market at the decision."""
+
+    time_ms: int
+    signal: Signal
+    price: float
+    kind: Literal["scheduled"] = "scheduled"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """A position was opened at `signal.price_open`."""
+
+    time_ms: int
+    signal: Signal
+    kind: Literal["opened"] = "opened"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Active:
+    """A minute left the position open. Percents of the way to the levels, 0 to 100; one of them is 0."""
+
+    time_ms: int
+    signal: Signal
+    price: float
+    take_profit_percent: float
+    stop_loss_percent: float
+    kind: Literal["active"] = "active"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LevelReached:
+    """The price came `level` percent (10 to 100) of the way to the take profit (`profit`) or the stop (`loss`)."""
+
+    time_ms: int
+    signal: Signal
+    side: Literal["profit", "loss"]
+    level: int
+    price: float
+    kind: Literal["level_reached"] = "level_reached"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Closed:
+    """A position was closed at `price`.
+
+    `pnl_percent` is net of costs. `ambiguous_minutes` counts minutes whose range leaves the order of events open and
+    `profit_at_stake_percent` is what the take profit would have brought more. `vwap_lag_percent` is how much better
+    the trade looks when market fills are booked at the VWAP. `is_bridged`: entry or exit lies in a filled-in minute.
+    """
+
+    time_ms: int
+    signal: Signal
+    opened_at: int
+    price: float
+    reason: CloseReason
+    pnl_percent: float
+    ambiguous_minutes: int
+    profit_at_stake_percent: float
+    vwap_lag_percent: float
+    is_bridged: bool
+    kind: Literal["closed"] = "closed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cancelled:
+    """A waiting entry was given up; `price` is the market then, None without a fresh price."""
+
+    time_ms: int
+    signal: Signal
+    price: float | None
+    reason: CancelReason
+    kind: Literal["cancelled"] = "cancelled"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DraftRefused:
+    """A draft broke validation rules; all of them are named."""
+
+    time_ms: int
+    strategy: str
+    symbol: str
+    rules: tuple[str, ...]
+    kind: Literal["draft_refused"] = "draft_refused"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecisionFailed:
+    """A strategy call raised, or answered something that is no draft."""
+
+    time_ms: int
+    strategy: str
+    symbol: str
+    what: str
+    kind: Literal["decision_failed"] = "decision_failed"
+
+
+SignalEvent: TypeAlias = Idle | Scheduled | Opened | Active | Closed | Cancelled
+Event: TypeAlias = SignalEvent | LevelReached | DraftRefused | DecisionFailed
