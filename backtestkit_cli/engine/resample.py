@@ -140,9 +140,24 @@ def resample(candles: "Frame", interval: str) -> "Frame":
     if interval not in {known.value for known in Interval}:
         raise ValueError(f"{interval!r} is no interval; known are {', '.join(Interval)}")
     length_ms = Interval(interval).ms
-    rows = candles.lazy().with_columns(pl.col("time").alias("_row_ms"))
-    # A row belongs to the candle in which it closes; the shortest step between rows tells where the first one opened.
-    opened_ms = (pl.col("_row_ms").min() - pl.col("_row_ms").diff().min().fill_null(0)).alias("_start_ms")
-    rows = rows.with_columns(opened_ms, pl.col("_row_ms").max().alias("_end_ms"))
-    rows = rows.with_columns(-(-pl.col("_row_ms") // length_ms) * length_ms).with_columns(pl.col("_row_ms").alias("time"))
-    raise NotImplementedError(rows)
+    rows = candles.lazy()
+    close_ms = -(-pl.col("time") // length_ms) * length_ms
+    larger = rows.group_by(close_ms.alias("close_ms")).agg(
+        pl.col("open").first(),
+        pl.col("high").max(),
+        pl.col("low").min(),
+        pl.col("close").last(),
+        pl.col("volume").sum(),
+        pl.when(pl.col("volume").sum() > 0)
+        .then((pl.col("vwap") * pl.col("volume")).sum() / pl.col("volume").sum())
+        .otherwise(pl.col("vwap").mean())
+        .alias("vwap"),
+        pl.when(pl.col("time").max() == close_ms.first()).then(pl.col("price").last()).alias("price"),
+    )
+    # The shortest step between rows tells when the first of them opened.
+    start_ms = (pl.col("time").min() - pl.col("time").diff().min()).fill_null(0)
+    first_ms = -(-start_ms // length_ms) * length_ms + length_ms
+    end_ms = pl.col("time").max().fill_null(0) + 1
+    grid = rows.select(pl.int_range(first_ms, pl.max_horizontal(first_ms, end_ms), length_ms).alias("time"))
+    aligned = grid.join(larger, left_on="time", right_on="close_ms", how="left", maintain_order="left")
+    return aligned if isinstance(candles, pl.LazyFrame) else aligned.collect()

@@ -1,0 +1,164 @@
+"""Finished positions of one stream as columns, and the result of a stream."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from backtestkit_cli.engine.candles import Bools, Floats, Ints
+from backtestkit_cli.engine.note import plain_text, signal_id
+from backtestkit_cli.engine.step import Terms
+from backtestkit_cli.model.event import Closed, CloseReason, Event
+from backtestkit_cli.model.funnel import Funnel
+from backtestkit_cli.model.signal import Position, Signal
+
+if TYPE_CHECKING:
+    import polars as pl
+
+REASONS = tuple(CloseReason)
+SIDES = (Position.SHORT, Position.LONG)
+
+Codes = npt.NDArray[np.int8]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Trades:
+    """Columns of one length, in order of closing.
+
+    Times are UTC ms (int64); `side` is 1 long, -1 short (int8); prices are quote currency; `reason` indexes REASONS
+    (int8); percents are net of costs. `notes` and `ids` as they were given, None where the id follows from the
+    decision.
+    """
+
+    decided_ms: Ints
+    opened_ms: Ints
+    closed_ms: Ints
+    side: Codes
+    price_open: Floats
+    price_close: Floats
+    price_take_profit: Floats
+    price_stop_loss: Floats
+    lifetime_minutes: Floats
+    reason: Codes
+    pnl_percent: Floats
+    ambiguous_minutes: Codes
+    profit_at_stake_percent: Floats
+    vwap_lag_percent: Floats
+    is_bridged: Bools
+    notes: str | tuple[str, ...] = ""
+    ids: tuple[str | None, ...] | None = None
+
+    def __len__(self) -> int:
+        return len(self.closed_ms)
+
+    def id(self, row: int, terms: Terms) -> str:
+        """The id of one trade's signal."""
+        given = self.ids[row] if self.ids else None
+        return given or signal_id(terms.strategy, terms.symbol, int(self.decided_ms[row]))
+
+    def note(self, row: int) -> str:
+        """The note of one trade's signal, as plain text."""
+        return plain_text(self.notes if isinstance(self.notes, str) else self.notes[row])
+
+    def signal(self, row: int, terms: Terms) -> Signal:
+        """The signal of one trade."""
+        return Signal(
+            id=self.id(row, terms),
+            strategy=terms.strategy,
+            symbol=terms.symbol,
+            position=Position.LONG if self.side[row] > 0 else Position.SHORT,
+            price_open=float(self.price_open[row]),
+            price_take_profit=float(self.price_take_profit[row]),
+            price_stop_loss=float(self.price_stop_loss[row]),
+            lifetime_minutes=int(self.lifetime_minutes[row]),
+            decided_at=int(self.decided_ms[row]),
+            note=self.note(row),
+        )
+
+    def closed(self, row: int, signal: Signal) -> Closed:
+        """The closing event of one trade."""
+        return Closed(
+            time_ms=int(self.closed_ms[row]),
+            signal=signal,
+            opened_at=int(self.opened_ms[row]),
+            price=float(self.price_close[row]),
+            reason=REASONS[self.reason[row]],
+            pnl_percent=float(self.pnl_percent[row]),
+            ambiguous_minutes=int(self.ambiguous_minutes[row]),
+            profit_at_stake_percent=float(self.profit_at_stake_percent[row]),
+            vwap_lag_percent=float(self.vwap_lag_percent[row]),
+            is_bridged=bool(self.is_bridged[row]),
+        )
+
+    def frame(self) -> "pl.DataFrame":
+        """The columns as a polars frame: times as UTC datetimes in ms, side and reason as categories."""
+        import polars as pl
+
+        return pl.DataFrame(
+            {
+                "decided": self.decided_ms,
+                "opened": self.opened_ms,
+                "closed": self.closed_ms,
+                "position": (self.side > 0).astype(np.uint8),
+                "price_open": self.price_open,
+                "price_close": self.price_close,
+                "price_take_profit": self.price_take_profit,
+                "price_stop_loss": self.price_stop_loss,
+                "lifetime_minutes": self.lifetime_minutes.astype(np.int64),
+                "reason": self.reason.astype(np.uint8),
+                "pnl_percent": self.pnl_percent,
+                "ambiguous_minutes": self.ambiguous_minutes,
+                "profit_at_stake_percent": self.profit_at_stake_percent,
+                "vwap_lag_percent": self.vwap_lag_percent,
+                "is_bridged": self.is_bridged,
+            }
+        ).with_columns(
+            pl.col("decided", "opened", "closed").cast(pl.Datetime("ms", "UTC")),
+            pl.col("position").cast(pl.Enum([side.value for side in SIDES])),
+            pl.col("reason").cast(pl.Enum([reason.value for reason in REASONS])),
+        )
+
+
+def trades_of(events: Iterable[Event]) -> Trades:
+    """Collect the finished positions among events, in order of closing."""
+    closed = [event for event in events if isinstance(event, Closed)]
+    signals = [event.signal for event in closed]
+
+    def floats(values: Iterable[float]) -> Floats:
+        return np.array(list(values), dtype=np.float64)
+
+    def ints(values: Iterable[int]) -> Ints:
+        return np.array(list(values), dtype=np.int64)
+
+    return Trades(
+        decided_ms=ints(signal.decided_at for signal in signals),
+        opened_ms=ints(event.opened_at for event in closed),
+        closed_ms=ints(event.time_ms for event in closed),
+        side=ints(1 if signal.is_long else -1 for signal in signals).astype(np.int8),
+        price_open=floats(signal.price_open for signal in signals),
+        price_close=floats(event.price for event in closed),
+        price_take_profit=floats(signal.price_take_profit for signal in signals),
+        price_stop_loss=floats(signal.price_stop_loss for signal in signals),
+        lifetime_minutes=floats(signal.lifetime_minutes for signal in signals),
+        reason=ints(REASONS.index(event.reason) for event in closed).astype(np.int8),
+        pnl_percent=floats(event.pnl_percent for event in closed),
+        ambiguous_minutes=ints(event.ambiguous_minutes for event in closed).astype(np.int8),
+        profit_at_stake_percent=floats(event.profit_at_stake_percent for event in closed),
+        vwap_lag_percent=floats(event.vwap_lag_percent for event in closed),
+        is_bridged=np.array([event.is_bridged for event in closed], dtype=bool),
+        notes=tuple(signal.note for signal in signals),
+        ids=tuple(signal.id for signal in signals),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class StreamResult:
+    """What became of one stream. `events` tells them in order of time, again at every call."""
+
+    terms: Terms
+    trades: Trades
+    funnel: Funnel
+    bridged_decisions: int
+    events: Callable[[], Iterator[Event]]

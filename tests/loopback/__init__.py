@@ -1,0 +1,8 @@
+"""A small exchange on 127.0.0.1 that speaks Binance's spot market protocol, for tests with real ccxt code."""
+
+from loopback.clock import FakeClock
+from loopback.faults import FAULT_KINDS, Fault
+from loopback.market import Market, Row
+from loopback.server import LoopbackExchange
+
+__all__ = ["FAULT_KINDS", "FakeClock", "Fault", "LoopbackExchange", "Market", "Row"]
