@@ -15,9 +15,10 @@ from backtestkit_cli.engine.decide import distance_rules
 from backtestkit_cli.engine.draft import TOLERANCE_PERCENT, broken_rules
 from backtestkit_cli.engine.drafts import DraftColumns
 from backtestkit_cli.engine.note import plain_text, signal_id
+from backtestkit_cli.engine.result import StreamResult
 from backtestkit_cli.engine.step import LEVELS, Side, Terms
 from backtestkit_cli.engine.touch import first_touch, first_touch_of_one
-from backtestkit_cli.engine.trades import REASONS, Codes, StreamResult, Trades
+from backtestkit_cli.engine.trades import REASONS, Codes, Trades
 from backtestkit_cli.engine.vwap import vwap_all, vwap_at
 from backtestkit_cli.model.event import (
     Cancelled,

@@ -1,6 +1,6 @@
-"""Finished positions of one stream as columns, and the result of a stream."""
+"""Finished positions of one stream as columns."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,6 @@ from backtestkit_cli.engine.candles import Bools, Floats, Ints
 from backtestkit_cli.engine.note import plain_text, signal_id
 from backtestkit_cli.engine.step import Terms
 from backtestkit_cli.model.event import Closed, CloseReason, Event
-from backtestkit_cli.model.funnel import Funnel
 from backtestkit_cli.model.signal import Position, Signal
 
 if TYPE_CHECKING:
@@ -151,14 +150,3 @@ def trades_of(events: Iterable[Event]) -> Trades:
         notes=tuple(signal.note for signal in signals),
         ids=tuple(signal.id for signal in signals),
     )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class StreamResult:
-    """What became of one stream. `events` tells them in order of time, again at every call."""
-
-    terms: Terms
-    trades: Trades
-    funnel: Funnel
-    bridged_decisions: int
-    events: Callable[[], Iterator[Event]]

@@ -9,18 +9,20 @@ Rules kept here:
 
 import keyword
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from backtestkit_cli.engine.candles import Bools, Candles, Floats, Ints
 from backtestkit_cli.engine.drafts import LIMIT_DISTANCE, STOP_LOSS_DISTANCE, TAKE_PROFIT_DISTANCE, DraftColumns
 from backtestkit_cli.engine.rules.evaluate import Evaluation, PriceAt
-from backtestkit_cli.engine.rules.expression import Expression, Name, On, kind_of, parts_of
+from backtestkit_cli.engine.rules.expression import Column, Expression, kind_of
 from backtestkit_cli.engine.rules.functions import FUNCTIONS, Kind
 from backtestkit_cli.engine.rules.history import Reach, reaches
+from backtestkit_cli.engine.rules.levels import Distance, Level, Percent, Prices, expressions_of, level_prices
 from backtestkit_cli.engine.rules.parse import (
     COLUMNS,
     INTERVALS,
@@ -34,6 +36,7 @@ from backtestkit_cli.model.time import Interval
 
 Side: TypeAlias = Literal["long", "short"]
 SIDES: tuple[Side, ...] = ("long", "short")
+Sides: TypeAlias = npt.NDArray[np.int8]
 LevelText: TypeAlias = str | Mapping[str, str]
 
 _PERCENT = re.compile(r"\s*(-?(?:\d+\.?\d*|\.\d+))\s*%\s*")
@@ -66,30 +69,6 @@ class RuleProblems(ValueError):
     def __init__(self, problems: tuple[tuple[str, RuleProblem], ...]) -> None:
         super().__init__("; ".join(f"{key}: {problem.what}" for key, problem in problems))
         self.problems = problems
-
-
-@dataclass(frozen=True, slots=True)
-class Percent:
-    """A distance in percent of the entry."""
-
-    percent: float
-
-
-@dataclass(frozen=True, slots=True)
-class Distance:
-    """A distance in price units."""
-
-    expression: Expression
-
-
-@dataclass(frozen=True, slots=True)
-class Prices:
-    """An absolute price per side."""
-
-    of_side: Mapping[str, Expression]
-
-
-Level: TypeAlias = Percent | Distance | Prices
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,19 +107,19 @@ class CompiledRules:
         ambiguous = fires[0] & fires[1]
         told = np.flatnonzero(fires[0] | fires[1] | warm_up | short_history)
         side = (fires[0].astype(np.int8) - fires[1].astype(np.int8))[told]
-        levels = self._levels(evaluation, rows[told], side)
+        priced = self._priced(evaluation, rows[told], side)
         return DraftColumns(
             time_ms=evaluation.larger.close_ms[rows[told]],
             side=side,
             ambiguous=ambiguous[told],
             warm_up=warm_up[told],
             short_history=short_history[told],
-            price_open=levels.limit,
-            price_take_profit=levels.take_profit,
-            price_stop_loss=levels.stop_loss,
+            price_open=priced.open,
+            price_take_profit=priced.take_profit,
+            price_stop_loss=priced.stop_loss,
             lifetime_minutes=np.full(len(told), float(self.lifetime_minutes)),
             wait_minutes=np.full(len(told), np.nan if self.wait_minutes is None else float(self.wait_minutes)),
-            distance_problem=levels.problem,
+            distance_problem=priced.problem,
             notes=self.note,
         )
 
@@ -150,17 +129,157 @@ class CompiledRules:
             return np.zeros(len(rows), dtype=bool)
         return evaluation.truth(condition).yes[rows]
 
-    def _levels(self, evaluation: Evaluation, rows: Ints, side: "np.ndarray[tuple[int], np.dtype[np.int8]]") -> "_Levels":
+    def _priced(self, evaluation: Evaluation, rows: Ints, side: Sides) -> "_Priced":
         """Prices of the rows that fire; NaN in all others."""
-        levels = _Levels.empty(len(rows))
+        priced = _Priced(*(np.full(len(rows), np.nan) for _ in range(3)), np.zeros(len(rows), dtype=np.int8))
         fired = np.flatnonzero(side)
-        if not len(fired):
-            return levels
-        asked = _Asked(evaluation, rows[fired], side[fired].astype(np.float64), levels.problem[fired])
-        entry = price = evaluation.numbers(_PRICE, rows[fired])
+        asked, sign = rows[fired], side[fired].astype(np.float64)
+        entry = evaluation.numbers(Column("price"), asked)
         if self.limit is not None:
-            entry = levels.limit[fired] = asked.price(self.limit, price, -1, LIMIT_DISTANCE)
-        levels.take_profit[fired] = asked.price(self.take_profit, entry, 1, TAKE_PROFIT_DISTANCE)
-        levels.stop_loss[fired] = asked.price(self.stop_loss, entry, -1, STOP_LOSS_DISTANCE)
-        levels.problem[fired] = asked.problem
-        return levels
+            entry, is_wrong = level_prices(self.limit, evaluation, asked, entry, sign, gains=False)
+            priced.open[fired] = entry
+            # Without a limit the draft would enter at the market, which nobody asked for.
+            priced.problem[fired] += LIMIT_DISTANCE * (is_wrong | np.isnan(entry))
+        priced.take_profit[fired], is_wrong = level_prices(self.take_profit, evaluation, asked, entry, sign, gains=True)
+        priced.problem[fired] += TAKE_PROFIT_DISTANCE * is_wrong
+        priced.stop_loss[fired], is_wrong = level_prices(self.stop_loss, evaluation, asked, entry, sign, gains=False)
+        priced.problem[fired] += STOP_LOSS_DISTANCE * is_wrong
+        return priced
+
+
+@dataclass(frozen=True, slots=True)
+class _Priced:
+    """Prices of drafts, row by row."""
+
+    open: Floats
+    take_profit: Floats
+    stop_loss: Floats
+    problem: Sides
+
+
+def compile_rules(spec: RuleSpec, params: Mapping[str, ParamValue]) -> CompiledRules:
+    """Read all texts of a strategy.
+
+    Raises:
+        RuleProblems: at least one is wrong.
+    """
+    reading = _Reading(params)
+    reading.check(spec)
+    for name, text in spec.let.items():
+        reading.let(name, text)
+    conditions = {side: reading.text(side, text, "truth") for side, text in _conditions(spec)}
+    sides = [side for side, _ in _conditions(spec)]
+    limit = None if spec.entry_limit is None else reading.level("entry.limit", spec.entry_limit, sides)
+    take_profit = reading.level("take_profit", spec.take_profit, sides)
+    stop_loss = reading.level("stop_loss", spec.stop_loss, sides)
+    if reading.problems or take_profit is None or stop_loss is None:
+        raise RuleProblems(tuple(reading.problems))
+    fired = {side: condition for side, condition in conditions.items() if condition is not None}
+    roots = [*fired.values()]
+    for level in (limit, take_profit, stop_loss):
+        roots += [] if level is None else expressions_of(level)
+    return _compiled(spec, reading.names, fired, (limit, take_profit, stop_loss), roots)
+
+
+def _conditions(spec: RuleSpec) -> list[tuple[Side, str]]:
+    texts: tuple[tuple[Side, str | None], ...] = (("long", spec.long), ("short", spec.short))
+    return [(side, text) for side, text in texts if text is not None]
+
+
+def _compiled(
+    spec: RuleSpec,
+    names: Mapping[str, Expression],
+    conditions: Mapping[Side, Expression],
+    levels: tuple[Level | None, Level, Level],
+    roots: Iterable[Expression],
+) -> CompiledRules:
+    of_names: dict[str, frozenset[Reach]] = {}
+    for name, expression in names.items():
+        of_names[name] = reaches(expression, of_names)
+    history = frozenset[Reach]().union(*(reaches(root, of_names) for root in roots))
+    limit, take_profit, stop_loss = levels
+    return CompiledRules(
+        row_minutes=spec.candles_minutes,
+        intervals=frozenset({spec.candles_minutes, *(reach.interval_minutes or 0 for reach in history)} - {0}),
+        needed_minutes=_longest(history, spec.candles_minutes, settled=False),
+        settled_minutes=_longest(history, spec.candles_minutes, settled=True),
+        lifetime_minutes=spec.lifetime_minutes,
+        wait_minutes=spec.wait_minutes,
+        note=spec.note,
+        names=names,
+        conditions=conditions,
+        limit=limit,
+        take_profit=take_profit,
+        stop_loss=stop_loss,
+        history=history,
+    )
+
+
+def _longest(history: Iterable[Reach], row_minutes: int, *, settled: bool) -> int:
+    lengths = [reach.minutes(row_minutes, settled=settled) + reach.lag_minutes(row_minutes) for reach in history]
+    return max(row_minutes, *lengths) if lengths else row_minutes
+
+
+class _Reading:
+    """Reads the texts of a strategy in order and keeps what is wrong with them."""
+
+    def __init__(self, params: Mapping[str, ParamValue]) -> None:
+        self.params = params
+        self.names: dict[str, Expression] = {}
+        self.kinds: dict[str, Kind | None] = {}
+        self.problems: list[tuple[str, RuleProblem]] = []
+
+    def check(self, spec: RuleSpec) -> None:
+        """Check what is no expression."""
+        known = {Interval(interval).minutes for interval in INTERVALS}
+        if spec.candles_minutes not in known:
+            self._tell("candles", "this is no interval of candles", f"known are {', '.join(INTERVALS)}")
+        if spec.long is None and spec.short is None:
+            self._tell("long", "neither `long` nor `short` is given", "give at least one condition")
+
+    def let(self, name: str, text: str) -> None:
+        """Read one name."""
+        key = f"let.{name}"
+        taken = {"a param": self.params, "a column": COLUMNS, "a function": FUNCTIONS, "a word of the language": {"on"}}
+        repeated = [words for words, names in taken.items() if name in names]
+        if not _NAME.fullmatch(name) or keyword.iskeyword(name):
+            self._tell(key, f"{name!r} is no name", "use letters, digits and _")
+        elif repeated:
+            self._tell(key, f"{name!r} is already {repeated[0]}", "take another name")
+        expression = self.text(key, text, None)
+        self.kinds[name] = None if expression is None else kind_of(expression)
+        if expression is not None:
+            self.names[name] = expression
+
+    def text(self, key: str, text: str, kind: Kind | None) -> Expression | None:
+        """Read one expression; None when it is wrong."""
+        try:
+            return parse(text, Scope(params=self.params, lets=self.kinds), kind=kind)
+        except BrokenName:
+            return None  # the name itself is already told
+        except RuleProblem as problem:
+            self.problems.append((key, problem))
+        return None
+
+    def level(self, key: str, text: LevelText, sides: Iterable[Side]) -> Level | None:
+        """Read one level; None when it is wrong."""
+        if isinstance(text, str):
+            return self._distance(key, text)
+        for side in (side for side in sides if side not in text):
+            self._tell(key, f"there is no price for {side}", f"add {side}: EXPRESSION")
+        for side in (side for side in text if side not in SIDES):
+            self._tell(f"{key}.{side}", f"{side!r} is no side", "sides are long and short")
+        prices = {side: self.text(f"{key}.{side}", text[side], "number") for side in SIDES if side in text}
+        return Prices({side: price for side, price in prices.items() if price is not None})
+
+    def _distance(self, key: str, text: str) -> Level | None:
+        percent = _PERCENT.fullmatch(text)
+        if percent is None:
+            expression = self.text(key, text, "number")
+            return None if expression is None else Distance(expression)
+        if not float(percent[1]) > 0:
+            self._tell(key, f"the distance {text.strip()} is not above zero", "give a percentage such as 2%")
+        return Percent(float(percent[1]))
+
+    def _tell(self, key: str, what: str, hint: str) -> None:
+        self.problems.append((key, RuleProblem(what, hint=hint)))

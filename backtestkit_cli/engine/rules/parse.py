@@ -86,7 +86,9 @@ def parse(text: str, scope: Scope | None = None, *, kind: Kind | None = None) ->
         RuleProblem: the text is no rule of that kind.
     """
     if len(text) > MAX_CHARACTERS:
-        raise RuleProblem(f"the rule has {len(text)} characters, more than {MAX_CHARACTERS}", hint="split it with `let`")
+        raise RuleProblem(
+            f"the rule has {len(text)} characters, more than {MAX_CHARACTERS}", hint="split it with `let`"
+        )
     reader = _Reader(scope or Scope(), indent=len(text) - len(text.lstrip()))
     expression = reader.read(_tree(text), 1)
     if kind is not None and kind_of(expression) != kind:
@@ -164,7 +166,9 @@ class _Reader:
         return self._refuse(node, f"{_words_of(node)} is not part of the language", None)
 
     def _number(self, node: ast.expr, depth: int) -> Expression:
-        return self._of_kind(node, depth, "number", "and, or, not join conditions; + - * / and comparisons join numbers")
+        return self._of_kind(
+            node, depth, "number", "and, or, not join conditions; + - * / and comparisons join numbers"
+        )
 
     def _condition(self, node: ast.expr, depth: int) -> Expression:
         return self._of_kind(node, depth, "truth", "compare it with something")

@@ -1,0 +1,76 @@
+"""What a run found out: one result per stream, and the run around them."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from backtestkit_cli.engine.step import Terms
+from backtestkit_cli.engine.trades import Trades
+from backtestkit_cli.model.event import Event
+from backtestkit_cli.model.funnel import Funnel
+from backtestkit_cli.model.policy import Costs, FillPolicy
+from backtestkit_cli.model.time import Interval, TimeRange
+
+RunStatus = Literal["complete", "interrupted"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class StreamResult:
+    """What became of one stream. `events` tells them in order of time, again at every call."""
+
+    terms: Terms
+    trades: Trades
+    funnel: Funnel
+    bridged_decisions: int
+    events: Callable[[], Iterator[Event]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CandleUse:
+    """Which candles a stream rested on.
+
+    `history_start_ms` is where its history began, `data_end_ms` the close of its last candle. `missing_minutes` and
+    `bridged_minutes` count between history start and frame end. `price_first` and `price_last` are the first and last
+    close inside the frame (None without one).
+    """
+
+    fingerprint: str
+    history_start_ms: int
+    data_end_ms: int
+    candles: int
+    missing_minutes: int
+    bridged_minutes: int
+    price_first: float | None
+    price_last: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class StreamRun:
+    """One stream of a run: result, candles, and how it was decided (`rules`, `decision`, `vector`, `signals`)."""
+
+    strategy: str
+    symbol: str
+    interval: Interval
+    form: Literal["rules", "decision", "vector", "signals"]
+    result: StreamResult
+    candles: CandleUse
+    note: str = ""
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class RunResult:
+    """A finished, or interrupted, run. Nothing in it depends on the wall clock."""
+
+    run_id: str
+    kind: Literal["backtest"]
+    exchange: str
+    frame: str
+    range: TimeRange
+    tick: Interval
+    policy: FillPolicy
+    costs: Costs
+    gap: Literal["skip", "bridge", "fail"]
+    streams: tuple[StreamRun, ...]
+    warnings: tuple[str, ...] = ()
+    status: RunStatus = "complete"
