@@ -4,13 +4,11 @@ Row `i` is the minute that opens at `start_ms + i * 60 000`. A minute without a 
 that a comparison with it is never true. Row arithmetic therefore is time arithmetic, with holes or without.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from backtestkit_cli.model.candle import Candle
 from backtestkit_cli.model.time import MINUTE_MS
 
 Floats = npt.NDArray[np.float64]
@@ -98,11 +96,14 @@ class Candles:
         edges = np.flatnonzero(np.diff(np.concatenate(([False], missing, [False])).astype(np.int8)))
         return [(int(a), int(b - a)) for a, b in zip(edges[::2], edges[1::2], strict=True)]
 
-    def cut(self, start_ms: int, end_ms: int) -> "Candles":
-        """The candles that open in `[start_ms, end_ms)`, as views."""
-        first = max(0, -((self.start_ms - start_ms) // MINUTE_MS))
-        last = max(first, min(len(self), self.row(end_ms)))
-        part = slice(first, last)
+    def from_time(self, start_ms: int) -> "Candles":
+        """The candles that open at or after a time, as views; the first row holds a candle."""
+        first = max(0, self.row(start_ms))
+        if self.present is not None and first < len(self):
+            first += int(self.present[first:].argmax())
+        if first == 0:
+            return self
+        part = slice(first, None)
         return Candles(
             start_ms=self.time(first),
             open=self.open[part],
@@ -113,9 +114,3 @@ class Candles:
             present=None if self.present is None else self.present[part],
             bridged=None if self.bridged is None else self.bridged[part],
         )
-
-    def rows(self) -> Iterator[Candle | None]:
-        """Every minute in order: its candle, or None where there is none."""
-        columns = (self.open, self.high, self.low, self.close, self.volume)
-        for row, values in enumerate(zip(*(column.tolist() for column in columns), strict=True)):
-            yield Candle(self.time(row), *values) if self.has(row) else None

@@ -420,6 +420,7 @@ def _trades(market: Market, rows: DraftColumns, offered: Candidates, outcome: Ou
         vwap_lag_percent=lag,
         is_bridged=bridged,
         notes=rows.notes if isinstance(rows.notes, str) else tuple(rows.notes[at] for at in place.tolist()),
+        ids=None if rows.ids is None else tuple(rows.ids[at] for at in place.tolist()),
     )
 
 
@@ -563,8 +564,9 @@ def _events(
 def _signal(rows: DraftColumns, offered: Candidates, candidate: int, terms: Terms) -> Signal:
     place = int(offered.place[candidate])
     decided_ms = int(rows.time_ms[place])
+    given = rows.ids[place] if rows.ids else None
     return Signal(
-        id=signal_id(terms.strategy, terms.symbol, decided_ms),
+        id=given or signal_id(terms.strategy, terms.symbol, decided_ms),
         strategy=terms.strategy,
         symbol=terms.symbol,
         position=Position.LONG if offered.is_long[candidate] else Position.SHORT,

@@ -11,8 +11,7 @@ from typing import Protocol, TypeAlias
 import numpy as np
 
 from backtestkit_cli.engine.candles import Ints
-from backtestkit_cli.engine.draft import DISTANCE_RULES
-from backtestkit_cli.engine.drafts import DraftColumns
+from backtestkit_cli.engine.drafts import DISTANCE_RULES, DraftColumns
 from backtestkit_cli.model.signal import Position, SignalDraft
 
 
@@ -98,6 +97,7 @@ def answer_of(rows: DraftColumns, row: int) -> Answer:
         lifetime_minutes=float(rows.lifetime_minutes[row]),
         wait_minutes=None if np.isnan(rows.wait_minutes[row]) else float(rows.wait_minutes[row]),
         note=rows.note(row),
+        id=rows.ids[row] if rows.ids else None,
     )
 
 

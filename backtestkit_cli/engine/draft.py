@@ -14,8 +14,6 @@ from backtestkit_cli.model.limits import Limits
 
 TOLERANCE_PERCENT = 1e-9
 
-DISTANCE_RULES = ((1, "take_profit_distance"), (2, "stop_loss_distance"), (4, "limit_distance"))
-
 
 def broken_rules(
     *,

@@ -14,6 +14,12 @@ TAKE_PROFIT_DISTANCE = 1
 STOP_LOSS_DISTANCE = 2
 LIMIT_DISTANCE = 4
 
+DISTANCE_RULES = (
+    (TAKE_PROFIT_DISTANCE, "take_profit_distance"),
+    (STOP_LOSS_DISTANCE, "stop_loss_distance"),
+    (LIMIT_DISTANCE, "limit_distance"),
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class DraftColumns:
@@ -22,11 +28,12 @@ class DraftColumns:
     Columns, all of the same length:
     time_ms (int64, UTC), side (int8: 1 long, -1 short, 0 no draft), ambiguous (both sides at once), warm_up (too few
     candles for a decision), short_history (a decision on candles that are not settled; side 0 where it was no draft),
-    price_open (NaN: market), price_take_profit, price_stop_loss (absolute, quote currency), lifetime_minutes,
-    wait_minutes (NaN: the default), distance_problem (int8, a sum of the constants of this module: that distance is
-    null or not above zero, which makes the draft invalid).
+    price_open (counts where has_price_open, else the entry is the market), price_take_profit, price_stop_loss
+    (absolute, quote currency), lifetime_minutes, wait_minutes (NaN: the default), distance_problem (int8, a sum of
+    the constants of this module: that distance is null or not above zero, which makes the draft invalid).
 
-    `notes` and `ids`: one for all rows, or one per row; no `ids` means that they follow from strategy, symbol, time.
+    `price`: the market at the times of rows with a side, where it is known already. `notes`: one for all rows, or one
+    per row. Without `ids` they follow from strategy, symbol and time.
     """
 
     time_ms: Ints
@@ -40,7 +47,9 @@ class DraftColumns:
     lifetime_minutes: Floats
     wait_minutes: Floats
     distance_problem: npt.NDArray[np.int8]
+    has_price_open: Bools
     notes: str | tuple[str, ...] = ""
+    price: Floats | None = None
     ids: tuple[str | None, ...] | None = None
 
     def __len__(self) -> int:

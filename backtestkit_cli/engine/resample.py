@@ -9,7 +9,7 @@ Rules kept here:
 
 from collections.abc import Callable
 from functools import cached_property
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeVar, cast
 
 import numpy as np
 
@@ -19,7 +19,9 @@ from backtestkit_cli.model.time import MINUTE_MS, Interval
 if TYPE_CHECKING:
     import polars as pl
 
-    Frame = TypeVar("Frame", pl.DataFrame, pl.LazyFrame)
+    Frame = TypeVar("Frame", bound=pl.DataFrame | pl.LazyFrame)
+
+Column = TypeVar("Column", Floats, Bools)
 
 
 class Resampled:
@@ -96,11 +98,11 @@ class Resampled:
                 average[without] = (self._total(minute.close) / minutes)[without]
         return average
 
-    def _minutes(self, column: "Floats | Bools") -> "Floats | Bools":
+    def _minutes(self, column: Column) -> Column:
         """One line of minutes per candle, as a view."""
         first = (self.first_open_ms - self._candles.start_ms) // MINUTE_MS
         part = column[first : first + self._count * self.interval_minutes]
-        return part.reshape(self._count, self.interval_minutes)
+        return cast("Column", part.reshape(self._count, self.interval_minutes))
 
     def _pick(self, column: Floats, *, last: bool) -> Floats:
         minutes = self._minutes(column)
@@ -160,4 +162,4 @@ def resample(candles: "Frame", interval: str) -> "Frame":
     end_ms = pl.col("time").max().fill_null(0) + 1
     grid = rows.select(pl.int_range(first_ms, pl.max_horizontal(first_ms, end_ms), length_ms).alias("time"))
     aligned = grid.join(larger, left_on="time", right_on="close_ms", how="left", maintain_order="left")
-    return aligned if isinstance(candles, pl.LazyFrame) else aligned.collect()
+    return cast("Frame", aligned if isinstance(candles, pl.LazyFrame) else aligned.collect())

@@ -32,7 +32,10 @@ def vwap_of(window: Sequence[Candle]) -> float:
 
 
 def vwap_all(candles: Candles, count: int) -> Floats:
-    """Price at the end of every minute: row `i` averages the minutes `(i - count, i]`; NaN where minute `i` is missing."""
+    """Price at the end of every minute: row `i` averages the minutes `(i - count, i]`.
+
+    NaN where minute `i` is missing.
+    """
     prices = np.empty(len(candles))
     for first in range(0, len(candles), _BLOCK_ROWS):
         last = min(first + _BLOCK_ROWS, len(candles))
@@ -42,13 +45,19 @@ def vwap_all(candles: Candles, count: int) -> Floats:
 
 def vwap_at(candles: Candles, rows: Ints, count: int) -> Floats:
     """Price at the end of the given minutes; NaN where a row is outside or missing."""
+    if not len(rows) or not len(candles):
+        return np.full(len(rows), np.nan)
+    if candles.present is None and rows.min() >= count - 1 and rows.max() < len(candles):
+        return _whole_windows(candles, rows - (count - 1), count)
     amount, volume, closes, minutes = (np.zeros(len(rows)) for _ in range(4))
     for back in range(count - 1, -1, -1):
         row, is_there = _known_rows(candles, rows - back)
         column_volume, close = candles.volume[row], candles.close[row]
         worth = (candles.high[row] + candles.low[row] + close) / 3 * column_volume
-        for total, part in ((amount, worth), (volume, column_volume), (closes, close), (minutes, 1.0)):
-            total += np.where(is_there, part, 0.0)
+        amount += np.where(is_there, worth, 0.0)
+        volume += np.where(is_there, column_volume, 0.0)
+        closes += np.where(is_there, close, 0.0)
+        minutes += is_there
     return np.where(_known_rows(candles, rows)[1], _average(amount, volume, closes, minutes), np.nan)
 
 
@@ -62,10 +71,23 @@ def _average(amount: Floats, volume: Floats, closes: Floats, minutes: Floats) ->
         return np.where(volume == 0, closes / minutes, amount / volume)
 
 
+def _whole_windows(candles: Candles, first_rows: Ints, count: int) -> Floats:
+    """Prices of windows that lie inside the columns and miss no minute; the short way."""
+    amount, volume = np.zeros(len(first_rows)), np.zeros(len(first_rows))
+    for place in range(count):
+        row = first_rows + place
+        part = candles.volume.take(row)
+        amount += (candles.high.take(row) + candles.low.take(row) + candles.close.take(row)) / 3 * part
+        volume += part
+    closes = np.zeros(len(first_rows))
+    if not volume.all():
+        for place in range(count):
+            closes += candles.close.take(first_rows + place)
+    return _average(amount, volume, closes, np.full(len(first_rows), float(count)))
+
+
 def _known_rows(candles: Candles, rows: Ints) -> tuple[Ints, Bools]:
     """Rows moved inside the columns, and which of them hold a candle."""
-    if not len(candles):
-        raise ValueError("there is no price without candles")
     is_there = (rows >= 0) & (rows < len(candles))
     inside = np.clip(rows, 0, len(candles) - 1)
     return inside, is_there if candles.present is None else is_there & candles.present[inside]

@@ -1,11 +1,24 @@
-"""The ports: what a plugin of each kind must offer. As narrow as possible."""
+"""The ports: what a plugin of each kind must offer. As narrow as possible.
 
-from typing import TYPE_CHECKING, Protocol
+A strategy in Python has one of two forms, both usable in backtest and live without change; its first parameter tells
+which: `market` for one call per decision, `candles` for one call per frame. What follows the first parameter are its
+params.
+"""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 from backtestkit_cli.model.candle import MarketSteps
+from backtestkit_cli.model.signal import SignalDraft
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
     import polars as pl
+
+PluginKind: TypeAlias = Literal["strategy", "exchange", "risk_check", "sizing", "store", "notifier", "broker", "source"]
+Mode: TypeAlias = Literal["backtest", "paper", "live"]
+StrategyForm: TypeAlias = Literal["decision", "vector"]
 
 
 class CandleSource(Protocol):
@@ -22,3 +35,76 @@ class CandleSource(Protocol):
     def steps(self, symbol: str) -> MarketSteps:
         """Price and quantity steps of the market."""
         ...
+
+
+class CandleWindow(Protocol):
+    """Closed candles as read-only columns of one length, oldest first.
+
+    `time` is the open time in UTC ms, prices are in quote currency, volume in base currency.
+    """
+
+    @property
+    def time(self) -> "npt.NDArray[np.int64]": ...
+    @property
+    def open(self) -> "npt.NDArray[np.float64]": ...
+    @property
+    def high(self) -> "npt.NDArray[np.float64]": ...
+    @property
+    def low(self) -> "npt.NDArray[np.float64]": ...
+    @property
+    def close(self) -> "npt.NDArray[np.float64]": ...
+    @property
+    def volume(self) -> "npt.NDArray[np.float64]": ...
+    def __len__(self) -> int: ...
+
+
+class Market(Protocol):
+    """What a strategy sees at one decision: one symbol, one instant, nothing that closes later."""
+
+    @property
+    def symbol(self) -> str: ...
+
+    @property
+    def now(self) -> int:
+        """The decision time in UTC ms."""
+        ...
+
+    @property
+    def mode(self) -> Mode: ...
+
+    @property
+    def price(self) -> float:
+        """The VWAP price at `now`."""
+        ...
+
+    def candles(self, interval: str, limit: int) -> CandleWindow:
+        """The last `limit` candles of that interval that have closed by `now`.
+
+        With fewer than `limit` since the start of history the decision ends here, counted `warm_up`.
+        """
+        ...
+
+    def format_price(self, price: float) -> str:
+        """Write a price as the exchange wants it."""
+        ...
+
+    def format_quantity(self, quantity: float) -> str:
+        """Write a quantity as the exchange wants it."""
+        ...
+
+
+class DecisionStrategy(Protocol):
+    """A strategy of the form per decision, its params bound."""
+
+    def __call__(self, market: Market, /) -> SignalDraft | Mapping[str, object] | None: ...
+
+
+class VectorStrategy(Protocol):
+    """A vectorised strategy, its params bound.
+
+    Given: one row per closed candle, columns time (Int64, its close in UTC ms), open, high, low, close, volume, vwap
+    and price (Float64, null without a fresh one).
+    Returned: the columns `plugins.answers.frame_from` checks.
+    """
+
+    def __call__(self, candles: "pl.LazyFrame", /) -> "pl.LazyFrame | pl.DataFrame": ...

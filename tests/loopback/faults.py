@@ -14,11 +14,11 @@ HTML = "<html><head><title>Attention required</title></head><body>not the answer
 REPLIES: dict[str, tuple[int, str, str]] = {
     "http_429": (429, "application/json", json.dumps({"code": -1003, "msg": "Too many requests."})),
     "http_418": (418, "application/json", json.dumps({"code": -1003, "msg": "Way too many requests; IP banned."})),
-    "http_500": (500, "application/json", json.dumps({"code": -1000, "msg": "An unknown error occurred."})),
+    "http_500": (500, "text/plain", "Internal Server Error"),
     "http_502_html": (502, "text/html", HTML),
     "http_503_html": (503, "text/html", HTML),
     "http_403_html": (403, "text/html", HTML),
-    "http_451": (451, "application/json", json.dumps({"code": 0, "msg": "Service unavailable from a restricted location."})),
+    "http_451": (451, "application/json", json.dumps({"code": 0, "msg": "Restricted location."})),
     "html_page": (200, "text/html", HTML),
     "empty_body": (200, "application/json", ""),
     "null": (200, "application/json", "null"),

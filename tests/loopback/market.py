@@ -7,6 +7,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import lru_cache
 from hashlib import blake2b
 from typing import TypeAlias
 
@@ -91,15 +92,7 @@ class Candles:
             return None
         if symbol in self.rows:
             return self.rows[symbol].get(time_ms)
-        step = float(market.price_step)
-        before, after = self._price(market, time_ms - MINUTE_MS), self._price(market, time_ms)
-        up, down, size = self._noise(symbol, time_ms, "range", 3)
-        high = max(before, after) * (1 + 0.0005 * up)
-        low = min(before, after) * (1 - 0.0005 * down)
-        prices = (_on_step(price, step) for price in (before, high, low, after))
-        volume = round(1 + 20 * size, 5)
-        opened, top, bottom, closed = prices
-        return (time_ms, opened, max(top, opened, closed), min(bottom, opened, closed), closed, volume)
+        return made_minute(self.seed, market, time_ms)
 
     def klines(
         self, symbol: str, interval: str, *, now_ms: int, limit: int, start_ms: int | None, end_ms: int | None
@@ -124,7 +117,7 @@ class Candles:
 
     def _first(self, symbol: str, start_ms: int, length_ms: int) -> int:
         listed_ms = self.markets[symbol].listed_ms
-        if symbol in self.rows and self.rows[symbol]:
+        if self.rows.get(symbol):
             listed_ms = max(listed_ms, min(self.rows[symbol]))
         return max(start_ms, listed_ms // length_ms * length_ms)
 
@@ -139,15 +132,27 @@ class Candles:
         high, low = max(row[2] for row in rows), min(row[3] for row in rows)
         return (time_ms, opened, high, low, rows[-1][4], round(volume, 5))
 
-    def _price(self, market: Market, time_ms: int) -> float:
-        (noise,) = self._noise(market.id, time_ms, "close", 1)
-        day = math.sin(2 * math.pi * time_ms / 86_400_000)
-        price = market.level * (1 + 0.03 * day + 0.002 * (noise - 0.5))
-        return _on_step(price, float(market.price_step))
 
-    def _noise(self, symbol: str, time_ms: int, kind: str, count: int) -> tuple[float, ...]:
-        digest = blake2b(f"{self.seed} {symbol} {time_ms} {kind}".encode(), digest_size=8 * count).digest()
-        return tuple(int.from_bytes(digest[8 * i : 8 * i + 8]) / 2**64 for i in range(count))
+@lru_cache(maxsize=50_000)
+def made_minute(seed: int, market: Market, time_ms: int) -> Row:
+    """The made candle of one minute; it opens at the close of the minute before."""
+    opened, closed = _price(seed, market, time_ms - MINUTE_MS), _price(seed, market, time_ms)
+    up, down, size = _noise(seed, market, time_ms, "range", 3)
+    step = float(market.price_step)
+    high = max(opened, closed, _on_step(max(opened, closed) * (1 + 0.0005 * up), step))
+    low = min(opened, closed, _on_step(min(opened, closed) * (1 - 0.0005 * down), step))
+    return (time_ms, opened, high, low, closed, round(1 + 20 * size, 5))
+
+
+def _price(seed: int, market: Market, time_ms: int) -> float:
+    (noise,) = _noise(seed, market, time_ms, "close", 1)
+    day = math.sin(2 * math.pi * time_ms / 86_400_000)
+    return _on_step(market.level * (1 + 0.03 * day + 0.002 * (noise - 0.5)), float(market.price_step))
+
+
+def _noise(seed: int, market: Market, time_ms: int, kind: str, count: int) -> tuple[float, ...]:
+    digest = blake2b(f"{seed} {market.id} {time_ms} {kind}".encode(), digest_size=8 * count).digest()
+    return tuple(int.from_bytes(digest[8 * i : 8 * i + 8]) / 2**64 for i in range(count))
 
 
 def on_wire(row: Row, length_ms: int) -> list[object]:

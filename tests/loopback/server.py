@@ -253,8 +253,8 @@ class _Handler(BaseHTTPRequestHandler):
             case _:
                 self.send(reply)
 
-    do_POST = do_GET
-    do_DELETE = do_GET
+    do_POST = do_GET  # noqa: N815  # names of the standard library
+    do_DELETE = do_GET  # noqa: N815
 
     def send(self, reply: Reply, share: float = 1.0) -> None:
         """Headers and body, or only the first share of the body."""
@@ -290,7 +290,7 @@ class _Handler(BaseHTTPRequestHandler):
     def date_time_string(self, timestamp: float | None = None) -> str:
         return super().date_time_string(self.server.exchange.now_ms() // 1000 if timestamp is None else timestamp)
 
-    def log_message(self, format: str, *args: Any) -> None:
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
         """Stay silent."""
 
 

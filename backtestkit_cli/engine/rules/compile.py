@@ -1,42 +1,25 @@
-"""Rules as a whole: from the texts of a strategy to its drafts.
+"""Reading the rules of a strategy: from its texts to rules that can be asked.
 
 Rules kept here:
 - every text is read and all problems are told together, each with its key;
-- only a true condition fires; long and short at once is ambiguous and no draft;
-- before the needed history there is no decision; rows of absent candles do not exist;
-- distances count from the entry: the limit, else the price; a limit lies on the better side of the price.
+- names of `let` are read in order, and repeat no param, column or function;
+- a level is a distance (`2%` or an expression) or a mapping of prices that names every side in use.
 """
 
 import keyword
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import TypeAlias
 
-import numpy as np
-import numpy.typing as npt
-
-from backtestkit_cli.engine.candles import Bools, Candles, Floats, Ints
-from backtestkit_cli.engine.drafts import LIMIT_DISTANCE, STOP_LOSS_DISTANCE, TAKE_PROFIT_DISTANCE, DraftColumns
-from backtestkit_cli.engine.rules.evaluate import Evaluation, PriceAt
-from backtestkit_cli.engine.rules.expression import Column, Expression, kind_of
+from backtestkit_cli.engine.rules.decide import SIDES, CompiledRules, Side
+from backtestkit_cli.engine.rules.expression import Expression, kind_of
 from backtestkit_cli.engine.rules.functions import FUNCTIONS, Kind
 from backtestkit_cli.engine.rules.history import Reach, reaches
-from backtestkit_cli.engine.rules.levels import Distance, Level, Percent, Prices, expressions_of, level_prices
-from backtestkit_cli.engine.rules.parse import (
-    COLUMNS,
-    INTERVALS,
-    BrokenName,
-    ParamValue,
-    RuleProblem,
-    Scope,
-    parse,
-)
+from backtestkit_cli.engine.rules.levels import Distance, Level, Percent, Prices, expressions_of
+from backtestkit_cli.engine.rules.parse import COLUMNS, INTERVALS, BrokenName, ParamValue, RuleProblem, Scope, parse
 from backtestkit_cli.model.time import Interval
 
-Side: TypeAlias = Literal["long", "short"]
-SIDES: tuple[Side, ...] = ("long", "short")
-Sides: TypeAlias = npt.NDArray[np.int8]
 LevelText: TypeAlias = str | Mapping[str, str]
 
 _PERCENT = re.compile(r"\s*(-?(?:\d+\.?\d*|\.\d+))\s*%\s*")
@@ -63,98 +46,12 @@ class RuleSpec:
     note: str = ""
 
 
-class RuleProblems(ValueError):
+class RuleProblems(ValueError):  # noqa: N818  # carries problems, the config layer makes the error
     """Rules that are wrong: every problem with its key, such as `let.trend` or `take_profit.long`."""
 
     def __init__(self, problems: tuple[tuple[str, RuleProblem], ...]) -> None:
         super().__init__("; ".join(f"{key}: {problem.what}" for key, problem in problems))
         self.problems = problems
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CompiledRules:
-    """Rules that can be asked. Lengths of history are minutes before a decision, without the window of the price."""
-
-    row_minutes: int
-    intervals: frozenset[int]
-    needed_minutes: int
-    settled_minutes: int
-    lifetime_minutes: int
-    wait_minutes: int | None
-    note: str
-    names: Mapping[str, Expression]
-    conditions: Mapping[Side, Expression]
-    limit: Level | None
-    take_profit: Level
-    stop_loss: Level
-    history: frozenset[Reach]
-
-    def decide(self, candles: Candles, first_ms: int, last_ms: int, price: PriceAt) -> DraftColumns:
-        """Answer every row with `first_ms <= time <= last_ms` from the candles since the start of history."""
-        evaluation = Evaluation(candles, self.row_minutes, price, self.names)
-        times_ms = evaluation.larger.close_ms
-        first, last = np.searchsorted(times_ms, [first_ms, last_ms + 1])
-        rows = np.arange(first, last)
-        if not evaluation.larger.is_whole:
-            rows = rows[evaluation.larger.exists[rows]]
-        with np.errstate(all="ignore"):
-            return self._drafts(evaluation, rows)
-
-    def _drafts(self, evaluation: Evaluation, rows: Ints) -> DraftColumns:
-        warm_up = ~evaluation.has_history(self.history, rows, settled=False)
-        short_history = ~evaluation.has_history(self.history, rows, settled=True) & ~warm_up
-        fires = [self._fires(evaluation, side, rows) & ~warm_up for side in SIDES]
-        ambiguous = fires[0] & fires[1]
-        told = np.flatnonzero(fires[0] | fires[1] | warm_up | short_history)
-        side = (fires[0].astype(np.int8) - fires[1].astype(np.int8))[told]
-        priced = self._priced(evaluation, rows[told], side)
-        return DraftColumns(
-            time_ms=evaluation.larger.close_ms[rows[told]],
-            side=side,
-            ambiguous=ambiguous[told],
-            warm_up=warm_up[told],
-            short_history=short_history[told],
-            price_open=priced.open,
-            price_take_profit=priced.take_profit,
-            price_stop_loss=priced.stop_loss,
-            lifetime_minutes=np.full(len(told), float(self.lifetime_minutes)),
-            wait_minutes=np.full(len(told), np.nan if self.wait_minutes is None else float(self.wait_minutes)),
-            distance_problem=priced.problem,
-            notes=self.note,
-        )
-
-    def _fires(self, evaluation: Evaluation, side: Side, rows: Ints) -> Bools:
-        condition = self.conditions.get(side)
-        if condition is None:
-            return np.zeros(len(rows), dtype=bool)
-        return evaluation.truth(condition).yes[rows]
-
-    def _priced(self, evaluation: Evaluation, rows: Ints, side: Sides) -> "_Priced":
-        """Prices of the rows that fire; NaN in all others."""
-        priced = _Priced(*(np.full(len(rows), np.nan) for _ in range(3)), np.zeros(len(rows), dtype=np.int8))
-        fired = np.flatnonzero(side)
-        asked, sign = rows[fired], side[fired].astype(np.float64)
-        entry = evaluation.numbers(Column("price"), asked)
-        if self.limit is not None:
-            entry, is_wrong = level_prices(self.limit, evaluation, asked, entry, sign, gains=False)
-            priced.open[fired] = entry
-            # Without a limit the draft would enter at the market, which nobody asked for.
-            priced.problem[fired] += LIMIT_DISTANCE * (is_wrong | np.isnan(entry))
-        priced.take_profit[fired], is_wrong = level_prices(self.take_profit, evaluation, asked, entry, sign, gains=True)
-        priced.problem[fired] += TAKE_PROFIT_DISTANCE * is_wrong
-        priced.stop_loss[fired], is_wrong = level_prices(self.stop_loss, evaluation, asked, entry, sign, gains=False)
-        priced.problem[fired] += STOP_LOSS_DISTANCE * is_wrong
-        return priced
-
-
-@dataclass(frozen=True, slots=True)
-class _Priced:
-    """Prices of drafts, row by row."""
-
-    open: Floats
-    take_profit: Floats
-    stop_loss: Floats
-    problem: Sides
 
 
 def compile_rules(spec: RuleSpec, params: Mapping[str, ParamValue]) -> CompiledRules:
@@ -265,10 +162,10 @@ class _Reading:
         """Read one level; None when it is wrong."""
         if isinstance(text, str):
             return self._distance(key, text)
-        for side in (side for side in sides if side not in text):
-            self._tell(key, f"there is no price for {side}", f"add {side}: EXPRESSION")
-        for side in (side for side in text if side not in SIDES):
-            self._tell(f"{key}.{side}", f"{side!r} is no side", "sides are long and short")
+        for missing in (side for side in sides if side not in text):
+            self._tell(key, f"there is no price for {missing}", f"add {missing}: EXPRESSION")
+        for unknown in (side for side in text if side not in SIDES):
+            self._tell(f"{key}.{unknown}", f"{unknown!r} is no side", "sides are long and short")
         prices = {side: self.text(f"{key}.{side}", text[side], "number") for side in SIDES if side in text}
         return Prices({side: price for side, price in prices.items() if price is not None})
 

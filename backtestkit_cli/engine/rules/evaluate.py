@@ -9,7 +9,7 @@ Rules kept here:
 
 import operator
 from collections.abc import Callable, Iterable, Mapping
-from functools import cached_property
+from functools import cached_property, reduce
 from typing import TypeAlias
 
 import numpy as np
@@ -85,6 +85,8 @@ class Evaluation:
             case Call(function=name) if FUNCTIONS[name].is_rowwise:
                 parts = [self.numbers(part, rows) for part in expression.operands]
                 return finite(np.asarray(FUNCTIONS[name].compute(*parts)))
+            case _:
+                pass
         if expression not in self._numbers:
             self._numbers[expression] = self._whole_numbers(expression)
         column = self._numbers[expression]
@@ -102,10 +104,9 @@ class Evaluation:
             case Not(operand=operand):
                 return opposite(self.truth(operand, rows))
             case Logic(word=word, operands=operands):
-                value = self.truth(operands[0], rows)
-                for operand in operands[1:]:
-                    value = (both if word == "and" else either)(value, self.truth(operand, rows))
-                return value
+                return reduce(both if word == "and" else either, [self.truth(operand, rows) for operand in operands])
+            case _:
+                pass
         if expression not in self._truths:
             self._truths[expression] = self._whole_truth(expression)
         whole = self._truths[expression]
@@ -118,13 +119,13 @@ class Evaluation:
         for reach in needs:
             asked = self._on(reach.interval_minutes) if reach.interval_minutes else self
             length_ms = reach.minutes(self.larger.interval_minutes, settled=settled) * MINUTE_MS
-            enough &= times_ms >= asked.run_start_ms(times_ms) + length_ms
+            enough &= asked.run_start_ms(times_ms) + length_ms <= times_ms
         return enough
 
-    def run_start_ms(self, times_ms: Ints) -> Ints:
+    def run_start_ms(self, times_ms: Ints) -> Ints | int:
         """Open of the first candle of the unbroken run that ends with the last closed candle at each time."""
         if self.larger.is_whole:
-            return np.full(len(times_ms), self.larger.first_open_ms)
+            return self.larger.first_open_ms
         row = self._last_closed(times_ms)
         return np.where(row >= 0, self._run_starts_ms[row] if len(self.larger) else _NEVER_MS, _NEVER_MS)
 
@@ -177,6 +178,8 @@ class Evaluation:
                 answer = self._called(expression)
                 if isinstance(answer, Truth):
                     return answer
+            case _:
+                pass
         raise TypeError(f"{expression} is no condition")
 
     def _called(self, call: Call) -> Floats | Truth:

@@ -38,6 +38,9 @@ class Span:
         return Span(self.needed + other.needed, self.settled + other.settled, self.earlier + other.earlier)
 
 
+NO_SPAN = Span()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Function:
     """One function. It is called with its candle columns, then its arguments in the order of `takes`.
@@ -291,8 +294,13 @@ def _recursion(x: Floats, n: int, weight: float) -> Floats:
 
 def _runs(known: Bools, n: int) -> list[tuple[int, int]]:
     """Runs of at least n known rows as (first, after the last)."""
-    edges = np.flatnonzero(np.diff(known.astype(np.int8), prepend=0, append=0)).reshape(-1, 2)
-    return [(int(first), int(last)) for first, last in edges[edges[:, 1] - edges[:, 0] >= n]]
+    edges = [np.flatnonzero(known[1:] != known[:-1]) + 1]
+    if len(known) and known[0]:
+        edges.insert(0, np.zeros(1, dtype=np.intp))
+    if len(known) and known[-1]:
+        edges.append(np.full(1, len(known)))
+    runs = np.concatenate(edges).reshape(-1, 2)
+    return [(int(first), int(last)) for first, last in runs[runs[:, 1] - runs[:, 0] >= n]]
 
 
 def _window(n: int) -> Span:
@@ -332,7 +340,7 @@ def _nested_windows(*lengths: int) -> Span:
 
 
 def _none() -> Span:
-    return Span()
+    return NO_SPAN
 
 
 def _one_row() -> Span:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from math import gcd
 
 from backtestkit_cli.engine.rules.expression import Call, Column, Earlier, Expression, Name, On, parts_of
-from backtestkit_cli.engine.rules.functions import FUNCTIONS, Span
+from backtestkit_cli.engine.rules.functions import FUNCTIONS, NO_SPAN, Span
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,8 +24,8 @@ class Reach:
     """
 
     interval_minutes: int | None = None
-    on_interval: Span = Span()
-    on_rows: Span = Span()
+    on_interval: Span = NO_SPAN
+    on_rows: Span = NO_SPAN
 
     def minutes(self, row_minutes: int, *, settled: bool) -> int:
         """Minutes before a row's time from which the candles must exist."""

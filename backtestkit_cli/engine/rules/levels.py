@@ -59,17 +59,20 @@ def level_prices(
 
     `side`: 1 for long, -1 for short. `gains`: the level lies where the position gains, else where it loses.
     """
-    match level:
-        case Prices(of_side=of_side):
-            prices = np.full(len(rows), np.nan)
-            for name, sign in (("long", 1), ("short", -1)):
-                own = side == sign
-                if name in of_side:
-                    prices[own] = evaluation.numbers(of_side[name], rows[own])
-            return prices, np.zeros(len(rows), dtype=bool)
-        case Percent(percent=percent):
-            distance = entry * (percent / 100)
-        case Distance(expression=expression):
-            distance = evaluation.numbers(expression, rows)
+    if isinstance(level, Prices):
+        return _own_prices(level, evaluation, rows, side), np.zeros(len(rows), dtype=bool)
+    if isinstance(level, Percent):
+        distance = entry * (level.percent / 100)
+    else:
+        distance = evaluation.numbers(level.expression, rows)
     is_wrong = ~(distance > 0)
     return np.where(is_wrong, np.nan, entry + side * distance if gains else entry - side * distance), is_wrong
+
+
+def _own_prices(level: Prices, evaluation: Evaluation, rows: Ints, side: Floats) -> Floats:
+    prices = np.full(len(rows), np.nan)
+    for name, sign in (("long", 1), ("short", -1)):
+        own = side == sign
+        if name in level.of_side:
+            prices[own] = evaluation.numbers(level.of_side[name], rows[own])
+    return prices

@@ -56,7 +56,7 @@ _KIND_WORDS: dict[Kind, str] = {"number": "a number", "truth": "a condition"}
 ParamValue: TypeAlias = float | int | str | bool
 
 
-class RuleProblem(ValueError):
+class RuleProblem(ValueError):  # noqa: N818  # a problem to be told with others, not an error of its own
     """A text that is no rule: what is wrong, in which column (from 1), and what to do."""
 
     def __init__(self, what: str, *, column: int | None = None, hint: str | None = None) -> None:
@@ -68,7 +68,10 @@ class RuleProblem(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scope:
-    """The names a rule may use: columns, params with their values, names of `let` with their kind (None: unreadable)."""
+    """The names a rule may use: columns, params with their values, names of `let` with their kind.
+
+    A name of `let` without a kind is known but could not be read.
+    """
 
     columns: frozenset[str] = COLUMNS
     params: Mapping[str, ParamValue] = field(default_factory=dict)
@@ -163,7 +166,8 @@ class _Reader:
                 return self._call(node, depth)
             case ast.BinOp() | ast.UnaryOp():
                 return self._refuse(node, "this operator is not part of the language", "it has + - * / and unary minus")
-        return self._refuse(node, f"{_words_of(node)} is not part of the language", None)
+            case _:
+                return self._refuse(node, f"{_words_of(node)} is not part of the language", None)
 
     def _number(self, node: ast.expr, depth: int) -> Expression:
         return self._of_kind(

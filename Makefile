@@ -1,0 +1,49 @@
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SEED ?= 1
+WORKERS ?= 2
+
+.PHONY: help setup demo test quick lint types check oracles bench clean
+
+help:  ## list the targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
+
+$(BIN)/backtestkit: pyproject.toml
+	@if command -v uv >/dev/null 2>&1; then \
+	  uv venv --quiet --allow-existing --python '>=3.11' $(VENV) && uv pip install --quiet --python $(BIN)/python -e '.[dev,charts]'; \
+	else \
+	  $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11")' && \
+	  { [ -x $(BIN)/python ] || $(PYTHON) -m venv $(VENV); } && \
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev,charts]'; \
+	fi
+	@touch $@
+
+setup: $(BIN)/backtestkit  ## make .venv and install the program with its development tools
+
+demo: setup  ## run the main job: backtest the example strategies, no network needed
+	$(BIN)/backtestkit backtest ema-cross
+
+test: setup  ## run all tests
+	$(BIN)/python -m pytest -q -n $(WORKERS) --durations=10
+
+quick: setup  ## format check, lint and the fast tests: for every save
+	$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/python -m pytest -q tests/unit tests/house
+
+lint: setup  ## format check and lint
+	$(BIN)/ruff format --check . && $(BIN)/ruff check .
+
+types: setup  ## check types, strictly
+	$(BIN)/mypy
+
+check: lint types test  ## is it good? format, lint, types, tests
+
+oracles: setup  ## recompute the committed values of independent implementations
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'TA-Lib>=0.6' && $(BIN)/python tests/oracles/make.py
+
+bench: setup  ## speed against other backtesters, as ratios (SEED= to change the candles)
+	SEED=$(SEED) $(BIN)/python tests/benchmarks/run.py
+
+clean:  ## remove what tools left behind
+	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

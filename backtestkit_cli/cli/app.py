@@ -1,0 +1,70 @@
+"""The command line: commands, global handling of errors, exit codes. Imports stay light."""
+
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from backtestkit_cli import __version__
+from backtestkit_cli.cli import backtest, data, init, report, show
+from backtestkit_cli.cli.output import Output
+from backtestkit_cli.errors import BacktestkitError, Problem, UsageError
+
+app = typer.Typer(
+    name="backtestkit",
+    help="Backtest signal trading strategies written in YAML, Python or CSV, with numbers you can trust.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    rich_markup_mode=None,
+)
+app.command()(init.init)
+app.command()(backtest.backtest)
+app.add_typer(data.app, name="data")
+app.add_typer(report.app, name="report")
+app.add_typer(report.runs, name="run")
+app.add_typer(show.configs, name="config")
+app.command("list")(show.list_kind)
+app.command()(show.doctor)
+
+
+def _show_version(*, wanted: bool) -> None:
+    if wanted:
+        sys.stdout.write(f"backtestkit {__version__}\n")
+        raise typer.Exit
+
+
+@app.callback()
+def _main(
+    version: Annotated[  # noqa: ARG001  # the callback reads it
+        bool, typer.Option("--version", callback=lambda value: _show_version(wanted=value), is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command line; the exit code."""
+    output = Output(as_json="--json" in arguments, verbose=2 if "-vv" in arguments else 0)
+    try:
+        code = app(list(arguments), standalone_mode=False, prog_name="backtestkit")
+    except BacktestkitError as error:
+        return output.error(error)
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 0
+    except Exception as error:  # noqa: BLE001  # the last line of defence: one message, never a traceback
+        return _foreign(output, error)
+    return code if isinstance(code, int) else 0
+
+
+def _foreign(output: Output, error: Exception) -> int:
+    """An error of the command-line parser, or a bug."""
+    message = getattr(error, "format_message", None)
+    if message is None:
+        if type(error).__name__ == "Abort":
+            return 130
+        return output.bug(error)
+    hint = "backtestkit --help lists the commands, COMMAND --help their options"
+    return output.error(UsageError(Problem("usage", str(message()).rstrip("."), hint=hint)))

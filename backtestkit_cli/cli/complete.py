@@ -1,0 +1,54 @@
+"""Shell completion of names. It never fails: without a readable config there is nothing to offer."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import typer
+
+from backtestkit_cli.errors import BacktestkitError
+
+
+def _names(context: typer.Context, incomplete: str, kind: str) -> list[str]:
+    from backtestkit_cli.config.merge import load
+
+    try:
+        config = load([Path(path) for path in context.params.get("config") or ("configs",)])
+    except (BacktestkitError, OSError):
+        return []
+    if kind == "symbols":
+        names: Iterable[str] = config.settings.defaults.symbols or ()
+    else:
+        names = getattr(config, kind)
+    return [name for name in names if name.startswith(incomplete)]
+
+
+def strategies(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Names of strategies."""
+    return _names(ctx, incomplete, "strategies")
+
+
+def symbols(ctx: typer.Context, incomplete: str) -> list[str]:
+    """The symbols of `settings.defaults`."""
+    return _names(ctx, incomplete, "symbols")
+
+
+def exchanges(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Names of exchanges."""
+    return _names(ctx, incomplete, "exchanges")
+
+
+def frames(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Names of frames."""
+    return _names(ctx, incomplete, "frames")
+
+
+def runs(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Run ids of the project, and `last`."""
+    from backtestkit_cli.cli.project import logs_folder
+
+    try:
+        folder = logs_folder(ctx.params.get("config")) / "runs"
+        found = sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
+    except (BacktestkitError, OSError):
+        return []
+    return [name for name in [*found, "last"] if name.startswith(incomplete)]

@@ -1,0 +1,111 @@
+"""What reaches the terminal: results on stdout, everything else on stderr, one JSON document with `--json`."""
+
+import json
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from backtestkit_cli.cli.messages import render_problem
+from backtestkit_cli.errors import BacktestkitError, Problem
+from backtestkit_cli.redact import Redactor
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from backtestkit_cli.run.backtest import OnProgress
+
+INTERNAL = 1
+REPORT_PLACE = "please report it with the command, the config and the text of `-vv`"
+
+
+class Output:
+    """Where one command writes. `redactor` masks secrets in every text."""
+
+    def __init__(self, *, as_json: bool = False, verbose: int = 0) -> None:
+        self.as_json = as_json
+        self.verbose = verbose
+        self.redactor = Redactor()
+
+    def console(self) -> "Console":
+        """The terminal behind stdout."""
+        from rich.console import Console
+
+        return Console(file=sys.stdout, highlight=False, markup=False, emoji=False)
+
+    def result(self, document: Any, text: str) -> None:
+        """Write a result: the document with `--json`, else the text."""
+        shown = json.dumps(document, ensure_ascii=False, allow_nan=False) if self.as_json else text
+        sys.stdout.write(self.redactor.clean(shown).rstrip("\n") + "\n")
+        sys.stdout.flush()
+
+    def tell(self, text: str) -> None:
+        """Write something that is no result."""
+        sys.stderr.write(self.redactor.clean(text).rstrip("\n") + "\n")
+        sys.stderr.flush()
+
+    def error(self, error: BacktestkitError) -> int:
+        """Write an error; the exit code."""
+        if self.as_json:
+            problems = [_document(problem) for problem in error.problems]
+            self.result({"error": {**problems[0], "exit_code": error.exit_code, "problems": problems}}, "")
+        else:
+            self.tell("\n\n".join(render_problem(problem) for problem in error.problems))
+        if self.verbose > 1:
+            self.tell("".join(traceback.format_exception(error)))
+        return error.exit_code
+
+    def bug(self, error: Exception) -> int:
+        """Write an error that nobody expected; the exit code."""
+        what = f"internal error: {type(error).__name__}: {error}"
+        if self.as_json:
+            document = {"code": "internal", "what": what, "where": None, "hint": REPORT_PLACE}
+            self.result({"error": {**document, "exit_code": INTERNAL, "problems": [document]}}, "")
+        else:
+            self.tell(f"error: internal\n  {what}\n  {REPORT_PLACE}")
+        if self.verbose > 1:
+            self.tell("".join(traceback.format_exception(error)))
+        return INTERNAL
+
+    @contextmanager
+    def progress(self, total_minutes: int) -> "Iterator[OnProgress]":
+        """A bar on stderr, on a terminal only: share, rate in market days a second, time left."""
+        if self.as_json or not sys.stderr.isatty():
+            yield lambda _strategy, _symbol, _minutes: None
+            return
+        with _bar(total_minutes) as on_progress:
+            yield on_progress
+
+
+@contextmanager
+def _bar(total_minutes: int) -> "Iterator[OnProgress]":
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    done: dict[tuple[str, str], int] = {}
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=24),
+        TaskProgressColumn(),
+        TextColumn("{task.fields[rate]}", markup=False),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("loading candles", total=max(1, total_minutes), rate="")
+
+        def on_progress(strategy: str, symbol: str, minutes: int) -> None:
+            done[strategy, symbol] = minutes
+            completed = sum(done.values())
+            elapsed = bar.tasks[0].elapsed or 0.0
+            rate = f"{completed / 1440 / elapsed:,.0f} days/s" if elapsed > 0 else ""
+            bar.update(task, completed=completed, description=f"{strategy} {symbol}", rate=rate)
+
+        yield on_progress
+
+
+def _document(problem: Problem) -> dict[str, Any]:
+    return {**asdict(problem), "where": asdict(problem.where) if problem.where else None}

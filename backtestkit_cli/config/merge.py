@@ -1,0 +1,400 @@
+"""Loads config files and folders as one checked Config.
+
+Rules: all files count alike. A settings key stands in one file only, a name in one entry of its kind only (letter case
+aside); both places are shown otherwise. `--set` overrides what files say, before anything is checked. References
+between kinds must be known. All problems of all files are reported together, the first 50 in full. `${NAME}` stays
+as it is until a command uses the value.
+"""
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from backtestkit_cli.config.override import apply_overrides
+from backtestkit_cli.config.problems import did_you_mean, key_path, locator, problems_of
+from backtestkit_cli.config.read import KeyPath, SourceMap, read_file
+from backtestkit_cli.config.references import reference_problems
+from backtestkit_cli.config.schema import (
+    KINDS,
+    SECTIONS,
+    ExchangeSchema,
+    FrameSchema,
+    NamedSchema,
+    OptimizerSchema,
+    RiskSchema,
+    Settings,
+    SizingSchema,
+    StrategySchema,
+    WalkerSchema,
+    model_of,
+)
+from backtestkit_cli.errors import ConfigError, Problem, Source
+from backtestkit_cli.redact import Redactor
+
+MAX_PROBLEMS = 50
+_REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+Kind = TypeVar("Kind", bound=NamedSchema)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One raw entry of a kind, and where it stands."""
+
+    kind: str
+    name: str | None
+    index: int
+    values: Any
+    source_map: SourceMap
+
+    def where(self, keys: KeyPath = (), at: str = "value") -> Source:
+        """Give the place of a key path inside the entry."""
+        locate = locator(self.source_map, (self.kind, self.index), self.kind, self.name)
+        return locate(keys, at)
+
+
+@dataclass(slots=True)
+class Draft:
+    """What the files say, merged and not yet checked."""
+
+    settings: dict[str, Any] = field(default_factory=dict)
+    settings_maps: dict[KeyPath, SourceMap] = field(default_factory=dict)
+    entries: list[Entry] = field(default_factory=list)
+    source_maps: list[SourceMap] = field(default_factory=list)
+    overridden: dict[KeyPath, str] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+    is_complete: bool = True
+
+    def named(self, kind: str) -> dict[str, Entry]:
+        """Give the entries of a kind by name; of two with one name the first."""
+        found: dict[str, Entry] = {}
+        for entry in self.entries:
+            if entry.kind == kind and entry.name is not None:
+                found.setdefault(entry.name, entry)
+        return found
+
+    def where(self, kind: str, name: str | None, keys: KeyPath, at: str = "value") -> Source:
+        """Give the place of a key path of the settings (without a name) or of an entry."""
+        if kind == "settings":
+            return self._where_in_settings(keys, at)
+        path = key_path(kind, None, name, keys)
+        for depth in range(len(keys), -1, -1):
+            text = self.overridden.get((kind, name or "", *keys[:depth]))
+            if text is not None:
+                return Source(file=f"--set {text}", key=path)
+        entry = self.named(kind).get(name or "")
+        return entry.where(keys, at) if entry else Source(key=path)
+
+    def _where_in_settings(self, keys: KeyPath, at: str) -> Source:
+        path = key_path("settings", None, None, keys)
+        for depth in range(len(keys), -1, -1):
+            part = ("settings", *keys[:depth])
+            if part in self.overridden:
+                return Source(file=f"--set {self.overridden[part]}", key=path)
+            if part in self.settings_maps:
+                return self.settings_maps[part].source(("settings", *keys), at=at, key=path)
+        return Source(key=path)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """A checked configuration. Schemas are by name, in the order of the files.
+
+    `project` is the folder that relative paths of the config belong to.
+    """
+
+    project: Path
+    settings: Settings
+    exchanges: dict[str, ExchangeSchema]
+    frames: dict[str, FrameSchema]
+    strategies: dict[str, StrategySchema]
+    sizings: dict[str, SizingSchema]
+    risks: dict[str, RiskSchema]
+    walkers: dict[str, WalkerSchema]
+    optimizers: dict[str, OptimizerSchema]
+    sources: tuple[SourceMap, ...] = field(compare=False)
+    redactor: Redactor = field(compare=False, default_factory=Redactor)
+    draft: Draft = field(compare=False, repr=False)
+
+    def where(self, kind: str, *path: str | int) -> Source:
+        """Give the place of `("settings", key, …)` or `(kind, name, key, …)`, or of what holds it."""
+        if kind == "settings":
+            return self.draft.where("settings", None, path)
+        return self.draft.where(kind, str(path[0]), path[1:])
+
+    def is_given(self, kind: str, *path: str | int) -> bool:
+        """Whether a file or `--set` gives a value at this very path."""
+        name, keys = (None, path) if kind == "settings" else (str(path[0]), path[1:])
+        values: Any = self.draft.settings if name is None else self.draft.named(kind)[name].values
+        for key in keys:
+            if isinstance(values, dict) and key in values:
+                values = values[str(key)]
+            elif isinstance(values, list) and isinstance(key, int) and key < len(values):
+                values = values[key]
+            else:
+                return False
+        return True
+
+    def secret(self, text: str) -> str:
+        """Resolve `${NAME}` in a text of this config from the environment; the answer is masked from now on.
+
+        Raises:
+            ConfigError: the variable is not set.
+        """
+        value = resolve_env(text, os.environ, where=self._where_of(text))
+        if value != text:
+            self.redactor.register(value)
+            for name in _REFERENCE.findall(text):
+                self.redactor.register(os.environ[name])
+        return value
+
+    def plain(self) -> dict[str, Any]:
+        """Give the config as plain values that load to an equal one; secrets stay unresolved, defaults are left out."""
+        kinds = {kind: list(getattr(self, kind).values()) for kind in KINDS}
+        sections: dict[str, Any] = {
+            kind: [one.model_dump(mode="json", exclude_unset=True) for one in schemas]
+            for kind, schemas in kinds.items()
+            if schemas
+        }
+        return {"settings": self.settings.model_dump(mode="json", exclude_unset=True), **sections}
+
+    def _where_of(self, text: str) -> Source | None:
+        paths: list[tuple[str, str | None, Any]] = [("settings", None, self.draft.settings)]
+        paths += [(entry.kind, entry.name, entry.values) for entry in self.draft.entries]
+        for kind, name, values in paths:
+            keys = _path_to(text, values)
+            if keys is not None:
+                return self.draft.where(kind, name, keys)
+        return None
+
+
+def load(paths: Sequence[Path], overrides: Sequence[str] = ()) -> Config:
+    """Load files and folders (`*.yaml`, `*.yml`, not recursive) and `PATH=VALUE` overrides.
+
+    Raises:
+        ConfigError: with every problem of every file.
+    """
+    draft = Draft()
+    for path, name in _files(paths, draft.problems):
+        _read_into(draft, path, name)
+    _refuse_twins(draft)
+    apply_overrides(draft, overrides)
+    settings = _checked_settings(draft)
+    schemas = _checked_entries(draft)
+    if draft.is_complete:
+        draft.problems += reference_problems(draft, settings, schemas)
+    if draft.problems or settings is None:
+        raise ConfigError(*_first(draft.problems))
+    return Config(
+        project=project_folder(paths[0]),
+        settings=settings,
+        exchanges=_of_kind(schemas, "exchanges", ExchangeSchema),
+        frames=_of_kind(schemas, "frames", FrameSchema),
+        strategies=_of_kind(schemas, "strategies", StrategySchema),
+        sizings=_of_kind(schemas, "sizings", SizingSchema),
+        risks=_of_kind(schemas, "risks", RiskSchema),
+        walkers=_of_kind(schemas, "walkers", WalkerSchema),
+        optimizers=_of_kind(schemas, "optimizers", OptimizerSchema),
+        sources=tuple(draft.source_maps),
+        draft=draft,
+    )
+
+
+def project_folder(first: Path) -> Path:
+    """Give the folder of relative paths: the parent of a folder named `configs`, else the folder of the config."""
+    folder = first.resolve()
+    if not folder.is_dir():
+        folder = folder.parent
+    return folder.parent if folder.name == "configs" else folder
+
+
+def resolve_env(text: str, environ: Mapping[str, str], where: Source | None = None) -> str:
+    """Replace each `${NAME}` of a text.
+
+    Raises:
+        ConfigError: a variable is not set or empty.
+    """
+    missing = [name for name in _REFERENCE.findall(text) if not environ.get(name)]
+    if missing:
+        what = f"the environment variable {missing[0]} is not set"
+        raise ConfigError(Problem("environment-missing", what, where, hint=f"set it: export {missing[0]}=…"))
+    return _REFERENCE.sub(lambda match: environ[match[1]], text)
+
+
+def _files(paths: Sequence[Path], problems: list[Problem]) -> list[tuple[Path, str]]:
+    """List the files to read, each once, with the names messages use."""
+    found: dict[Path, tuple[Path, str]] = {}
+    if not paths:
+        problems.append(Problem("no-config", "no config is given", hint="give a file or folder with --config"))
+    for path in paths:
+        for file in _files_of(path, problems):
+            found.setdefault(_resolved(file), (file, str(file)))
+    return list(found.values())
+
+
+def _files_of(path: Path, problems: list[Problem]) -> list[Path]:
+    try:
+        if not path.is_dir():
+            return [path]
+        entries = sorted(path.iterdir())
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "the path is not valid"
+        problems.append(Problem("unreadable-file", f"the path cannot be read ({reason})", Source(file=str(path))))
+        return []
+    files = [file for file in entries if file.suffix in (".yaml", ".yml") and not file.name.startswith(".")]
+    if not files:
+        hint = "write one, or give another folder with --config"
+        problems.append(Problem("no-config", "the folder has no .yaml file", Source(file=str(path)), hint=hint))
+    return files
+
+
+def _resolved(path: Path) -> Path:
+    try:
+        return path.resolve()
+    except (OSError, ValueError, RuntimeError):
+        return path
+
+
+def _read_into(draft: Draft, path: Path, name: str) -> None:
+    try:
+        values, source_map = read_file(path, name)
+    except ConfigError as error:
+        draft.problems += error.problems
+        draft.is_complete = False
+        return
+    draft.source_maps.append(source_map)
+    if not isinstance(values, dict):
+        what = "the file is empty" if values is None else "the file is no mapping of sections"
+        hint = f"start with a section such as strategies; known here: {', '.join(SECTIONS)}"
+        draft.problems.append(Problem("no-sections", what, source_map.source(()), hint=hint))
+        return
+    for section, content in values.items():
+        _take_section(draft, section, content, source_map)
+
+
+def _take_section(draft: Draft, section: str, content: Any, source_map: SourceMap) -> None:
+    if section not in SECTIONS:
+        where = source_map.source((section,), at="key", key=section)
+        hint = did_you_mean(section, SECTIONS)
+        known = ", ".join(SECTIONS)
+        draft.problems.append(Problem("unknown-section", "no such section", where, expected=known, hint=hint))
+        draft.is_complete = False
+        return
+    where = source_map.source((section,), key=section)
+    if section == "settings":
+        if isinstance(content, dict):
+            _merge(draft, draft.settings, content, ("settings",), source_map)
+        else:
+            what = "settings is no mapping of keys and values"
+            draft.problems.append(Problem("wrong-type", what, where, hint="remove it, or write keys below it"))
+        return
+    if not isinstance(content, list):
+        what, hint = f"{section} is no list", "write each entry as `- name: …`"
+        draft.problems.append(Problem("wrong-type", what, where, hint=hint))
+        draft.is_complete = False
+        return
+    for index, values in enumerate(content):
+        name = values.get("name") if isinstance(values, dict) else None
+        known_name = name if isinstance(name, str) else None
+        entry = Entry(kind=section, name=known_name, index=index, values=values, source_map=source_map)
+        draft.entries.append(entry)
+
+
+def _merge(draft: Draft, into: dict[str, Any], values: dict[str, Any], path: KeyPath, source_map: SourceMap) -> None:
+    draft.settings_maps.setdefault(path, source_map)
+    for key, value in values.items():
+        here = (*path, key)
+        if key not in into:
+            into[key] = {} if isinstance(value, dict) else value
+            draft.settings_maps[here] = source_map
+            if isinstance(value, dict):
+                _merge(draft, into[key], value, here, source_map)
+        elif isinstance(value, dict) and isinstance(into[key], dict):
+            _merge(draft, into[key], value, here, source_map)
+        else:
+            _note_twice(draft, here, source_map)
+
+
+def _note_twice(draft: Draft, path: KeyPath, source_map: SourceMap) -> None:
+    key = key_path("settings", None, None, path[1:])
+    first = draft.settings_maps[path].source(path, at="key")
+    where = source_map.source(path, at="key", key=key)
+    what = f"this setting is also given in {first.file}:{first.line}:{first.column}"
+    draft.problems.append(Problem("setting-twice", what, where, hint="keep one of the two"))
+
+
+def _refuse_twins(draft: Draft) -> None:
+    seen: dict[tuple[str, str], Entry] = {}
+    for entry in draft.entries:
+        if entry.name is None:
+            continue
+        first = seen.setdefault((entry.kind, entry.name.casefold()), entry)
+        if first is not entry:
+            place = first.where(("name",))
+            said = "this name" if first.name == entry.name else f'the name "{first.name}", alike but for letter case,'
+            what = f"{said} is also given in {place.file}:{place.line}:{place.column}"
+            draft.problems.append(Problem("name-twice", what, entry.where(("name",)), hint="rename one of the two"))
+
+
+def _checked_settings(draft: Draft) -> Settings | None:
+    try:
+        return Settings.model_validate(draft.settings)
+    except ValidationError as error:
+        draft.problems += problems_of(error, lambda keys, at: draft.where("settings", None, keys, at))
+        return None
+
+
+def _checked_entries(draft: Draft) -> dict[tuple[str, str], NamedSchema]:
+    checked: dict[tuple[str, str], NamedSchema] = {}
+    for entry in draft.entries:
+        try:
+            schema = model_of(entry.kind, entry.values).model_validate(entry.values)
+        except ValidationError as error:
+            draft.problems += problems_of(error, _locator_of(draft, entry))
+        else:
+            checked.setdefault((entry.kind, schema.name), schema)
+    return checked
+
+
+def _locator_of(draft: Draft, entry: Entry) -> Any:
+    """Locate keys of an entry, also of one without a usable name."""
+    if entry.name is None:
+        return entry.where
+    name = entry.name
+
+    def locate(keys: KeyPath, at: str) -> Source:
+        place = draft.where(entry.kind, name, keys, at)
+        return place if (place.file or "").startswith("--set ") else entry.where(keys, at)
+
+    return locate
+
+
+def _of_kind(schemas: dict[tuple[str, str], NamedSchema], kind: str, model: type[Kind]) -> dict[str, Kind]:
+    return {name: schema for (one, name), schema in schemas.items() if one == kind and isinstance(schema, model)}
+
+
+def _path_to(text: str, values: Any) -> KeyPath | None:
+    """Give the keys that lead to a text."""
+    if values == text and isinstance(values, str):
+        return ()
+    parts: list[tuple[str | int, Any]] = []
+    if isinstance(values, dict):
+        parts = list(values.items())
+    elif isinstance(values, list):
+        parts = list(enumerate(values))
+    for key, inner in parts:
+        rest = _path_to(text, inner)
+        if rest is not None:
+            return (key, *rest)
+    return None
+
+
+def _first(problems: list[Problem]) -> list[Problem]:
+    if len(problems) <= MAX_PROBLEMS:
+        return problems
+    what = f"{len(problems) - MAX_PROBLEMS} more problems are not shown"
+    return [*problems[:MAX_PROBLEMS], Problem("more-problems", what, hint="repair these first")]

@@ -1,0 +1,60 @@
+"""Kit: load a project and run its commands; the same door for the command line and for Python users."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from backtestkit_cli.config.merge import Config, load
+from backtestkit_cli.plugins.registry import ROOT, Registry
+
+if TYPE_CHECKING:
+    from backtestkit_cli.run.backtest import Backtest
+
+
+@dataclass(frozen=True, slots=True)
+class Kit:
+    """A loaded project: its config, and its own copy of the plugin registry."""
+
+    config: Config
+    registry: Registry
+    paths: tuple[Path, ...]
+    overrides: tuple[str, ...]
+
+    @classmethod
+    def load(cls, *paths: str | Path, overrides: Sequence[str] = ()) -> "Kit":
+        """Load config files and folders (default `configs/`); `overrides` are texts such as `settings.gap=bridge`.
+
+        Raises:
+            ConfigError: something in the config is wrong; all problems are told together.
+        """
+        given = tuple(Path(path) for path in paths or ("configs",))
+        return cls(load(given, overrides), ROOT.child(), given, tuple(overrides))
+
+    @property
+    def logs(self) -> Path:
+        """The folder of reports and run bundles."""
+        return self.config.project / "logs"
+
+    def backtest(
+        self,
+        *strategies: str,
+        symbols: Sequence[str] = (),
+        exchange: str | None = None,
+        frame: str | None = None,
+        range: str | None = None,  # noqa: A002  # the option's name
+        jobs: int = 1,
+    ) -> "Backtest":
+        """Plan a backtest of strategies (default: all of the config) over a frame, or a range `A..B`.
+
+        The answer is run by `.run()`, or by iterating over its events.
+
+        Raises:
+            UsageError, ConfigError: a name is unknown, or something does not fit.
+        """
+        from backtestkit_cli.run.backtest import Backtest
+        from backtestkit_cli.run.plan import Request, plan_backtest
+
+        request = Request(strategies=strategies, symbols=symbols, exchange=exchange, frame=frame, range=range)
+        plan = plan_backtest(self.config, request)
+        return Backtest(config=self.config, plan=plan, registry=self.registry, logs=self.logs, jobs=jobs)

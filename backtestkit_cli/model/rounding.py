@@ -1,0 +1,21 @@
+"""Prices and quantities on the steps of a market: prices are rounded half up, quantities are cut."""
+
+from decimal import ROUND_DOWN, ROUND_HALF_UP, Decimal
+
+
+def write_price(price: float, step: float | None) -> str:
+    """Write a price on its step, rounded half up; in full precision without a step."""
+    return _write(price, step, ROUND_HALF_UP)
+
+
+def write_quantity(quantity: float, step: float | None) -> str:
+    """Write a quantity on its step, cut towards zero; in full precision without a step."""
+    return _write(quantity, step, ROUND_DOWN)
+
+
+def _write(value: float, step: float | None, rounding: str) -> str:
+    if step is None:
+        return format(Decimal(repr(value)), "f")
+    size = Decimal(repr(step)).normalize()
+    steps = (Decimal(repr(value)) / size).quantize(Decimal(1), rounding=rounding)
+    return format((steps * size).quantize(size if size.as_tuple().exponent < 0 else Decimal(1)), "f")  # type: ignore[operator]  # finite

@@ -1,0 +1,60 @@
+"""Masks secrets by value in every text before it leaves the program.
+
+Rules: a registered value is masked wherever it stands, also percent-encoded or escaped as in JSON; of an address its
+user, path and query are secrets of their own, because error messages quote them apart. Values shorter than four
+characters are not masked: they are no secrets, and every text would be riddled with masks.
+"""
+
+import json
+import re
+import threading
+from urllib.parse import quote, quote_plus, urlsplit
+
+MASK = "***"
+MIN_LENGTH = 4
+MIN_PART_LENGTH = 8
+
+
+class Redactor:
+    """The secrets seen so far, and the filter for texts."""
+
+    def __init__(self) -> None:
+        self._values: set[str] = set()
+        self._pattern: re.Pattern[str] | None = None
+        self._lock = threading.Lock()
+
+    def __reduce__(self) -> tuple[type["Redactor"], tuple[()]]:
+        # a copy in another process starts without secrets: they are not to travel
+        return Redactor, ()
+
+    def register(self, value: str) -> None:
+        """Mask this value from now on."""
+        with self._lock:
+            self._values.update(spelling for part in _parts(value) for spelling in _spellings(part))
+            longest_first = sorted(self._values, key=lambda one: (-len(one), one))
+            self._pattern = re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
+
+    def clean(self, text: str) -> str:
+        """Give the text with every registered value masked."""
+        pattern = self._pattern
+        return text if pattern is None else pattern.sub(MASK, text)
+
+
+def _parts(value: str) -> list[str]:
+    """Give the value and, of an address, the parts that can be secret alone."""
+    parts = [value] if len(value) >= MIN_LENGTH else []
+    if "://" not in value:
+        return parts
+    try:
+        address = urlsplit(value)
+    except ValueError:
+        return parts
+    pieces = [address.path, address.query, address.username, address.password]
+    pieces += re.split(r"[/&=?;]", f"{address.path}/{address.query}")
+    return parts + [piece for piece in pieces if piece and len(piece) >= MIN_PART_LENGTH]
+
+
+def _spellings(value: str) -> set[str]:
+    """Give the ways the value may be written in a log line."""
+    escaped = {json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1], repr(value)[1:-1]}
+    return {value, quote(value, safe=""), quote(value), quote_plus(value), *escaped}

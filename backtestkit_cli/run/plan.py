@@ -1,0 +1,170 @@
+"""What a command runs: names and options become streams, an exchange and a frame, before anything is loaded.
+
+What is not given comes from `settings.defaults`, else from the only schema of its kind, else it is an error that
+lists what there is.
+"""
+
+import difflib
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from backtestkit_cli.config.merge import Config
+from backtestkit_cli.errors import ConfigError, Problem, UsageError
+from backtestkit_cli.model.policy import Costs, FillPolicy
+from backtestkit_cli.model.time import MINUTE_MS, Interval, TimeRange, parse_time
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What the user asked for; None where nothing was given. `range` is `A..B`."""
+
+    strategies: Sequence[str] = ()
+    symbols: Sequence[str] = ()
+    exchange: str | None = None
+    frame: str | None = None
+    range: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What is going to run. Names are in order of code points; `shares` names frames that meet a grid in part."""
+
+    strategies: tuple[str, ...]
+    symbols: tuple[str, ...]
+    exchange: str
+    frame: str
+    range: TimeRange
+    tick: Interval
+    policy: FillPolicy
+    costs: Costs
+    warnings: Mapping[str, tuple[str, ...]]
+
+
+def plan_backtest(config: Config, request: Request) -> Plan:
+    """Choose what runs.
+
+    Raises:
+        UsageError: a name is unknown, or something is neither given nor the only one of its kind.
+        ConfigError: a strategy needs something that this version cannot do, or never meets the frame.
+    """
+    strategies = _strategies(config, request.strategies)
+    exchange = _one(config.exchanges, "exchange", request.exchange or config.settings.defaults.exchange, "--exchange")
+    frame, within, tick = _frame(config, request)
+    symbols = tuple(sorted(set(request.symbols or config.settings.defaults.symbols or ())))
+    if not symbols:
+        hint = "name one with --symbol, or in settings.defaults.symbols"
+        raise UsageError(Problem("no-symbol", "no symbol is given", hint=hint))
+    for name in strategies:
+        _refuse_unavailable(config, name)
+    return Plan(
+        strategies=strategies,
+        symbols=symbols,
+        exchange=exchange,
+        frame=frame,
+        range=within,
+        tick=tick,
+        policy=config.settings.policy(),
+        costs=config.settings.costs_model(),
+        warnings={name: _grid_warnings(config, name, within, tick) for name in strategies},
+    )
+
+
+def read_range(text: str) -> TimeRange:
+    """Read `A..B` as a half-open range of whole minutes.
+
+    Raises:
+        UsageError: it is none.
+    """
+    parts = text.split("..")
+    if len(parts) != 2:
+        raise UsageError(Problem("bad-range", f"{text!r} is no range", expected="2023-03-01..2023-03-22"))
+    try:
+        start_ms, end_ms = (parse_time(part.strip()) for part in parts)
+    except (ValueError, OverflowError) as error:
+        raise UsageError(Problem("bad-range", str(error), expected="2023-03-01..2023-03-22")) from None
+    if start_ms % MINUTE_MS or end_ms <= start_ms:
+        what = "the range starts inside a minute" if start_ms % MINUTE_MS else "the range ends before it starts"
+        raise UsageError(Problem("bad-range", what, found=text, expected="2023-03-01..2023-03-22"))
+    return TimeRange(start_ms, end_ms)
+
+
+def _strategies(config: Config, names: Sequence[str]) -> tuple[str, ...]:
+    if not config.strategies:
+        raise UsageError(Problem("no-strategy", "the config has no strategy", hint="add one under strategies:"))
+    for name in names:
+        if name not in config.strategies:
+            raise UsageError(unknown_name("strategy", name, config.strategies))
+    chosen = names or [name for name, schema in config.strategies.items() if schema.use != "llm"]
+    return tuple(sorted(set(chosen)))
+
+
+def unknown_name(kind: str, name: str, known: Mapping[str, object]) -> Problem:
+    """Say that a name is not in the config, with the nearest that is."""
+    near = difflib.get_close_matches(name, known, n=1)
+    return Problem(
+        f"unknown-{kind}",
+        f"there is no {kind} {name}",
+        found=name,
+        expected=", ".join(known) or f"none: the config has no {kind}",
+        hint=f"did you mean {near[0]}?" if near else None,
+    )
+
+
+def _one(known: Mapping[str, object], kind: str, name: str | None, option: str) -> str:
+    if name is not None:
+        if name not in known:
+            raise UsageError(unknown_name(kind, name, known))
+        return name
+    if len(known) == 1:
+        return next(iter(known))
+    what = f"no {kind} is given" if known else f"the config has no {kind}"
+    hint = f"choose one with {option}, or in settings.defaults" if known else f"add one under {kind}s:"
+    raise UsageError(Problem(f"no-{kind}", what, expected=", ".join(known) or None, hint=hint))
+
+
+def _frame(config: Config, request: Request) -> tuple[str, TimeRange, Interval]:
+    if request.range is not None:
+        if request.frame is not None:
+            raise UsageError(Problem("conflict", "--frame and --range are both given", hint="give one of the two"))
+        return request.range, read_range(request.range), Interval.M1
+    name = _one(config.frames, "frame", request.frame or config.settings.defaults.frame, "--frame or --range A..B")
+    schema = config.frames[name]
+    return name, TimeRange(parse_time(schema.start), parse_time(schema.end)), schema.interval
+
+
+def _refuse_unavailable(config: Config, name: str) -> None:
+    """Nothing in a config is silently left out of a run."""
+    schema = config.strategies[name]
+    for key, given in (("risk", schema.risk), ("sizing", schema.sizing)):
+        if given:
+            what = f"strategy {name} asks for a {key}, which this version cannot apply yet"
+            hint = f"leave {key} out to run without it"
+            raise ConfigError(Problem("not-available", what, config.where("strategies", name, key), hint=hint))
+    if schema.use == "llm":
+        what = f"strategy {name} asks a language model, which this version cannot do yet"
+        raise ConfigError(Problem("not-available", what, config.where("strategies", name, "use")))
+
+
+def _grid_warnings(config: Config, name: str, within: TimeRange, tick: Interval) -> tuple[str, ...]:
+    """Whether the ticks of the frame meet the strategy's UTC grid.
+
+    Raises:
+        ConfigError: they never do.
+    """
+    interval = config.strategies[name].interval
+    grid = -(-within.end_ms // interval.ms) - -(-within.start_ms // interval.ms)
+    first = within.start_ms
+    step = tick.ms
+    period = math.lcm(step, interval.ms)
+    met_first = next((t for t in range(first, first + period, step) if t % interval.ms == 0), None)
+    met = 0 if met_first is None or met_first >= within.end_ms else -(-(within.end_ms - met_first) // period)
+    if not met:
+        what = f"the frame never meets a decision time of strategy {name} (interval {interval}, ticks every {tick})"
+        hint = "start the frame on the strategy's UTC grid, or take ticks of 1m"
+        raise ConfigError(Problem("frame-off-grid", what, config.where("strategies", name, "interval"), hint=hint))
+    if met < grid:
+        share = 100 * met / grid
+        return (f"the frame meets {met} of {grid} decision times of {name} ({share:.3g} %); ticks of 1m meet all",)
+    return ()
+

@@ -1,0 +1,45 @@
+"""Several processes: each takes symbols, with references and values, never with callables.
+
+Workers are spawned (a forked polars may hang), load the config again and open the candles themselves.
+"""
+
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import replace
+from multiprocessing import get_context
+from typing import TYPE_CHECKING
+
+from backtestkit_cli.config.merge import Config
+from backtestkit_cli.engine.result import StreamRun
+from backtestkit_cli.plugins.registry import ROOT
+from backtestkit_cli.run.plan import Plan
+
+if TYPE_CHECKING:
+    from backtestkit_cli.run.backtest import Backtest
+
+
+def run_symbols(backtest: "Backtest") -> None:
+    """Run the symbols of a backtest in `jobs` processes; streams arrive as their symbols are finished."""
+    plan = backtest.plan
+    pool = ProcessPoolExecutor(min(backtest.jobs, len(plan.symbols)), mp_context=get_context("spawn"))
+    try:
+        tasks = [pool.submit(_run_one, backtest.config, replace(plan, symbols=(one,)), str(backtest.logs)) for one in plan.symbols]
+        for task in as_completed(tasks):
+            for stream in task.result():
+                backtest.streams.append(stream)
+                backtest.on_progress(stream.strategy, stream.symbol, plan.range.minutes)
+    except BaseException:
+        pool.shutdown(wait=False, cancel_futures=True)
+        for process in list((getattr(pool, "_processes", None) or {}).values()):
+            process.terminate()
+        raise
+    pool.shutdown()
+
+
+def _run_one(config: Config, plan: Plan, logs: str) -> Sequence[StreamRun]:
+    from pathlib import Path
+
+    from backtestkit_cli.run.backtest import Backtest, told
+
+    backtest = Backtest(config=config, plan=plan, registry=ROOT.child(), logs=Path(logs))
+    return [told(stream) for stream in backtest.run().streams]

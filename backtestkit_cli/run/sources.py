@@ -1,0 +1,78 @@
+"""Which candles a command reads: local exchanges are read where they are, all others from the store.
+
+A backtest never talks to an exchange: what is remote is fetched once, with its market steps, and read from disk.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from backtestkit_cli.config.merge import Config
+from backtestkit_cli.config.schema import CcxtExchange, ExchangeSchema, FilesExchange, PluginExchange, SampleExchange
+from backtestkit_cli.data.load import LocalSource
+from backtestkit_cli.data.store import CandleStore, StoredExchange
+from backtestkit_cli.model.candle import MarketSteps
+from backtestkit_cli.plugins.ports import CandleSource
+from backtestkit_cli.plugins.reference import resolve
+from backtestkit_cli.plugins.registry import Registry
+from backtestkit_cli.run.clock import WallClock
+
+
+def store_of(project: Path) -> CandleStore:
+    """The candle store of a project."""
+    return CandleStore(project / "data")
+
+
+def local_source(config: Config, name: str, registry: Registry) -> LocalSource:
+    """Where a backtest reads the candles of an exchange."""
+    schema = config.exchanges[name]
+    if isinstance(schema, SampleExchange | FilesExchange):
+        source: LocalSource = _plugin(config, schema, registry, _local_params(schema))
+        return source
+    return StoredExchange(store_of(config.project), name)
+
+
+def remote_source(config: Config, name: str, registry: Registry) -> CandleSource:
+    """Where `data fetch` asks for candles."""
+    schema = config.exchanges[name]
+    params: dict[str, Any] = {}
+    match schema:
+        case CcxtExchange():
+            limits = config.settings.limits
+            params = {
+                "id": schema.id,
+                "api_key": schema.api_key and config.secret(schema.api_key),
+                "secret": schema.secret and config.secret(schema.secret),
+                "base_url": schema.base_url and config.secret(schema.base_url),
+                "market": schema.market,
+                "retries": limits.candle_retries,
+                "retry_delay_ms": limits.candle_retry_delay_ms,
+                "clock": WallClock(),
+            }
+        case PluginExchange():
+            params = {
+                key: config.secret(value) if isinstance(value, str) else value for key, value in schema.params.items()
+            }
+        case _:
+            params = _local_params(schema)
+    source: CandleSource = _plugin(config, schema, registry, params)
+    return source
+
+
+def _local_params(schema: ExchangeSchema) -> dict[str, Any]:
+    match schema:
+        case SampleExchange(seed=seed):
+            return {"seed": seed}
+        case FilesExchange(path=path, steps=steps):
+            known = {symbol: MarketSteps(price=one.price, quantity=one.quantity) for symbol, one in steps.items()}
+            return {"path": path, "steps": known}
+        case _:
+            return {}
+
+
+def _plugin(config: Config, schema: ExchangeSchema, registry: Registry, params: dict[str, Any]) -> Any:
+    plugin = resolve(schema.use, "exchange", config.project, registry)
+    if isinstance(schema, PluginExchange):
+        return plugin.bind(params)()
+    if plugin.parameters.takes_project:
+        params["project"] = config.project
+    return plugin.function(**params)

@@ -1,0 +1,64 @@
+"""Calls that never come back, each in its own way; run as a program with the way as its argument."""
+
+import itertools
+import sys
+import threading
+import time
+from pathlib import Path
+
+from backtestkit_cli.run.deadline import Deadline
+
+
+def swallow() -> None:
+    """Catch whatever comes."""
+    while True:
+        try:
+            while True:
+                pass
+        except BaseException:
+            continue
+
+
+def sleep() -> None:
+    """Sleep again after each interruption."""
+    while True:
+        try:
+            time.sleep(60)
+        except BaseException:
+            continue
+
+
+def compute() -> None:
+    """Let no other thread run."""
+    sum(itertools.repeat(0))
+
+
+def obey() -> None:
+    """Hang in another thread, where nothing can be interrupted."""
+    time.sleep(60)
+
+
+def tell(message: str) -> None:
+    """Write the last words."""
+    print(Path(message.rpartition("in ")[2]).name, flush=True)
+
+
+def tell_and_hang(message: str) -> None:
+    """Write the last words and never finish them."""
+    tell(message)
+    time.sleep(60)
+
+
+def watched(way: str) -> None:
+    """Make one call that hangs."""
+    with Deadline(0.1, tell) as deadline:
+        deadline.run(f"strategy {way}", {"swallow": swallow, "sleep": sleep, "compute": compute, "obey": obey}[way])
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "obey":
+        thread = threading.Thread(target=watched, args=("obey",))
+        thread.start()
+        thread.join()
+    else:
+        watched(sys.argv[1])
