@@ -253,7 +253,11 @@ def differences(expected: Any, found: Any, path: str = "") -> list[str]:
     if isinstance(expected, list) and isinstance(found, list):
         if len(expected) != len(found):
             return [f"{path}: {len(expected)} expected, {len(found)} found"]
-        return [line for i, pair in enumerate(zip(expected, found, strict=True)) for line in differences(*pair, f"{path}[{i}]")]
+        return [
+            line
+            for i, pair in enumerate(zip(expected, found, strict=True))
+            for line in differences(*pair, f"{path}[{i}]")
+        ]
     if path.endswith("pnl_percentage") and math.isclose(expected, found, rel_tol=1e-12, abs_tol=1e-12):
         return []
     return [] if expected == found else [f"{path}: {expected!r} expected, {found!r} found"]

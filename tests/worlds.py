@@ -130,7 +130,9 @@ def random_rows(random: Random, candles: Candles, limits: Limits, frame_end: int
             opened, profit, stop = now - side * 6.0, now, now - side * 7.0
         if random.random() < 0.05:
             profit, stop = random.choice([(stop, profit), (np.nan, stop), (profit, -1.0), (np.inf, stop)])
-        life = random.choice([1, 2, 5, 15, 60, 60, 300, 1.5, 0]) if random.random() < 0.3 else random.choice([5, 15, 60])
+        life = (
+            random.choice([1, 2, 5, 15, 60, 60, 300, 1.5, 0]) if random.random() < 0.3 else random.choice([5, 15, 60])
+        )
         for name, value in zip(
             columns,
             (START_MS + row * MINUTE_MS, side, opened, profit, stop, life, random.choice([np.nan, 1, 2, 5, 20])),

@@ -38,7 +38,10 @@ def _show_version(*, wanted: bool) -> None:
 @app.callback()
 def _main(
     version: Annotated[  # noqa: ARG001  # the callback reads it
-        bool, typer.Option("--version", callback=lambda value: _show_version(wanted=value), is_eager=True, help="Show the version.")
+        bool,
+        typer.Option(
+            "--version", callback=lambda value: _show_version(wanted=value), is_eager=True, help="Show the version."
+        ),
     ] = False,
 ) -> None:
     pass

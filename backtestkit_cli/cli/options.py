@@ -23,10 +23,13 @@ VerboseOption = Annotated[
 ]
 SymbolOption = Annotated[
     list[str] | None,
-    typer.Option("--symbol", "-s", metavar="S", help="Market such as BTCUSDT; repeatable.", autocompletion=complete.symbols),
+    typer.Option(
+        "--symbol", "-s", metavar="S", help="Market such as BTCUSDT; repeatable.", autocompletion=complete.symbols
+    ),
 ]
 ExchangeOption = Annotated[
-    str | None, typer.Option("--exchange", "-e", metavar="E", help="Where candles come from.", autocompletion=complete.exchanges)
+    str | None,
+    typer.Option("--exchange", "-e", metavar="E", help="Where candles come from.", autocompletion=complete.exchanges),
 ]
 FrameOption = Annotated[
     str | None, typer.Option("--frame", "-f", metavar="F", help="Period to test.", autocompletion=complete.frames)

@@ -82,7 +82,14 @@ class Output:
 @contextmanager
 def _bar(total_minutes: int) -> "Iterator[OnProgress]":
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        Progress,
+        TaskProgressColumn,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
 
     done: dict[tuple[str, str], int] = {}
     columns = (

@@ -15,8 +15,9 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
+from backtestkit_cli.config.draft import Draft, Entry
 from backtestkit_cli.config.override import apply_overrides
-from backtestkit_cli.config.problems import did_you_mean, key_path, locator, problems_of
+from backtestkit_cli.config.problems import did_you_mean, is_secret, key_path, problems_of
 from backtestkit_cli.config.read import KeyPath, SourceMap, read_file
 from backtestkit_cli.config.references import reference_problems
 from backtestkit_cli.config.schema import (
@@ -39,65 +40,6 @@ from backtestkit_cli.redact import Redactor
 MAX_PROBLEMS = 50
 _REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 Kind = TypeVar("Kind", bound=NamedSchema)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
-    """One raw entry of a kind, and where it stands."""
-
-    kind: str
-    name: str | None
-    index: int
-    values: Any
-    source_map: SourceMap
-
-    def where(self, keys: KeyPath = (), at: str = "value") -> Source:
-        """Give the place of a key path inside the entry."""
-        locate = locator(self.source_map, (self.kind, self.index), self.kind, self.name)
-        return locate(keys, at)
-
-
-@dataclass(slots=True)
-class Draft:
-    """What the files say, merged and not yet checked."""
-
-    settings: dict[str, Any] = field(default_factory=dict)
-    settings_maps: dict[KeyPath, SourceMap] = field(default_factory=dict)
-    entries: list[Entry] = field(default_factory=list)
-    source_maps: list[SourceMap] = field(default_factory=list)
-    overridden: dict[KeyPath, str] = field(default_factory=dict)
-    problems: list[Problem] = field(default_factory=list)
-    is_complete: bool = True
-
-    def named(self, kind: str) -> dict[str, Entry]:
-        """Give the entries of a kind by name; of two with one name the first."""
-        found: dict[str, Entry] = {}
-        for entry in self.entries:
-            if entry.kind == kind and entry.name is not None:
-                found.setdefault(entry.name, entry)
-        return found
-
-    def where(self, kind: str, name: str | None, keys: KeyPath, at: str = "value") -> Source:
-        """Give the place of a key path of the settings (without a name) or of an entry."""
-        if kind == "settings":
-            return self._where_in_settings(keys, at)
-        path = key_path(kind, None, name, keys)
-        for depth in range(len(keys), -1, -1):
-            text = self.overridden.get((kind, name or "", *keys[:depth]))
-            if text is not None:
-                return Source(file=f"--set {text}", key=path)
-        entry = self.named(kind).get(name or "")
-        return entry.where(keys, at) if entry else Source(key=path)
-
-    def _where_in_settings(self, keys: KeyPath, at: str) -> Source:
-        path = key_path("settings", None, None, keys)
-        for depth in range(len(keys), -1, -1):
-            part = ("settings", *keys[:depth])
-            if part in self.overridden:
-                return Source(file=f"--set {self.overridden[part]}", key=path)
-            if part in self.settings_maps:
-                return self.settings_maps[part].source(("settings", *keys), at=at, key=path)
-        return Source(key=path)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,16 +82,17 @@ class Config:
         return True
 
     def secret(self, text: str) -> str:
-        """Resolve `${NAME}` in a text of this config from the environment; the answer is masked from now on.
+        """Resolve `${NAME}` in a text of this config from the environment; secrets in it are masked from now on.
 
         Raises:
             ConfigError: the variable is not set.
         """
-        value = resolve_env(text, os.environ, where=self._where_of(text))
-        if value != text:
+        kind, name, keys = self._path_of(text)
+        value = resolve_env(text, os.environ, where=self.draft.where(kind, name, keys))
+        if is_secret(keys):
             self.redactor.register(value)
-            for name in _REFERENCE.findall(text):
-                self.redactor.register(os.environ[name])
+        for name in _REFERENCE.findall(text):
+            self.redactor.register(os.environ[name])
         return value
 
     def plain(self) -> dict[str, Any]:
@@ -162,14 +105,15 @@ class Config:
         }
         return {"settings": self.settings.model_dump(mode="json", exclude_unset=True), **sections}
 
-    def _where_of(self, text: str) -> Source | None:
+    def _path_of(self, text: str) -> tuple[str, str | None, KeyPath]:
+        """Find where a text stands; the settings as a whole if nowhere."""
         paths: list[tuple[str, str | None, Any]] = [("settings", None, self.draft.settings)]
         paths += [(entry.kind, entry.name, entry.values) for entry in self.draft.entries]
         for kind, name, values in paths:
             keys = _path_to(text, values)
             if keys is not None:
-                return self.draft.where(kind, name, keys)
-        return None
+                return kind, name, keys
+        return "settings", None, ()
 
 
 def load(paths: Sequence[Path], overrides: Sequence[str] = ()) -> Config:

@@ -6,18 +6,16 @@ path is set once.
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from backtestkit_cli.config.draft import Draft
 from backtestkit_cli.config.problems import did_you_mean
 from backtestkit_cli.config.read import KeyPath, read_text, resolve
 from backtestkit_cli.config.schema import SECTIONS
 from backtestkit_cli.errors import ConfigError, Problem, Source
 
-if TYPE_CHECKING:
-    from backtestkit_cli.config.merge import Draft
 
-
-def apply_overrides(draft: "Draft", overrides: Sequence[str]) -> None:
+def apply_overrides(draft: Draft, overrides: Sequence[str]) -> None:
     """Change the draft by each override; what is wrong with one becomes a problem of the draft."""
     for text in overrides:
         try:
@@ -26,7 +24,7 @@ def apply_overrides(draft: "Draft", overrides: Sequence[str]) -> None:
             draft.problems += error.problems
 
 
-def _apply(draft: "Draft", text: str) -> None:
+def _apply(draft: Draft, text: str) -> None:
     path, equals, written = text.partition("=")
     if not equals or not path.strip():
         raise _refused(text, "bad-override", "this is no PATH=VALUE", hint="settings.costs.fee_percent=0.05")
@@ -42,7 +40,7 @@ def _apply(draft: "Draft", text: str) -> None:
     draft.overridden[full] = text
 
 
-def _start(draft: "Draft", section: str, rest: str, text: str) -> tuple[KeyPath, Any, str]:
+def _start(draft: Draft, section: str, rest: str, text: str) -> tuple[KeyPath, Any, str]:
     """Find the mapping that a path starts in, and the keys that are left."""
     if section == "settings":
         return ("settings",), draft.settings, rest

@@ -115,7 +115,12 @@ def shown(value: Any) -> str:
 def is_secret(path: KeyPath) -> bool:
     """Whether a value under this path must never be shown."""
     keys = [part for part in path if isinstance(part, str)]
-    return bool(keys) and bool(re.search(rf"(^|_)({'|'.join(SECRET_KEYS)})$", keys[-1].casefold()))
+    # the address of an exchange is no secret, and needed in messages
+    return (
+        bool(keys)
+        and keys[-1] != "base_url"
+        and bool(re.search(rf"(^|_)({'|'.join(SECRET_KEYS)})$", keys[-1].casefold()))
+    )
 
 
 def key_path(kind: str, index: int | None, name: str | None, keys: KeyPath = ()) -> str:

@@ -6,21 +6,18 @@ every sizing, need `settings.balance`; a strategy under such limits needs a sizi
 
 from collections.abc import Iterator, Mapping
 from itertools import chain
-from typing import TYPE_CHECKING
 
+from backtestkit_cli.config.draft import Draft
 from backtestkit_cli.config.problems import did_you_mean
 from backtestkit_cli.config.read import KeyPath
 from backtestkit_cli.config.schema import NamedSchema, OptimizerSchema, RiskSchema, StrategySchema, WalkerSchema
 from backtestkit_cli.config.settings import Settings
 from backtestkit_cli.errors import Problem
 
-if TYPE_CHECKING:
-    from backtestkit_cli.config.merge import Draft
-
 Schemas = Mapping[tuple[str, str], NamedSchema]
 
 
-def reference_problems(draft: "Draft", settings: Settings | None, schemas: Schemas) -> list[Problem]:
+def reference_problems(draft: Draft, settings: Settings | None, schemas: Schemas) -> list[Problem]:
     """Find names that nothing defines, and parts that miss their counterpart; wrong settings are left out."""
     checks = [_unknown_names(draft, settings, schemas), _wrong_variants(draft, schemas)]
     if settings is not None:
@@ -28,7 +25,7 @@ def reference_problems(draft: "Draft", settings: Settings | None, schemas: Schem
     return list(chain.from_iterable(checks))
 
 
-def _unknown_names(draft: "Draft", settings: Settings | None, schemas: Schemas) -> Iterator[Problem]:
+def _unknown_names(draft: Draft, settings: Settings | None, schemas: Schemas) -> Iterator[Problem]:
     named: list[tuple[str, str | None, KeyPath, str, str | None]] = []
     if settings is not None:
         named.append(("settings", None, ("defaults", "exchange"), "exchanges", settings.defaults.exchange))
@@ -44,7 +41,7 @@ def _unknown_names(draft: "Draft", settings: Settings | None, schemas: Schemas) 
             yield Problem("unknown-name", f"no {target} in {wanted}", where, expected=listed, hint=hint)
 
 
-def _names_in(draft: "Draft", schema: NamedSchema) -> Iterator[tuple[KeyPath, str, str | None]]:
+def _names_in(draft: Draft, schema: NamedSchema) -> Iterator[tuple[KeyPath, str, str | None]]:
     """Yield the key path, the kind and the name of each reference of a schema."""
     match schema:
         case StrategySchema():
@@ -63,7 +60,7 @@ def _names_in(draft: "Draft", schema: NamedSchema) -> Iterator[tuple[KeyPath, st
             return
 
 
-def _missing_money(draft: "Draft", settings: Settings, schemas: Schemas) -> Iterator[Problem]:
+def _missing_money(draft: Draft, settings: Settings, schemas: Schemas) -> Iterator[Problem]:
     for (kind, name), schema in schemas.items():
         if isinstance(schema, StrategySchema):
             yield from _missing_sizing(draft, settings, schema, schemas)
@@ -73,9 +70,7 @@ def _missing_money(draft: "Draft", settings: Settings, schemas: Schemas) -> Iter
             yield Problem("balance-missing", f"{key} needs a balance", where, hint="add settings.balance")
 
 
-def _missing_sizing(
-    draft: "Draft", settings: Settings, strategy: StrategySchema, schemas: Schemas
-) -> Iterator[Problem]:
+def _missing_sizing(draft: Draft, settings: Settings, strategy: StrategySchema, schemas: Schemas) -> Iterator[Problem]:
     if strategy.sizing is not None and settings.balance is None:
         where = draft.where("strategies", strategy.name, ("sizing",), "key")
         yield Problem("balance-missing", "a sizing needs a balance", where, hint="add settings.balance")
@@ -87,13 +82,13 @@ def _missing_sizing(
             yield Problem("sizing-missing", what, where, hint="add `sizing: …` to the strategy")
 
 
-def _wrong_variants(draft: "Draft", schemas: Schemas) -> Iterator[Problem]:
+def _wrong_variants(draft: Draft, schemas: Schemas) -> Iterator[Problem]:
     for schema in schemas.values():
         if isinstance(schema, WalkerSchema):
             yield from _wrong_variants_of(draft, schema, schemas)
 
 
-def _wrong_variants_of(draft: "Draft", walker: WalkerSchema, schemas: Schemas) -> Iterator[Problem]:
+def _wrong_variants_of(draft: Draft, walker: WalkerSchema, schemas: Schemas) -> Iterator[Problem]:
     for name, params in walker.vary.items():
         where = draft.where("walkers", walker.name, ("vary", name), "key")
         if name not in walker.strategies:

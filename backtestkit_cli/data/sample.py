@@ -171,7 +171,7 @@ def _path(market: _Market, days: _Ints, minute: _Ints, busy: _Floats, traded: _F
     anchor = _anchors(market, days)
     slack = anchor[1:] - anchor[:-1] - wandered[:, -1]
     logarithm = anchor[:-1, None] + slack[:, None] * (passed / passed[:, -1:]) + wandered
-    logarithm[:, -1] = anchor[1:]
+    logarithm[:, -1] = anchor[1:]  # to the bit, for the next day opens there
     close = market.price * _growth(logarithm)
     open_ = np.empty_like(close)
     open_[:, 1:] = close[:, :-1]

@@ -6,7 +6,7 @@ grid; anything else is an error with file and line. A row without a position, or
 
 import csv
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,7 +53,9 @@ def read_signals(path: Path, interval: Interval) -> tuple[SignalRow, ...]:
         raise ConfigError(problem) from None
     except (OSError, UnicodeDecodeError) as error:
         where = Source(file=str(path))
-        problem = Problem("unreadable-file", "the file of signals cannot be read as UTF-8 text", where, found=str(error))
+        problem = Problem(
+            "unreadable-file", "the file of signals cannot be read as UTF-8 text", where, found=str(error)
+        )
         raise DataError(problem) from error
     problems: list[Problem] = []
     rows = list(_rows(text, path, interval, problems))
@@ -110,8 +112,8 @@ def _rows(text: str, path: Path, interval: Interval, problems: list[Problem]) ->
         problems.append(Problem("bad-csv", f"this is no CSV: {error}", where))
 
 
-def _header_problem(names: "list[str] | None", path: Path) -> Problem | None:
-    known, found = (*REQUIRED, *OPTIONAL), [name for name in names or [] if name is not None]
+def _header_problem(names: Sequence[str] | None, path: Path) -> Problem | None:
+    known, found = (*REQUIRED, *OPTIONAL), list(names or [])
     missing = [name for name in REQUIRED if name not in found]
     unknown = [name for name in found if name not in known]
     if not (missing or unknown) and len(set(found)) == len(found):

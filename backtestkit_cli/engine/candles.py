@@ -36,33 +36,51 @@ class Candles:
 
     @classmethod
     def from_rows(
-        cls, time: Ints, open: Floats, high: Floats, low: Floats, close: Floats, volume: Floats, *, bridge: bool = False
+        cls,
+        time: Ints,
+        open: Floats,  # noqa: A002  # the column's name
+        high: Floats, low: Floats, close: Floats, volume: Floats, *, bridge: bool = False
     ) -> "Candles":
         """Lay checked rows (ascending open times on the minute grid) on the dense grid.
 
         Without holes the columns are taken as they are, not copied. `bridge` fills holes between two candles with
         flat zero-volume ones at the last close and marks them.
         """
-        columns = {"open": open, "high": high, "low": low, "close": close, "volume": volume}
+        columns = [open, high, low, close, volume]
         rows = len(time)
         start_ms = int(time[0]) if rows else 0
         minutes = int(time[-1] - start_ms) // MINUTE_MS + 1 if rows else 0
         if minutes == rows:
-            return cls(start_ms=start_ms, **columns)
+            return cls._of(start_ms, columns)
         place = (time - start_ms) // MINUTE_MS
         present = np.zeros(minutes, dtype=bool)
         present[place] = True
-        dense = {}
-        for name, column in columns.items():
-            dense[name] = np.full(minutes, np.nan)
-            dense[name][place] = column
+        dense = []
+        for column in columns:
+            spread = np.full(minutes, np.nan)
+            spread[place] = column
+            dense.append(spread)
         if not bridge:
-            return cls(start_ms=start_ms, **dense, present=present)
-        last = dense["close"][np.maximum.accumulate(np.where(present, np.arange(minutes), 0))]
-        for name in ("open", "high", "low", "close"):
-            dense[name] = np.where(present, dense[name], last)
-        dense["volume"] = np.where(present, dense["volume"], 0.0)
-        return cls(start_ms=start_ms, **dense, bridged=~present)
+            return cls._of(start_ms, dense, present=present)
+        last = dense[3][np.maximum.accumulate(np.where(present, np.arange(minutes), 0))]
+        filled = [np.where(present, column, last) for column in dense[:4]]
+        return cls._of(start_ms, [*filled, np.where(present, dense[4], 0.0)], bridged=~present)
+
+    @classmethod
+    def _of(
+        cls, start_ms: int, columns: list[Floats], *, present: Bools | None = None, bridged: Bools | None = None
+    ) -> "Candles":
+        open_, high, low, close, volume = columns
+        return cls(
+            start_ms=start_ms,
+            open=open_,
+            high=high,
+            low=low,
+            close=close,
+            volume=volume,
+            present=present,
+            bridged=bridged,
+        )
 
     def __len__(self) -> int:
         return len(self.close)

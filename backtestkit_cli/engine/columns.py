@@ -51,7 +51,7 @@ def run_columns(candles: Candles, rows: DraftColumns, ticks: Ints, terms: Terms)
 
     `ticks` are its decision times (UTC ms, ascending, a part of an arithmetic grid); `rows` as in DraftColumns.
     """
-    market = Market.of(candles, terms)
+    market = Market.of(candles, terms, has_limits=bool(rows.has_price_open.any()))
     offered = _candidates(market, rows, ticks, terms)
     outcome = _chain(market, offered, terms)
     return _result(market, rows, ticks, offered, outcome, terms)
@@ -69,19 +69,25 @@ class Market:
     price: Floats | None
     exit_high: Floats
     exit_low: Floats
+    entry_high: Floats
+    entry_low: Floats
     next_there: Ints | None
     count: int
 
     @classmethod
-    def of(cls, candles: Candles, terms: Terms) -> "Market":
-        """Build the columns; the VWAP of every minute only where the policy judges exits on it."""
-        count = terms.limits.average_price_candles
-        price = vwap_all(candles, count) if terms.policy.tests_vwap else None
+    def of(cls, candles: Candles, terms: Terms, *, has_limits: bool) -> "Market":
+        """Build the columns; the VWAP of every minute only where the policy judges fills on it."""
+        count, policy = terms.limits.average_price_candles, terms.policy
+        waits_for_price = has_limits and policy.entry == "vwap"
+        price = vwap_all(candles, count) if policy.exit == "vwap" or waits_for_price else None
+        by_price = policy.exit == "vwap" and price is not None
         return cls(
             candles=candles,
             price=price,
-            exit_high=candles.high if price is None else price,
-            exit_low=candles.low if price is None else price,
+            exit_high=price if by_price else candles.high,
+            exit_low=price if by_price else candles.low,
+            entry_high=np.minimum(candles.high, price) if waits_for_price else candles.high,
+            entry_low=np.maximum(candles.low, price) if waits_for_price else candles.low,
             next_there=_next_there(candles),
             count=count,
         )
@@ -130,7 +136,7 @@ def _at_ticks(times: Ints, ticks: Ints) -> Bools:
     if not len(ticks):
         return np.zeros(len(times), dtype=bool)
     place = np.minimum(np.searchsorted(ticks, times), len(ticks) - 1)
-    return ticks[place] == times
+    return np.asarray(ticks[place] == times)
 
 
 def _candidates(market: Market, rows: DraftColumns, ticks: Ints, terms: Terms) -> Candidates:
@@ -248,14 +254,9 @@ def _wait(market: Market, offered: Candidates, who: Ints, policy: FillPolicy) ->
     is_long, limit, stop = offered.is_long[who], offered.entry[who], offered.stop_loss[who]
     start = offered.row[who]
     last = start + offered.wait[who].astype(np.int64) - 1
-    high, low = candles.high, candles.low
-    if policy.entry == "vwap":
-        price = market.price if market.price is not None else vwap_all(candles, market.count)
-        high, low = np.minimum(high, price), np.maximum(low, price)
     never = np.full(len(who), np.inf)
-    reached = first_touch(
-        high, low, start, np.minimum(last + 1, rows), np.where(is_long, never, limit), np.where(is_long, limit, -never)
-    )
+    upper, lower = np.where(is_long, never, limit), np.where(is_long, limit, -never)
+    reached = first_touch(market.entry_high, market.entry_low, start, np.minimum(last + 1, rows), upper, lower)
     over = market.test_end(last)
     code = np.where(over < rows, WAIT_OVER, DATA_OVER).astype(np.int8)
     end = np.minimum(over + 1, rows)
@@ -264,7 +265,8 @@ def _wait(market: Market, offered: Candidates, who: Ints, policy: FillPolicy) ->
     at = reached[got]
     end[got] = at + 1
     if policy.entry == "vwap":
-        beyond = np.where(is_long[got], price[at] <= stop[got], price[at] >= stop[got])
+        seen = market.price_at(at)
+        beyond = np.where(is_long[got], seen <= stop[got], seen >= stop[got])
         code[got] = np.where(beyond, STOP_LEVEL, REFUSED)
         opened[got] = np.where(beyond, -1, at + 1)
     else:
@@ -309,7 +311,9 @@ def _chain(market: Market, offered: Candidates, terms: Terms) -> Outcome:
         if size:
             batch = np.arange(place, min(place + size, total))
             found = _resolve(market, offered, batch, terms.policy)
-            following = np.maximum(np.searchsorted(offered.row[batch], found.end), np.arange(1, len(batch) + 1)).tolist()
+            following = np.maximum(
+                np.searchsorted(offered.row[batch], found.end), np.arange(1, len(batch) + 1)
+            ).tolist()
             taken, step = [], 0
             while step < len(batch):
                 taken.append(step)
@@ -465,7 +469,9 @@ def _funnel(
     decided = bridged = 0
     if candles.present is None and candles.bridged is None:
         low, high = np.searchsorted(tick_row, [1, len(candles)])
-        decided = int(high - low) - int((np.searchsorted(tick_row[low:high], end) - np.searchsorted(tick_row[low:high], begin, side="right")).sum())
+        decided = int(high - low) - int(
+            (np.searchsorted(tick_row[low:high], end) - np.searchsorted(tick_row[low:high], begin, side="right")).sum()
+        )
     else:
         free = _is_fresh(candles, tick_row) & ~_busy_at(tick_row, begin, end)
         decided = int(free.sum())
@@ -522,9 +528,7 @@ def _refusals(rows: DraftColumns, offered: Candidates, outcome: Outcome, terms: 
         for candidate in who[column]:
             named[int(candidate)].append(rule)
     distances = rows.distance_problem[offered.place]
-    return {
-        candidate: distance_rules(int(distances[candidate])) or tuple(rules) for candidate, rules in named.items()
-    }
+    return {candidate: distance_rules(int(distances[candidate])) or tuple(rules) for candidate, rules in named.items()}
 
 
 def _events(

@@ -109,4 +109,5 @@ def distance_rules(bits: int) -> tuple[str, ...]:
 def decision_ticks(start_ms: int, end_ms: int, step_ms: int, interval_ms: int) -> Ints:
     """The ticks of a frame that lie on the strategy's UTC grid, ascending (UTC ms)."""
     ticks = np.arange(start_ms, end_ms, step_ms, dtype=np.int64)
-    return ticks[ticks % interval_ms == 0]
+    on_grid: Ints = ticks[ticks % interval_ms == 0]
+    return on_grid

@@ -7,8 +7,6 @@ a call hands out read-only views.
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
-
 from backtestkit_cli.engine.candles import Candles, Floats, Ints
 from backtestkit_cli.engine.resample import Resampled
 from backtestkit_cli.model.candle import MarketSteps
@@ -52,7 +50,7 @@ class MarketView:
         self.price = float("nan")
         self._candles = candles
         self._steps = steps
-        self._known: dict[str, _Known] = {}
+        self._known: dict[str, CandleWindow] = {}
 
     def candles(self, interval: str, limit: int) -> CandleWindow:
         """The last `limit` closed candles of an interval.
@@ -63,14 +61,16 @@ class MarketView:
         """
         known = self._known.get(interval)
         if known is None:
-            known = self._known[interval] = _Known.of(self._candles, interval)
+            known = self._known[interval] = _known_candles(self._candles, interval)
         if limit < 1:
             raise ValueError(f"limit is {limit}; ask for at least one candle")
-        stop = int(known.close_ms.searchsorted(self.now, side="right"))
-        if stop < limit:
+        closed = int(known.time.searchsorted(self.now - Interval(interval).ms, side="right"))
+        if closed < limit:
             raise TooFewCandles
-        part = slice(stop - limit, stop)
-        return CandleWindow(*(column[part] for column in known.columns))
+        part = slice(closed - limit, closed)
+        return CandleWindow(
+            known.time[part], known.open[part], known.high[part], known.low[part], known.close[part], known.volume[part]
+        )
 
     def format_price(self, price: float) -> str:
         """Write a price on the market's price step; in full precision when the step is not known."""
@@ -81,22 +81,20 @@ class MarketView:
         return write_quantity(quantity, self._steps.quantity)
 
 
-@dataclass(frozen=True, slots=True)
-class _Known:
-    """All candles of an interval that exist, and when each is closed."""
-
-    close_ms: Ints
-    columns: tuple[Ints | Floats, ...]
-
-    @classmethod
-    def of(cls, candles: Candles, interval: str) -> "_Known":
-        if interval not in {one.value for one in Interval if one is not Interval.D3}:
-            raise ValueError(f"{interval!r} is no interval of candles")
-        larger = Resampled(candles, Interval(interval).minutes)
-        open_ms = larger.close_ms - Interval(interval).ms
-        columns = (open_ms, larger.open, larger.high, larger.low, larger.close, larger.volume)
-        if not larger.is_whole:
-            columns = tuple(column[larger.exists] for column in columns)  # type: ignore[assignment]  # six stay six
-        for column in columns:
-            column.flags.writeable = False
-        return cls(columns[0] + Interval(interval).ms, columns)
+def _known_candles(candles: Candles, interval: str) -> CandleWindow:
+    """All candles of an interval that exist, oldest first."""
+    if interval not in {one.value for one in Interval if one is not Interval.D3}:
+        raise ValueError(f"{interval!r} is no interval of candles")
+    larger = Resampled(candles, Interval(interval).minutes)
+    exists = slice(None) if larger.is_whole else larger.exists
+    known = CandleWindow(
+        larger.close_ms[exists] - Interval(interval).ms,
+        larger.open[exists],
+        larger.high[exists],
+        larger.low[exists],
+        larger.close[exists],
+        larger.volume[exists],
+    )
+    for column in (known.time, known.open, known.high, known.low, known.close, known.volume):
+        column.flags.writeable = False
+    return known

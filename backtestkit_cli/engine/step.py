@@ -234,7 +234,9 @@ def _hold(state: OpenPosition, closed: CandleClosed, terms: Terms) -> Step:
         favourable, adverse = (candle.high, candle.low) if signal.is_long else (candle.low, candle.high)
     profit, stop = reaches_profit(signal, favourable), reaches_stop(signal, adverse)
     if stop and not (profit and policy.order == "profit_first"):
-        price = _stop_by_touch(signal, candle, policy) if policy.exit == "touch" else _stop_by_vwap(signal, quote, policy)
+        price = (
+            _stop_by_touch(signal, candle, policy) if policy.exit == "touch" else _stop_by_vwap(signal, quote, policy)
+        )
         return _close(state, closed.time_ms, price, CloseReason.STOP_LOSS, quote, terms, both=profit)
     if profit:
         price = _profit_price(signal, candle, policy)

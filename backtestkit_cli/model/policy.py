@@ -53,9 +53,6 @@ class FillPolicy:
         return self.market_books == "vwap" or self.stop_at == "level" or self.order == "profit_first"
 
     @property
-    def tests_vwap(self) -> bool:
-        """Whether exits are judged on the VWAP of every minute."""
-        return self.exit == "vwap"
 
 
 PRESETS: dict[str, FillPolicy] = {

@@ -73,8 +73,20 @@ class ParameterModel:
         return values
 
     def json_schema(self) -> dict[str, Any]:
-        """The JSON schema of the params."""
-        return self._model.model_json_schema()
+        """The JSON schema of the params; a type JSON does not know takes anything."""
+        from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
+
+        class Lenient(GenerateJsonSchema):
+            ignored_warning_kinds = {"non-serializable-default", "skipped-choice"}  # noqa: RUF012  # set by pydantic
+
+            def handle_invalid_for_json_schema(self, schema: object, error_info: str) -> JsonSchemaValue:
+                return {}
+
+        return {
+            **self._model.model_json_schema(schema_generator=Lenient),
+            "title": "params",
+            "additionalProperties": self.takes_any,
+        }
 
     def _read(self, params: Mapping[str, object]) -> tuple[dict[str, Any], list[Problem]]:
         known = {name: value for name, value in params.items() if name in self.parameters}
@@ -101,10 +113,9 @@ class ParameterModel:
         from pydantic import ConfigDict, Field, create_model
         from pydantic.errors import PydanticUserError
 
-        # Fields have names of our own: a param may be called `schema` or `copy`, which a model already has. All have a
-        # default, for what is missing is told apart from what is wrong.
+        # Fields have names of our own: a param may be called `schema` or `copy`, which a model already has.
         fields: dict[str, Any] = {
-            f"p{index}": (one.type, Field(default=one.default, alias=one.name))
+            f"p{index}": (one.type, Field(default=... if one.is_required else one.default, alias=one.name))
             for index, one in enumerate(self.parameters.values())
         }
         config = ConfigDict(strict=True, arbitrary_types_allowed=True)
@@ -141,6 +152,8 @@ class ParameterModel:
     def _wrong(self, error: "ValidationError", params: dict[str, object]) -> list[Problem]:
         expected: dict[str, list[str]] = {}
         for one in error.errors(include_url=False, include_context=False):
+            if one["type"] == "missing" and len(one["loc"]) == 1:
+                continue  # told already
             text = one["msg"].removeprefix("Input should be ")
             inside = [f"[{part}]" for part in one["loc"][1:] if isinstance(part, int)]
             expected.setdefault(str(one["loc"][0]), []).append(f"{text} at {''.join(inside)}" if inside else text)

@@ -252,4 +252,3 @@ def code_hash(config: Config, name: str) -> str | None:
 def told(stream: StreamRun) -> StreamRun:
     """The stream with its events in hand, so that it can be sent to another process."""
     return replace(stream, result=replace(stream.result, events=ToldEvents(tuple(stream.result.events()))))
-

@@ -61,7 +61,7 @@ class Deadline:
 
     def __enter__(self) -> Self:
         self._thread = threading.get_ident()
-        self._last_resort = LastResort(self._thread, _EXIT_CODE)
+        self._last_resort = LastResort(_EXIT_CODE)
         self._in_main_thread = threading.current_thread() is threading.main_thread()
         if self._in_main_thread:
             self._previous = signal.signal(signal.SIGALRM, self._interrupt)

@@ -167,4 +167,3 @@ def _grid_warnings(config: Config, name: str, within: TimeRange, tick: Interval)
         share = 100 * met / grid
         return (f"the frame meets {met} of {grid} decision times of {name} ({share:.3g} %); ticks of 1m meet all",)
     return ()
-

@@ -23,7 +23,10 @@ def run_symbols(backtest: "Backtest") -> None:
     plan = backtest.plan
     pool = ProcessPoolExecutor(min(backtest.jobs, len(plan.symbols)), mp_context=get_context("spawn"))
     try:
-        tasks = [pool.submit(_run_one, backtest.config, replace(plan, symbols=(one,)), str(backtest.logs)) for one in plan.symbols]
+        tasks = [
+            pool.submit(_run_one, backtest.config, replace(plan, symbols=(one,)), str(backtest.logs))
+            for one in plan.symbols
+        ]
         for task in as_completed(tasks):
             for stream in task.result():
                 backtest.streams.append(stream)

@@ -22,10 +22,15 @@ def store_of(project: Path) -> CandleStore:
     return CandleStore(project / "data")
 
 
+def is_local(schema: ExchangeSchema) -> bool:
+    """Whether an exchange is read where its candles are, without the store."""
+    return isinstance(schema, SampleExchange | FilesExchange)
+
+
 def local_source(config: Config, name: str, registry: Registry) -> LocalSource:
     """Where a backtest reads the candles of an exchange."""
     schema = config.exchanges[name]
-    if isinstance(schema, SampleExchange | FilesExchange):
+    if is_local(schema):
         source: LocalSource = _plugin(config, schema, registry, _local_params(schema))
         return source
     return StoredExchange(store_of(config.project), name)

@@ -11,6 +11,7 @@ from backtestkit_cli.engine.rules.evaluate import Evaluation
 from backtestkit_cli.engine.rules.expression import kind_of
 from backtestkit_cli.engine.rules.parse import ParamValue, Scope, parse
 from backtestkit_cli.engine.vwap import price_at
+from backtestkit_cli.model.candle import Candle
 from backtestkit_cli.model.time import MINUTE_MS
 
 START_MS = 1_678_838_400_000  # 2023-03-15T00:00Z, a Wednesday
@@ -59,11 +60,32 @@ def random_candles(
     return Candles.from_rows(time[kept], open_[kept], high[kept], low[kept], close[kept], volume[kept])
 
 
+def cut(candles: Candles, first: int, last: int) -> Candles:
+    """The minutes of the rows `[first, last)`, as views."""
+    part = slice(first, last)
+    return Candles(
+        start_ms=candles.time(first),
+        open=candles.open[part],
+        high=candles.high[part],
+        low=candles.low[part],
+        close=candles.close[part],
+        volume=candles.volume[part],
+        present=None if candles.present is None else candles.present[part],
+    )
+
+
+def minutes_of(candles: Candles) -> list[Candle | None]:
+    """Every minute in order: its candle, or None."""
+    names = ("open", "high", "low", "close", "volume")
+    table = zip(*(getattr(candles, name).tolist() for name in names), strict=True)
+    return [Candle(candles.time(row), *values) if candles.has(row) else None for row, values in enumerate(table)]
+
+
 def _kept(seed: int, minutes: int, holes: float) -> Bools:
     dice = random.Random(seed)
     kept = np.ones(minutes, dtype=bool)
-    while holes and kept.mean() > 1 - holes:
-        first = dice.randrange(1, max(2, minutes - 1))
+    while holes and minutes > 9 and kept.mean() > 1 - holes:
+        first = dice.randrange(1, minutes - 1)
         kept[first : min(minutes - 1, first + dice.choice((1, 1, 2, 7, 40)))] = False
     return kept
 

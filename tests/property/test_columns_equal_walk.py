@@ -27,17 +27,29 @@ def reach(world: World, events: list[Event]) -> Counter[str]:
                 by_level = reason in (CloseReason.TAKE_PROFIT, CloseReason.STOP_LOSS)
                 first = candles.row(opened_at)
                 met["both levels in one minute"] += by_level and bool(high >= top and low <= bottom)
-                gap_side = candles.open[row] < signal.price_stop_loss if signal.is_long else candles.open[row] > signal.price_stop_loss
+                gap_side = (
+                    candles.open[row] < signal.price_stop_loss
+                    if signal.is_long
+                    else candles.open[row] > signal.price_stop_loss
+                )
                 met["gap through stop"] += reason is CloseReason.STOP_LOSS and bool(gap_side)
-                beyond = candles.open[row] > signal.price_take_profit if signal.is_long else candles.open[row] < signal.price_take_profit
+                beyond = (
+                    candles.open[row] > signal.price_take_profit
+                    if signal.is_long
+                    else candles.open[row] < signal.price_take_profit
+                )
                 met["gap through take profit"] += reason is CloseReason.TAKE_PROFIT and bool(beyond)
                 seen = (event.price, high, low, *world_price(world, row))
-                met["exact touch"] += by_level and bool({signal.price_take_profit, signal.price_stop_loss} & set(seen[1:]))
+                met["exact touch"] += by_level and bool(
+                    {signal.price_take_profit, signal.price_stop_loss} & set(seen[1:])
+                )
                 met[f"closed {reason}"] += 1
                 count = world.terms.limits.average_price_candles
                 volumes = candles.volume[max(0, first - count) : first]
                 met["zero-volume window"] += bool(np.nansum(volumes) == 0)
-                met["hole inside a position"] += candles.present is not None and not candles.present[first : row + 1].all()
+                met["hole inside a position"] += (
+                    candles.present is not None and not candles.present[first : row + 1].all()
+                )
                 met["bridged trade"] += event.is_bridged
                 met["ambiguous"] += event.ambiguous_minutes > 0
             case Cancelled(reason=cancel):

@@ -138,10 +138,10 @@ def test_failure_at_any_step_leaves_the_old_file_or_the_new_one(
     with pytest.raises(type(failure)):
         write_atomic(path, b"new", previous=tmp_path / "state.prev", disk=disk)
     assert path.read_bytes() == (b"new" if step == 8 else b"old")
-    left = [name for name in os.listdir(tmp_path) if name.endswith(".tmp")]
+    left = list(tmp_path.glob(".*.tmp"))
     assert len(left) <= (1 if isinstance(failure, Killed) else 0)
     remove_leftovers(tmp_path)
-    assert not [name for name in os.listdir(tmp_path) if name.endswith(".tmp")]
+    assert not list(tmp_path.glob(".*.tmp"))
 
 
 def test_failing_disk_reaches_every_step(tmp_path: Path) -> None:

@@ -118,7 +118,8 @@ def _tree(text: str) -> ast.expr:
             warnings.simplefilter("ignore", SyntaxWarning)
             return ast.parse(line.strip(), mode="eval").body
     except SyntaxError as error:
-        column = max(1, min(error.offset or 1, len(line.strip()))) + indent
+        length = len(line.strip())
+        column = min(error.offset or length, length) + indent  # Python gives no place for a missing end
         raise RuleProblem(f"the rule cannot be read: {error.msg}", column=column, hint=_spelling_hint(line)) from None
     except (ValueError, MemoryError, RecursionError):
         raise RuleProblem("the rule cannot be read", hint="split it with `let`") from None

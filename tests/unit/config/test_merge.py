@@ -49,7 +49,7 @@ def test_all_yaml_files_of_a_folder_are_merged_in_order(folder: Path) -> None:
 
 def test_a_file_given_twice_is_read_once(folder: Path) -> None:
     write(folder, a=FRAME)
-    assert list(load([folder, folder / "a.yaml"]).frames) == ["march"]
+    assert list(load([folder, folder / ".." / "configs" / "a.yaml"]).frames) == ["march"]
 
 
 def test_one_setting_in_two_files_names_both_places(folder: Path) -> None:
@@ -189,7 +189,7 @@ def test_the_longest_known_name_counts_in_an_override(folder: Path) -> None:
         ("settings.gap.x=1", "bad-override"),
         ("settings..x=1", "bad-override"),
         ("optimizers.ideas.train.9.end=2023-01-01", "bad-override"),
-        ("optimizers.ideas.train.٣.end=2023-01-01", "bad-override"),
+        ("optimizers.ideas.train.٠.end=2023-01-01", "bad-override"),
         ("settings.balance=[1", "bad-override"),
         ("settings.balance=" + "9" * 5000, "bad-number"),
         ("settings.balance=no", "wrong-type"),
@@ -242,6 +242,15 @@ def test_a_variable_of_the_environment_is_resolved_on_use_and_masked(monkeypatch
     monkeypatch.setenv("API_KEY", "canary-4711")
     assert config.secret("${API_KEY}") == "canary-4711"
     assert config.redactor.clean("key=canary-4711") == "key=***"
+    assert config.secret("http://127.0.0.1:8080") == "http://127.0.0.1:8080"
+    assert config.redactor.clean("at http://127.0.0.1:8080") == "at http://127.0.0.1:8080"
+
+
+def test_a_secret_written_into_the_file_is_masked_too(folder: Path) -> None:
+    write(folder, a="exchanges: [{name: a, use: ccxt, id: kraken, secret: canary-4711}]\n")
+    config = load([folder])
+    assert config.secret("canary-4711") == "canary-4711"
+    assert config.redactor.clean("canary-4711") == "***"
 
 
 def test_environment_references_are_replaced_inside_a_text() -> None:

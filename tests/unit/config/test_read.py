@@ -187,6 +187,13 @@ def test_a_sparse_file_of_one_gigabyte_is_refused_unread(tmp_path: Path) -> None
     assert in_small_process(file).stdout == "refused file-too-large\n"
 
 
+def test_a_large_file_is_refused_for_its_size_before_it_is_decoded(tmp_path: Path) -> None:
+    file = tmp_path / "large.yaml"
+    file.write_text("# " + "€" * 400_000, encoding="utf-8")
+    with pytest.raises(ConfigError, match="larger than 1 MB"):
+        read_file(file)
+
+
 def test_text_is_refused_from_one_byte_over_a_megabyte_on() -> None:
     read_text("# " + "x" * (MAX_BYTES - 2), "a.yaml")
     assert codes_of("# " + "x" * (MAX_BYTES - 1)) == ["file-too-large"]

@@ -2,14 +2,14 @@
 
 import polars as pl
 import pytest
+from shared import SHARED, needs_shared
+from unit.data.market import MARCH, candles
 
 from backtestkit_cli.data.audit import Run, audit
 from backtestkit_cli.data.files import read_candles
 from backtestkit_cli.data.sample import SampleExchange
 from backtestkit_cli.errors import DataError
 from backtestkit_cli.model.time import DAY_MS, MINUTE_MS, parse_time
-from shared import SHARED, needs_shared
-from unit.data.market import MARCH, candles
 
 
 def at(minute: int) -> int:

@@ -241,7 +241,7 @@ def test_honest_candles_come_through_unchanged(candles: pl.DataFrame) -> None:
 def test_price_that_grows_thousandfold_over_days_is_no_spike() -> None:
     growth = np.exp(np.linspace(0, math.log(50_000), 20_000))
     time = START + np.arange(20_000) * MINUTE_MS
-    prices = {name: growth for name in ("open", "high", "low", "close")}
+    prices = dict.fromkeys(("open", "high", "low", "close"), growth)
     assert faults_of(pl.DataFrame({"time": time} | prices | {"volume": growth})) == []
 
 

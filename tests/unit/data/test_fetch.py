@@ -1,6 +1,5 @@
 """A fetch asks no more than it must, believes no silence, and ends in the same bytes however often it is killed."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -10,6 +9,7 @@ from typing import Any
 
 import polars as pl
 import pytest
+from unit.data.market import APRIL, MARCH, ListSource, candles
 
 from backtestkit_cli.data.fetch import FetchReport, fetch, import_file
 from backtestkit_cli.data.files import read_candles
@@ -19,7 +19,6 @@ from backtestkit_cli.disk import Disk, folder_lock
 from backtestkit_cli.errors import DataError, UsageError
 from backtestkit_cli.model.candle import MarketSteps
 from backtestkit_cli.model.time import DAY_MS, MINUTE_MS, TimeRange, parse_time
-from unit.data.market import APRIL, MARCH, ListSource, candles
 
 NOW = parse_time("2023-06-01")
 FEBRUARY = parse_time("2023-02-01")
@@ -134,8 +133,16 @@ def test_source_that_never_answers_is_refused(store: CandleStore) -> None:
     (problem,) = caught.value.problems
     assert problem.code == "no-answer"
     assert problem.what == (
-        "the source gave no candles of A in 2023-03-01T00:00Z .. 2023-04-01T00:00Z, and nothing proves that there are none"
+        "the source gave no candles of A in 2023-03-01T00:00Z .. 2023-04-01T00:00Z,"
+        " and nothing proves that there are none"
     )
+    assert not list(store.root.rglob("*.parquet"))
+
+
+def test_silence_about_a_candle_just_seen_is_no_proof(store: CandleStore) -> None:
+    with pytest.raises(DataError) as caught:
+        got(ListSource(candles(range(10)), silent=(2,)), store, MARCH, at(20))
+    assert caught.value.code == "no-answer"
     assert not list(store.root.rglob("*.parquet"))
 
 
@@ -204,7 +211,7 @@ def test_imported_file_is_read_back_and_joins_what_is_there(store: CandleStore, 
     for part in (whole[:60], whole[40:]):
         part.write_csv(path)
         report = import_file(path, store, "made", "A")
-    assert (report.candles, report.written) == (60, ("2023-03", "2023-04"))
+        assert (report.candles, report.written) == (60, ("2023-03", "2023-04"))
     assert everything(store).equals(whole)
     assert store.market("made", "A").source == "file some.csv"
     assert read_candles(path).equals(whole[40:])
@@ -317,4 +324,4 @@ def test_fetch_killed_for_real_resumes_to_the_same_bytes(tmp_path: Path) -> None
         fetch_sample(root)
         assert killed != files(root)
         assert files(root) == files(tmp_path / "whole")
-        assert not any(name.endswith(".tmp") for name in os.listdir(root / "sample" / "BTC%2FUSDT" / "1m"))
+        assert not list(root.rglob("*.tmp"))

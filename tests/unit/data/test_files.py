@@ -7,12 +7,12 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from shared import ROOT, SHARED, needs_shared
+from unit.data.market import MARCH, MINUTE_MS, candles
 
 from backtestkit_cli.data.files import FilesExchange, read_candles
 from backtestkit_cli.errors import ConfigError, DataError
 from backtestkit_cli.model.candle import MarketSteps
-from shared import ROOT, SHARED, needs_shared
-from unit.data.market import MARCH, MINUTE_MS, candles
 
 SHIPPED = ROOT / "tests" / "data" / "candles"
 FIVE = candles(range(5))

@@ -5,6 +5,7 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from unit.data.market import APRIL, MARCH, ListSource, candles
 
 from backtestkit_cli.data.load import Gap, LocalSource, fingerprint, first_hole, load_candles
 from backtestkit_cli.data.months import months_between
@@ -13,7 +14,6 @@ from backtestkit_cli.data.store import CandleStore, StoredExchange
 from backtestkit_cli.engine.candles import Candles
 from backtestkit_cli.errors import DataError
 from backtestkit_cli.model.time import DAY_MS, MINUTE_MS, TimeRange
-from unit.data.market import APRIL, MARCH, ListSource, candles
 
 
 def at(minute: int) -> int:

@@ -1,0 +1,159 @@
+"""Commands that only look: `list`, `config show`, `config schema`, `doctor`."""
+
+import json
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from backtestkit_cli.cli.options import ConfigOption, JsonOption, SetOption, VerboseOption
+from backtestkit_cli.cli.output import Output
+from backtestkit_cli.cli.project import open_kit
+from backtestkit_cli.cli.tables import columns
+from backtestkit_cli.errors import BacktestkitError, Problem, UsageError
+
+if TYPE_CHECKING:
+    from backtestkit_cli.config.schema import NamedSchema
+
+configs = typer.Typer(help="Show what the config amounts to.", no_args_is_help=True, rich_markup_mode=None)
+
+KINDS = ("exchanges", "frames", "strategies", "sizings", "risks", "walkers", "optimizers")
+KindArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="KIND",
+        help="One of " + ", ".join(KINDS) + ".",
+        autocompletion=lambda incomplete: [kind for kind in KINDS if kind.startswith(incomplete)],
+    ),
+]
+
+
+def list_kind(
+    kind: KindArgument,
+    config: ConfigOption = None,
+    set_: SetOption = None,
+    as_json: JsonOption = False,
+    verbose: VerboseOption = 0,
+) -> int:
+    """List the schemas of one kind."""
+    output = Output(as_json=as_json, verbose=verbose)
+    found = next((known for known in KINDS if kind in (known, _singular(known))), None)
+    if found is None:
+        raise UsageError(Problem("unknown-kind", f"there is no kind {kind}", expected=", ".join(KINDS)))
+    schemas: dict[str, NamedSchema] = getattr(open_kit(output, config, set_).config, found)
+    rows = [{"name": name, **_brief(schema)} for name, schema in schemas.items()]
+    output.result(rows, columns(rows) if rows else f"The config has no {found}.")
+    return 0
+
+
+def _singular(kind: str) -> str:
+    return "strategy" if kind == "strategies" else kind.removesuffix("s")
+
+
+def _brief(schema: "NamedSchema") -> dict[str, Any]:
+    """What tells one schema of a kind from another, on one line."""
+    shown = schema.model_dump(mode="json", exclude_none=True, exclude={"name", "note", "callbacks"})
+    what = {
+        "use": lambda value: value,
+        "interval": lambda value: f"every {value}",
+        "rules": lambda _: "YAML rules",
+        "signals": lambda value: f"signals {value}",
+        "method": lambda value: value,
+        "metric": lambda value: f"by {value}",
+        "max_positions": lambda value: f"{value} positions",
+    }
+    parts = [text(shown[key]) for key, text in what.items() if key in shown]
+    if "start" in shown:
+        parts.insert(0, f"{_date(shown['start'])} .. {_date(shown['end'])}")
+    return {"what": ", ".join(parts), "note": schema.note or ""}
+
+
+def _date(value: Any) -> str:
+    from backtestkit_cli.model.time import iso, parse_time
+
+    return iso(parse_time(value))
+
+
+@configs.command("show")
+def show_config(
+    config: ConfigOption = None, set_: SetOption = None, as_json: JsonOption = False, verbose: VerboseOption = 0
+) -> int:
+    """Show every value with its origin; secrets are masked."""
+    output = Output(as_json=as_json, verbose=verbose)
+    kit = open_kit(output, config, set_)
+    from backtestkit_cli.config.show import effective
+
+    rows = [{"path": row.path, "value": row.value, "origin": row.origin} for row in effective(kit.config)]
+    shown = [{**row, "value": json.dumps(row["value"], ensure_ascii=False)} for row in rows]
+    output.result(rows, columns(shown))
+    return 0
+
+
+@configs.command("schema")
+def show_schema(verbose: VerboseOption = 0) -> int:
+    """Write the JSON Schema of config files, for editors."""
+    from backtestkit_cli.config.show import json_schema
+
+    output = Output(verbose=verbose)
+    output.result(None, json.dumps(json_schema(), indent=2, ensure_ascii=False))
+    return 0
+
+
+def doctor(
+    config: ConfigOption = None, set_: SetOption = None, as_json: JsonOption = False, verbose: VerboseOption = 0
+) -> int:
+    """Check the machine and the project: versions, config, folders, candles."""
+    import platform
+
+    from backtestkit_cli import __version__
+
+    output = Output(as_json=as_json, verbose=verbose)
+    rows = [_row("backtestkit", True, __version__), _row("python", True, platform.python_version())]
+    rows += [
+        _package(name, needed=True) for name in ("polars", "numpy", "pydantic", "PyYAML", "typer", "rich", "filelock")
+    ]
+    rows += [_package("ccxt", needed=False), _package("plotly", needed=False)]
+    code = 0
+    try:
+        kit = open_kit(output, config, set_)
+        settings = kit.config
+        rows.append(_row("config", True, f"{len(settings.strategies)} strategies, {len(settings.exchanges)} exchanges"))
+        rows.append(_writable(settings.project / "logs"))
+        rows.append(_candles(settings.project))
+    except BacktestkitError as error:
+        code = error.exit_code
+        rows.append(_row("config", False, str(error)))
+    if not all(row["ok"] for row in rows):
+        code = code or 1
+    output.result(
+        {"checks": rows, "ok": code == 0}, columns([{**row, "ok": "ok" if row["ok"] else "NOT OK"} for row in rows])
+    )
+    return code
+
+
+def _row(what: str, ok: bool, found: str) -> dict[str, Any]:
+    return {"check": what, "ok": ok, "found": found}
+
+
+def _package(name: str, *, needed: bool) -> dict[str, Any]:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return _row(name, True, version(name))
+    except PackageNotFoundError:
+        return _row(name, not needed, "missing" if needed else "not installed (optional)")
+
+
+def _writable(folder: Any) -> dict[str, Any]:
+    import os
+
+    place = folder
+    while not place.exists():
+        place = place.parent
+    return _row("logs folder", os.access(place, os.W_OK), str(folder))
+
+
+def _candles(project: Any) -> dict[str, Any]:
+    from backtestkit_cli.run.sources import store_of
+
+    found = store_of(project).coverage()
+    return _row("candle store", True, f"{len(found)} markets, {sum(one.rows for one in found):,} candles")

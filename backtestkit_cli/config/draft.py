@@ -1,0 +1,71 @@
+"""What the files of a config say together, before it is checked, and where each part of it stands.
+
+Rules: a place is that of the `--set` that gave the value, else that of the file; a path that nothing gives has the
+place of what would hold it.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from backtestkit_cli.config.problems import key_path, locator
+from backtestkit_cli.config.read import KeyPath, SourceMap
+from backtestkit_cli.errors import Problem, Source
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One raw entry of a kind, and where it stands."""
+
+    kind: str
+    name: str | None
+    index: int
+    values: Any
+    source_map: SourceMap
+
+    def where(self, keys: KeyPath = (), at: str = "value") -> Source:
+        """Give the place of a key path inside the entry."""
+        locate = locator(self.source_map, (self.kind, self.index), self.kind, self.name)
+        return locate(keys, at)
+
+
+@dataclass(slots=True)
+class Draft:
+    """What the files say, merged and not yet checked."""
+
+    settings: dict[str, Any] = field(default_factory=dict)
+    settings_maps: dict[KeyPath, SourceMap] = field(default_factory=dict)
+    entries: list[Entry] = field(default_factory=list)
+    source_maps: list[SourceMap] = field(default_factory=list)
+    overridden: dict[KeyPath, str] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+    is_complete: bool = True
+
+    def named(self, kind: str) -> dict[str, Entry]:
+        """Give the entries of a kind by name; of two with one name the first."""
+        found: dict[str, Entry] = {}
+        for entry in self.entries:
+            if entry.kind == kind and entry.name is not None:
+                found.setdefault(entry.name, entry)
+        return found
+
+    def where(self, kind: str, name: str | None, keys: KeyPath, at: str = "value") -> Source:
+        """Give the place of a key path of the settings (without a name) or of an entry."""
+        if kind == "settings":
+            return self._where_in_settings(keys, at)
+        path = key_path(kind, None, name, keys)
+        for depth in range(len(keys), -1, -1):
+            text = self.overridden.get((kind, name or "", *keys[:depth]))
+            if text is not None:
+                return Source(file=f"--set {text}", key=path)
+        entry = self.named(kind).get(name or "")
+        return entry.where(keys, at) if entry else Source(key=path)
+
+    def _where_in_settings(self, keys: KeyPath, at: str) -> Source:
+        path = key_path("settings", None, None, keys)
+        for depth in range(len(keys), -1, -1):
+            part = ("settings", *keys[:depth])
+            if part in self.overridden:
+                return Source(file=f"--set {self.overridden[part]}", key=path)
+            if part in self.settings_maps:
+                return self.settings_maps[part].source(("settings", *keys), at=at, key=path)
+        return Source(key=path)

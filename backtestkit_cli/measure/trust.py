@@ -1,0 +1,185 @@
+"""How far a result can be trusted: what it rests on, and what could make it look better than it is.
+
+Each finding is a full sentence with its figures. A warning is something that may turn the conclusion; information
+is what a careful reader wants to have seen. The order is fixed: fills, candles, decisions, sample, costs.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from backtestkit_cli.engine.result import RunResult, StreamRun
+from backtestkit_cli.engine.trades import REASONS, Trades
+from backtestkit_cli.measure.metrics import total
+from backtestkit_cli.measure.no_trade import explain_no_trade
+from backtestkit_cli.model.event import CloseReason
+from backtestkit_cli.model.policy import Costs
+from backtestkit_cli.model.time import MINUTE_MS, iso
+from backtestkit_cli.model.trade import long_pnl_percent, short_pnl_percent
+
+SMALL_SAMPLE_TRADES = 30
+LAG_WARNING_SHARE = 0.1
+MISSING_WARNING_PERCENT = 1.0
+COST_WARNING_PERCENT = 50.0
+
+Level = Literal["info", "warning"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing to know about a result. `code` is stable kebab-case."""
+
+    level: Level
+    code: str
+    text: str
+
+
+def trust(stream: StreamRun, run: RunResult) -> tuple[Finding, ...]:
+    """Find what bears on the trust in one stream of a run."""
+    found = [
+        *_no_trade(stream),
+        *_policy(run),
+        *_lag(stream, run),
+        *_ambiguity(stream, run),
+        *_bridged(stream),
+        *_coverage(stream, run),
+        *_decisions(stream),
+        *_rows(stream),
+        *_sample(stream),
+        *_end_of_data(stream),
+        *_costs(stream, run),
+    ]
+    found += [Finding("warning", "from-the-run", text) for text in stream.warnings]
+    return tuple(sorted(found, key=lambda finding: finding.level != "warning"))
+
+
+def gross_pnl_percent(trades: Trades) -> float:
+    """Add up what the trades would have brought at no costs."""
+    free = Costs(fee_percent=0.0, slippage_percent=0.0)
+    long = long_pnl_percent(trades.price_open, trades.price_close, free)
+    short = short_pnl_percent(trades.price_open, trades.price_close, free)
+    return total(np.where(trades.side > 0, long, short))
+
+
+def counted(count: int, one: str, many: str | None = None) -> str:
+    """A count with its noun."""
+    return f"{count} {one if count == 1 else many or one + 's'}"
+
+
+def _no_trade(stream: StreamRun) -> Iterator[Finding]:
+    for text in explain_no_trade(stream.result.funnel, stream):
+        yield Finding("warning", "no-trade", text)
+
+
+def _policy(run: RunResult) -> Iterator[Finding]:
+    if run.policy.is_optimistic:
+        text = f"fill policy {run.policy.name} is optimistic: it books better than could have been traded"
+        yield Finding("warning", "optimistic-fills", text)
+
+
+def _lag(stream: StreamRun, run: RunResult) -> Iterator[Finding]:
+    trades = stream.result.trades
+    if not len(trades):
+        return
+    lag, net = total(trades.vwap_lag_percent), total(trades.pnl_percent)
+    is_large = net > 0 and lag > LAG_WARNING_SHARE * net
+    share = f" ({100 * lag / net:.0f} % of the net profit)" if net > 0 and lag > 0 else ""
+    if run.policy.market_books == "vwap":
+        text = f"{lag:+.2f} %{share} come from booking market fills at the VWAP, which lags behind the price"
+    else:
+        text = f"booked at the VWAP the result would look {lag:.2f} % better{share}; these fills leave that out"
+    yield Finding("warning" if is_large else "info", "vwap-lag", text)
+
+
+def _ambiguity(stream: StreamRun, run: RunResult) -> Iterator[Finding]:
+    trades = stream.result.trades
+    minutes = int(trades.ambiguous_minutes.astype(np.int64).sum())
+    if not minutes:
+        return
+    at_stake = total(trades.profit_at_stake_percent)
+    count = int((trades.ambiguous_minutes > 0).sum())
+    taken = "profit" if run.policy.order == "profit_first" else "stop"
+    text = (
+        f"{counted(minutes, 'minute')} in {counted(count, 'trade')} leave open what came first; they were read as the "
+        f"{taken}, and the take profits would have brought {at_stake:+.2f} %"
+    )
+    yield Finding("warning" if taken == "profit" else "info", "ambiguous-minutes", text)
+
+
+def _bridged(stream: StreamRun) -> Iterator[Finding]:
+    trades, decisions = stream.result.trades, stream.result.bridged_decisions
+    count = int(trades.is_bridged.sum())
+    if decisions or count:
+        share = f" of {len(trades)}" if count else ""
+        text = (
+            f"{counted(decisions, 'decision')} and {counted(count, 'trade')}{share} rest on filled-in minutes "
+            f"({counted(stream.candles.bridged_minutes, 'minute')} were filled in)"
+        )
+        yield Finding("warning" if count else "info", "bridged", text)
+
+
+def _coverage(stream: StreamRun, run: RunResult) -> Iterator[Finding]:
+    candles, within = stream.candles, run.range
+    if candles.history_start_ms > within.start_ms:
+        yield Finding("warning", "candles-begin-late", f"the candles begin only at {iso(candles.history_start_ms)}")
+    if candles.data_end_ms < within.end_ms:
+        yield Finding("warning", "candles-end-early", f"the candles end already at {iso(candles.data_end_ms)}")
+    minutes = (min(within.end_ms, candles.data_end_ms) - candles.history_start_ms) // MINUTE_MS
+    if candles.missing_minutes and minutes > 0:
+        percent = 100 * candles.missing_minutes / minutes
+        text = f"{counted(candles.missing_minutes, 'minute')} of {minutes} ({percent:.2g} %) have no candle"
+        yield Finding("warning" if percent > MISSING_WARNING_PERCENT else "info", "missing-minutes", text)
+
+
+def _decisions(stream: StreamRun) -> Iterator[Finding]:
+    funnel = stream.result.funnel
+    if funnel.errors and funnel.drafts:
+        failed = counted(funnel.errors, "decision")
+        text = f"{failed} failed: the strategy raised, or answered something that is no draft"
+        yield Finding("warning", "errors", text)
+    if funnel.short_history:
+        text = (
+            f"{funnel.short_history} of {counted(funnel.decisions, 'decision')} were taken before the indicators had "
+            "settled; earlier candles would change their values a little"
+        )
+        yield Finding("info", "short-history", text)
+
+
+def _rows(stream: StreamRun) -> Iterator[Finding]:
+    funnel = stream.result.funnel
+    if funnel.off_grid and funnel.opened:
+        text = f"{counted(funnel.off_grid, 'row')} of the strategy met no decision time and did not count"
+        yield Finding("warning", "rows-off-grid", text)
+    if funnel.late:
+        text = f"{counted(funnel.late, 'row')} of the strategy came while a position or entry was there"
+        yield Finding("info", "rows-late", text)
+
+
+def _sample(stream: StreamRun) -> Iterator[Finding]:
+    count = len(stream.result.trades)
+    if 0 < count < SMALL_SAMPLE_TRADES:
+        text = f"{counted(count, 'trade')} prove little: with fewer than {SMALL_SAMPLE_TRADES} luck decides"
+        yield Finding("warning", "small-sample", text)
+
+
+def _end_of_data(stream: StreamRun) -> Iterator[Finding]:
+    count = int((stream.result.trades.reason == REASONS.index(CloseReason.END_OF_DATA)).sum())
+    if count:
+        text = f"{counted(count, 'position')} closed only because the candles ended"
+        yield Finding("warning", "end-of-data", text)
+
+
+def _costs(stream: StreamRun, run: RunResult) -> Iterator[Finding]:
+    trades = stream.result.trades
+    if not len(trades) or run.costs == Costs(fee_percent=0.0, slippage_percent=0.0):
+        return
+    gross, net = gross_pnl_percent(trades), total(trades.pnl_percent)
+    told = f"{gross:+.2f} % before costs, {net:+.2f} % after"
+    if gross <= 0:
+        yield Finding("info", "costs", f"{told}: it loses without costs too")
+        return
+    share = 100 * (gross - net) / gross
+    level: Level = "warning" if share > COST_WARNING_PERCENT else "info"
+    yield Finding(level, "costs", f"{told}: costs take {share:.0f} % of the gross profit")
