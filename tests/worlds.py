@@ -143,10 +143,10 @@ def random_rows(random: Random, candles: Candles, limits: Limits, frame_end: int
         marks.append((quirk < 0.01, 0.01 < quirk < 0.02, quirk > 0.98, 1 if 0.02 < quirk < 0.03 else 0))
     table = {name: np.array(values, dtype=np.float64) for name, values in columns.items()}
     flags = np.array(marks, dtype=np.int64).reshape(len(marks), 4)
-    side = np.where(flags[:, 0] + flags[:, 1] > 0, 0, table["side"]).astype(np.int8)
+    sides = np.where(flags[:, 0] + flags[:, 1] > 0, 0, table["side"]).astype(np.int8)
     return DraftColumns(
         time_ms=table["time"].astype(np.int64),
-        side=side,
+        side=sides,
         ambiguous=flags[:, 0].astype(bool),
         warm_up=flags[:, 1].astype(bool),
         short_history=flags[:, 2].astype(bool),

@@ -8,6 +8,9 @@ import typer
 from backtestkit_cli.errors import BacktestkitError
 
 
+KINDS = ("exchanges", "frames", "strategies", "sizings", "risks", "walkers", "optimizers")
+
+
 def _names(context: typer.Context, incomplete: str, kind: str) -> list[str]:
     from backtestkit_cli.config.merge import load
 
@@ -52,3 +55,8 @@ def runs(ctx: typer.Context, incomplete: str) -> list[str]:
     except (BacktestkitError, OSError):
         return []
     return [name for name in [*found, "last"] if name.startswith(incomplete)]
+
+
+def kinds(incomplete: str) -> list[str]:
+    """The kinds of schemas."""
+    return [kind for kind in KINDS if kind.startswith(incomplete)]

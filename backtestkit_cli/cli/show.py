@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from backtestkit_cli.cli import complete
+from backtestkit_cli.cli.complete import KINDS
 from backtestkit_cli.cli.options import ConfigOption, JsonOption, SetOption, VerboseOption
 from backtestkit_cli.cli.output import Output
 from backtestkit_cli.cli.project import open_kit
@@ -16,13 +18,12 @@ if TYPE_CHECKING:
 
 configs = typer.Typer(help="Show what the config amounts to.", no_args_is_help=True, rich_markup_mode=None)
 
-KINDS = ("exchanges", "frames", "strategies", "sizings", "risks", "walkers", "optimizers")
 KindArgument = Annotated[
     str,
     typer.Argument(
         metavar="KIND",
         help="One of " + ", ".join(KINDS) + ".",
-        autocompletion=lambda incomplete: [kind for kind in KINDS if kind.startswith(incomplete)],
+        autocompletion=complete.kinds,
     ),
 ]
 
@@ -52,16 +53,16 @@ def _singular(kind: str) -> str:
 def _brief(schema: "NamedSchema") -> dict[str, Any]:
     """What tells one schema of a kind from another, on one line."""
     shown = schema.model_dump(mode="json", exclude_none=True, exclude={"name", "note", "callbacks"})
-    what = {
-        "use": lambda value: value,
-        "interval": lambda value: f"every {value}",
-        "rules": lambda _: "YAML rules",
-        "signals": lambda value: f"signals {value}",
-        "method": lambda value: value,
-        "metric": lambda value: f"by {value}",
-        "max_positions": lambda value: f"{value} positions",
+    words = {
+        "use": "{}",
+        "interval": "every {}",
+        "rules": "YAML rules",
+        "signals": "signals {}",
+        "method": "{}",
+        "metric": "by {}",
+        "max_positions": "{} positions",
     }
-    parts = [text(shown[key]) for key, text in what.items() if key in shown]
+    parts = [text.format(shown[key]) for key, text in words.items() if key in shown]
     if "start" in shown:
         parts.insert(0, f"{_date(shown['start'])} .. {_date(shown['end'])}")
     return {"what": ", ".join(parts), "note": schema.note or ""}
@@ -107,7 +108,7 @@ def doctor(
     from backtestkit_cli import __version__
 
     output = Output(as_json=as_json, verbose=verbose)
-    rows = [_row("backtestkit", True, __version__), _row("python", True, platform.python_version())]
+    rows = [_row("backtestkit", __version__), _row("python", platform.python_version())]
     rows += [
         _package(name, needed=True) for name in ("polars", "numpy", "pydantic", "PyYAML", "typer", "rich", "filelock")
     ]
@@ -116,12 +117,12 @@ def doctor(
     try:
         kit = open_kit(output, config, set_)
         settings = kit.config
-        rows.append(_row("config", True, f"{len(settings.strategies)} strategies, {len(settings.exchanges)} exchanges"))
+        rows.append(_row("config", f"{len(settings.strategies)} strategies, {len(settings.exchanges)} exchanges"))
         rows.append(_writable(settings.project / "logs"))
         rows.append(_candles(settings.project))
     except BacktestkitError as error:
         code = error.exit_code
-        rows.append(_row("config", False, str(error)))
+        rows.append(_row("config", str(error), ok=False))
     if not all(row["ok"] for row in rows):
         code = code or 1
     output.result(
@@ -130,7 +131,7 @@ def doctor(
     return code
 
 
-def _row(what: str, ok: bool, found: str) -> dict[str, Any]:
+def _row(what: str, found: str, *, ok: bool = True) -> dict[str, Any]:
     return {"check": what, "ok": ok, "found": found}
 
 
@@ -138,9 +139,9 @@ def _package(name: str, *, needed: bool) -> dict[str, Any]:
     from importlib.metadata import PackageNotFoundError, version
 
     try:
-        return _row(name, True, version(name))
+        return _row(name, version(name))
     except PackageNotFoundError:
-        return _row(name, not needed, "missing" if needed else "not installed (optional)")
+        return _row(name, "missing" if needed else "not installed (optional)", ok=not needed)
 
 
 def _writable(folder: Any) -> dict[str, Any]:
@@ -149,11 +150,11 @@ def _writable(folder: Any) -> dict[str, Any]:
     place = folder
     while not place.exists():
         place = place.parent
-    return _row("logs folder", os.access(place, os.W_OK), str(folder))
+    return _row("logs folder", str(folder), ok=os.access(place, os.W_OK))
 
 
 def _candles(project: Any) -> dict[str, Any]:
     from backtestkit_cli.run.sources import store_of
 
     found = store_of(project).coverage()
-    return _row("candle store", True, f"{len(found)} markets, {sum(one.rows for one in found):,} candles")
+    return _row("candle store", f"{len(found)} markets, {sum(one.rows for one in found):,} candles")

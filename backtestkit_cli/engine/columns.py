@@ -80,14 +80,17 @@ class Market:
         count, policy = terms.limits.average_price_candles, terms.policy
         waits_for_price = has_limits and policy.entry == "vwap"
         price = vwap_all(candles, count) if policy.exit == "vwap" or waits_for_price else None
-        by_price = policy.exit == "vwap" and price is not None
+        exits = (candles.high, candles.low) if price is None or policy.exit == "touch" else (price, price)
+        entries = (candles.high, candles.low)
+        if price is not None and waits_for_price:
+            entries = (np.minimum(candles.high, price), np.maximum(candles.low, price))
         return cls(
             candles=candles,
             price=price,
-            exit_high=price if by_price else candles.high,
-            exit_low=price if by_price else candles.low,
-            entry_high=np.minimum(candles.high, price) if waits_for_price else candles.high,
-            entry_low=np.maximum(candles.low, price) if waits_for_price else candles.low,
+            exit_high=exits[0],
+            exit_low=exits[1],
+            entry_high=entries[0],
+            entry_low=entries[1],
             next_there=_next_there(candles),
             count=count,
         )
@@ -391,11 +394,8 @@ def _trades(market: Market, rows: DraftColumns, offered: Candidates, outcome: Ou
         price = np.where(code == STOP_LOSS, np.where(by_touch | (policy.exit == "touch"), touched, judged), price)
 
     def pnl(price_open: Floats, price_close: Floats) -> Floats:
-        return np.where(
-            is_long,
-            long_pnl_percent(price_open, price_close, costs),
-            short_pnl_percent(price_open, price_close, costs),
-        )
+        as_long, as_short = (one(price_open, price_close, costs) for one in (long_pnl_percent, short_pnl_percent))
+        return np.asarray(np.where(is_long, as_long, as_short))
 
     net = pnl(entry, price)
     ambiguous = _ambiguous_minutes(market, offered, who, code, opened, end, policy)

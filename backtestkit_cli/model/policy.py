@@ -52,8 +52,6 @@ class FillPolicy:
         """Whether a key books better than could be traded."""
         return self.market_books == "vwap" or self.stop_at == "level" or self.order == "profit_first"
 
-    @property
-
 
 PRESETS: dict[str, FillPolicy] = {
     "honest": FillPolicy(),

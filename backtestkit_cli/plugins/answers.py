@@ -136,7 +136,11 @@ def frame_from(answer: object, given_times: "npt.NDArray[np.int64]") -> "pl.Data
     for name in ("price_take_profit", "price_stop_loss", "lifetime_minutes"):
         columns[name] = _numbers(frame, name).fill_null(float("nan"))
     for name in ("price_open", "wait_minutes"):
-        columns[name] = _numbers(frame, name) if name in frame.columns else pl.repeat(None, len(frame), dtype=pl.Float64, eager=True)
+        columns[name] = (
+            _numbers(frame, name)
+            if name in frame.columns
+            else pl.repeat(None, len(frame), dtype=pl.Float64, eager=True)
+        )
     columns["note"] = _notes(frame)
     return pl.DataFrame(columns).filter(pl.col("position").is_not_null())
 
@@ -212,6 +216,8 @@ def _position(frame: "pl.DataFrame", times: "pl.Series") -> "pl.Series":
 def _numbers(frame: "pl.DataFrame", name: str) -> "pl.Series":
     import polars as pl
 
+    if name not in frame.columns:
+        return pl.repeat(None, frame.height, dtype=pl.Float64, eager=True)
     column = frame[name]
     if not (column.dtype.is_numeric() or column.dtype == pl.Null):
         raise AnswerProblem(f"{name} is of type {column.dtype}, not a number")

@@ -79,7 +79,7 @@ class ParameterModel:
         class Lenient(GenerateJsonSchema):
             ignored_warning_kinds = {"non-serializable-default", "skipped-choice"}  # noqa: RUF012  # set by pydantic
 
-            def handle_invalid_for_json_schema(self, schema: object, error_info: str) -> JsonSchemaValue:
+            def handle_invalid_for_json_schema(self, schema: object, error_info: str) -> JsonSchemaValue:  # noqa: ARG002
                 return {}
 
         return {

@@ -28,7 +28,8 @@ START_MS = 1_700_000_040_000
 MINUTES = 1300
 END_MS = START_MS + MINUTES * MINUTE_MS
 NOW_MS = START_MS + 3000 * MINUTE_MS + 12_345
-TIMEOUT_MS = 600
+TIMEOUT_MS = 5000
+SHORT_MS = {"no_reply": 600, "slow_drip": 600}  # only where a time-out is what is tested
 KEY, SECRET = "KEYKEYKEY", "SECSECSEC"
 
 
@@ -191,7 +192,7 @@ def test_a_fault_that_strikes_once_leaves_the_right_candles(
     exchange: LoopbackExchange, clock: FakeClock, kind: str
 ) -> None:
     exchange.faults = [Fault([kind], count=1, after=1)]
-    source = source_of(exchange, clock)
+    source = source_of(exchange, clock, timeout_ms=SHORT_MS.get(kind, TIMEOUT_MS))
     assert download(source) == exchange.finished("BTCUSDT", START_MS, END_MS)
     assert [request.fault for request in exchange.requests()][1] == kind
     assert source.tally.retries == (0 if kind in HARMLESS else 1)
@@ -207,7 +208,7 @@ def test_a_fault_that_stays_is_an_error_and_never_no_candles(
     exchange.faults = [Fault([kind])]
     expected = TransientError if kind in LASTING else DataError
     with pytest.raises(expected) as caught:
-        download(source_of(exchange, clock, retries=1, timeout_ms=200))
+        download(source_of(exchange, clock, retries=1, timeout_ms=SHORT_MS.get(kind, TIMEOUT_MS)))
     (problem,) = caught.value.problems
     assert problem.code == LASTING.get(kind, "broken-candle")
     assert problem.what.endswith("; no better after 1 retry")
@@ -294,9 +295,19 @@ def test_with_faults_in_a_fifth_of_all_calls_the_download_is_the_same(
 
 def test_an_abandoned_request_does_not_disturb_the_next(exchange: LoopbackExchange, clock: FakeClock) -> None:
     exchange.faults = [Fault(["slow_drip"], count=1)]
-    source = source_of(exchange, clock, timeout_ms=200)
+    source = source_of(exchange, clock, timeout_ms=600)
+    source.steps("BTCUSDT")
+    before = source._client._wire
     assert download(source) == exchange.finished("BTCUSDT", START_MS, END_MS)
+    assert source._client._wire is not before
     assert len(exchange.requests("/api/v3/exchangeInfo")) == 1
+
+
+def test_a_request_that_drips_is_ended_as_a_whole(exchange: LoopbackExchange, clock: FakeClock) -> None:
+    exchange.faults, exchange.drip_seconds = [Fault(["slow_drip"])], 0.4
+    source = source_of(exchange, clock, timeout_ms=600, retries=0)
+    with pytest.raises(TransientError, match=r"^binance did not answer in time$"):
+        source.candles("BTCUSDT", NOW_MS + MINUTE_MS, NOW_MS + 9 * MINUTE_MS)  # two bytes in 800 ms
 
 
 # --- secrets and addresses -------------------------------------------------------------------------------------------
@@ -312,7 +323,9 @@ def test_no_secret_is_in_any_text_at_any_log_level(
 ) -> None:
     caplog.set_level(logging.DEBUG)
     exchange.faults = [Fault([kind], path="/sapi/v1/capital/config/getall")]
-    source = source_of(exchange, clock, api_key=KEY, secret=SECRET, retries=1, timeout_ms=200)
+    source = source_of(
+        exchange, clock, api_key=KEY, secret=SECRET, retries=0, timeout_ms=SHORT_MS.get(kind, TIMEOUT_MS)
+    )
     with pytest.raises(ExchangeError) as caught:
         download(source)
     (signed, *_) = exchange.requests("/sapi/v1/capital/config/getall")
@@ -432,7 +445,7 @@ def test_signed_routes_answer(exchange: LoopbackExchange) -> None:
 
 def test_fifty_calls_at_once_are_all_answered(exchange: LoopbackExchange) -> None:
     async def ask() -> list[Any]:
-        async with plain_async(exchange, timeout=5000) as made:
+        async with plain_async(exchange) as made:
             await made.load_markets()
             calls = (made.fetch_ohlcv("BTC/USDT", "1m", START_MS + n * MINUTE_MS, 5) for n in range(50))
             return await asyncio.gather(*calls)
@@ -492,11 +505,11 @@ def test_every_fault_but_two_has_a_finding() -> None:
 
 
 def test_ccxt_makes_of_each_fault_what_we_rely_on(exchange: LoopbackExchange) -> None:
-    made = plain(importlib.import_module("ccxt"), exchange, timeout=200)
+    made = plain(importlib.import_module("ccxt"), exchange)
     made.load_markets()
     met: dict[str, str | None] = {}
     for kind in FINDINGS:
-        exchange.faults = [Fault([kind])]
+        exchange.faults, made.timeout = [Fault([kind])], SHORT_MS.get(kind, TIMEOUT_MS)
         try:
             met[kind] = "rows" if made.fetch_ohlcv("BTC/USDT", "1m", START_MS, 9) else None
         except importlib.import_module("ccxt").BaseError as error:
@@ -507,10 +520,10 @@ def test_ccxt_makes_of_each_fault_what_we_rely_on(exchange: LoopbackExchange) ->
 def test_async_ccxt_makes_of_each_fault_what_we_rely_on(exchange: LoopbackExchange) -> None:
     async def ask() -> dict[str, str | None]:
         met: dict[str, str | None] = {}
-        async with plain_async(exchange, timeout=200) as made:
+        async with plain_async(exchange) as made:
             await made.load_markets()
             for kind in FINDINGS:
-                exchange.faults = [Fault([kind])]
+                exchange.faults, made.timeout = [Fault([kind])], SHORT_MS.get(kind, TIMEOUT_MS)
                 try:
                     met[kind] = "rows" if await made.fetch_ohlcv("BTC/USDT", "1m", START_MS, 9) else None
                 except importlib.import_module("ccxt").BaseError as error:
@@ -521,10 +534,10 @@ def test_async_ccxt_makes_of_each_fault_what_we_rely_on(exchange: LoopbackExchan
 
 
 def test_sync_ccxt_alone_does_not_end_a_slow_drip(exchange: LoopbackExchange) -> None:
-    made = plain(importlib.import_module("ccxt"), exchange, timeout=150)
+    made = plain(importlib.import_module("ccxt"), exchange, timeout=600)
     made.load_markets()
-    exchange.faults = [Fault(["slow_drip"])]
-    rows = made.fetch_ohlcv("BTC/USDT", "1m", NOW_MS + MINUTE_MS, 5)  # two bytes in 200 ms
+    exchange.faults, exchange.drip_seconds = [Fault(["slow_drip"])], 0.4
+    rows = made.fetch_ohlcv("BTC/USDT", "1m", NOW_MS + MINUTE_MS, 5)  # two bytes in 800 ms
     assert rows == []
 
 

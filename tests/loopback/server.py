@@ -79,6 +79,7 @@ class LoopbackExchange:
         )
         self.faults = list(faults)
         self.latency_ms = latency_ms
+        self.drip_seconds = 0.1
         self.log: list[LoggedRequest] = []
         self.errors: list[BaseException] = []
         self.stopping = threading.Event()
@@ -272,9 +273,9 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.flush()
 
     def drip(self, body: bytes) -> None:
-        """One byte every 100 ms."""
+        """One byte at a time."""
         for byte in body:
-            if self.server.exchange.stopping.wait(0.1):
+            if self.server.exchange.stopping.wait(self.server.exchange.drip_seconds):
                 break
             self.wfile.write(bytes([byte]))
             self.wfile.flush()

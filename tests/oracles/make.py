@@ -65,7 +65,7 @@ def _by_talib(columns: dict[str, Column]) -> dict[str, Column]:
     prices = (np.array(columns[name], dtype=np.float64) for name in NAMES[:4])
     found = {}
     for case, column in talib_columns(*prices).items():
-        found[case] = [None if value != value else float(value) for value in column]  # noqa: PLR0124  # NaN
+        found[case] = [None if value != value else float(value) for value in column]
     return found
 
 

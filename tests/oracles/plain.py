@@ -95,7 +95,9 @@ def macd_signal(x: Column, fast: int, slow: int, n: int) -> Column:
 
 
 def atr(high: Column, low: Column, close: Column, n: int) -> Column:
-    ranges = each(lambda h, l, c: max(h - l, abs(h - c), abs(l - c)), high, low, before(close, 1))
+    ranges = each(
+        lambda top, low_, then: max(top - low_, abs(top - then), abs(low_ - then)), high, low, before(close, 1)
+    )
     return rma(ranges, n)
 
 
@@ -125,7 +127,7 @@ def obv(close: Column, volume: Column, n: int) -> Column:
 
 
 def mfi(high: Column, low: Column, close: Column, volume: Column, n: int) -> Column:
-    typical = each(lambda h, l, c: (h + l + c) / 3, high, low, close)
+    typical = each(lambda top, low_, last: (top + low_ + last) / 3, high, low, close)
     steps, flows = change(typical, 1), each(lambda price, traded: price * traded, typical, volume)
     gains = window(each(lambda step, flow: flow if step > 0 else 0.0, steps, flows), n, math.fsum)
     losses = window(each(lambda step, flow: flow if step < 0 else 0.0, steps, flows), n, math.fsum)

@@ -37,5 +37,3 @@ def talib_columns(open_: Floats, high: Floats, low: Floats, close: Floats) -> di
         "stoch_d(6, 3, 2)": stoch_d,
     }
     return columns
-
-

@@ -175,6 +175,9 @@ def test_an_earlier_start_than_settled_changes_no_decision() -> None:
 def test_any_text_is_a_rule_or_a_problem(text: str) -> None:
     try:
         parse(text)
-    except RuleProblem as problem:
-        assert problem.what
-        assert problem.column is None or 1 <= problem.column <= max(1, len(text))  # noqa: PT017  # the place must be in the text
+    except RuleProblem as raised:
+        problem = raised
+    else:
+        return
+    assert problem.what
+    assert problem.column is None or 1 <= problem.column <= max(1, len(text))

@@ -15,7 +15,7 @@ def swallow() -> None:
         try:
             while True:
                 pass
-        except BaseException:
+        except BaseException:  # noqa: BLE001
             continue
 
 
@@ -24,7 +24,7 @@ def sleep() -> None:
     while True:
         try:
             time.sleep(60)
-        except BaseException:
+        except BaseException:  # noqa: BLE001
             continue
 
 

@@ -24,11 +24,13 @@ class ScriptedClient:
     """An exchange with candles at some minutes after START_MS, answering at most `most` at once.
 
     `in_windows`: it looks at `most` minutes from the start asked for, empty or not; else at the next `most` candles.
+    `cap`: it cuts its answers to fewer candles than it says.
     `bend` changes an answer, given its number.
     """
 
     minutes: list[int]
     most: int = 5
+    cap: int = 1000
     in_windows: bool = False
     now_ms: int = START_MS + 1000 * MINUTE_MS
     bend: Callable[[int, Rows], Rows] = lambda number, rows: rows
@@ -52,6 +54,7 @@ class ScriptedClient:
             found = [at for at in times if since_ms <= at < since_ms + limit * MINUTE_MS]
         else:
             found = [at for at in times if at >= since_ms][:limit]
+        found = found[-self.cap :] if since_ms is None else found[: self.cap]
         return Answer(rows=self.bend(len(self.asked), [row_at(at) for at in found]), now_ms=self.now_ms)
 
 
@@ -77,16 +80,17 @@ def minutes_of(source: CcxtExchange, first: int, last: int) -> list[int]:
     first=st.integers(-12, 62),
     length=st.integers(0, 70),
     most=st.integers(4, 12),
+    cap=st.integers(3, 12),
     in_windows=st.booleans(),
     now=st.integers(0, 70),
 )
-@example(minutes={0, 9}, first=0, length=20, most=4, in_windows=True, now=70)
-@example(minutes={30}, first=0, length=60, most=5, in_windows=False, now=70)
+@example(minutes={0, 9}, first=0, length=20, most=4, cap=4, in_windows=True, now=70)
+@example(minutes={30}, first=0, length=60, most=5, cap=5, in_windows=False, now=70)
 def test_exactly_the_closed_candles_of_the_window_come_back(
-    minutes: set[int], first: int, length: int, most: int, in_windows: bool, now: int
+    minutes: set[int], first: int, length: int, most: int, cap: int, in_windows: bool, now: int
 ) -> None:
     now_ms = START_MS + now * MINUTE_MS + 30_000
-    client = ScriptedClient(sorted(minutes), most=most, in_windows=in_windows, now_ms=now_ms)
+    client = ScriptedClient(sorted(minutes), most=most, cap=cap, in_windows=in_windows, now_ms=now_ms)
     if min(minutes) > now:  # nothing at all yet
         client.minutes = [0]
     closed = [minute for minute in sorted(client.minutes) if first <= minute < first + length and minute < now]
@@ -160,6 +164,18 @@ def test_nothing_after_the_last_candle_is_proven_by_that_candle() -> None:
     client = ScriptedClient(list(range(5)), most=5)
     assert minutes_of(source_of(client), 0, 7) == [0, 1, 2, 3, 4]
     assert client.asked[:3] == [START_MS, START_MS + 5 * MINUTE_MS, START_MS + 4 * MINUTE_MS]
+
+
+def test_long_after_the_last_candle_three_questions_are_enough() -> None:
+    client = ScriptedClient(list(range(5)), most=5)
+    assert minutes_of(source_of(client), 50, 500) == []
+    assert len(client.asked) == 3
+
+
+@pytest.mark.parametrize("lies", [{1, 2}, {2, 3}, {1, 2, 5}], ids=str)
+def test_two_empty_lies_in_a_row_are_seen_through(lies: set[int]) -> None:
+    client = ScriptedClient(list(range(20)), most=6, bend=lambda asked, rows: [] if asked in lies else rows)
+    assert minutes_of(source_of(client, retries=2), 0, 20) == list(range(20))
 
 
 def test_a_twin_is_counted_and_taken_once() -> None:

@@ -35,7 +35,7 @@ def ignore_exceptions() -> None:
         try:
             while True:
                 pass
-        except Exception:  # noqa: BLE001, PERF203
+        except Exception:  # noqa: BLE001
             continue
 
 

@@ -25,7 +25,7 @@ class Step:
     price: float | None = None
 
 
-def full(
+def full(  # type: ignore[no-untyped-def]  # one param has no type on purpose
     market: object,
     window: int,
     *,
@@ -38,7 +38,7 @@ def full(
     weights: list[float] | None = None,
     steps: Mapping[str, Step] | None = None,
     share: Annotated[float, Field(gt=0, le=1)] = 1.0,
-    anything=None,  # type: ignore[no-untyped-def]
+    anything=None,
     schema: int = 0,
     copy: int = 0,
 ) -> dict[str, Any]:
@@ -93,7 +93,10 @@ def test_right_params_have_no_problem(params: dict[str, object]) -> None:
         ({"window": 3, "weights": [1, "2"]}, [("wrong-value", "weights")]),
         ({"window": 3, "share": 2}, [("wrong-value", "share")]),
         ({"window": 3, "market": 1}, [("unknown-key", "market")]),
-        ({"window": "x", "share": 2, "no": 1}, [("unknown-key", "no"), ("wrong-value", "window"), ("wrong-value", "share")]),
+        (
+            {"window": "x", "share": 2, "no": 1},
+            [("unknown-key", "no"), ("wrong-value", "window"), ("wrong-value", "share")],
+        ),
     ],
 )
 def test_wrong_params_are_all_told(params: dict[str, object], expected: list[tuple[str, str]]) -> None:
@@ -126,10 +129,14 @@ def test_secret_values_are_not_shown() -> None:
 
 
 def test_values_are_of_the_types_that_were_asked_for() -> None:
-    values = MODEL.values(
-        {"window": 3, "side": "short", "lengths": [5], "threshold": 1, "steps": {"B": {"price": 1}}}
-    )
-    assert values == {"window": 3, "side": Side.SHORT, "lengths": (5,), "threshold": 1.0, "steps": {"B": Step(price=1.0)}}
+    values = MODEL.values({"window": 3, "side": "short", "lengths": [5], "threshold": 1, "steps": {"B": {"price": 1}}})
+    assert values == {
+        "window": 3,
+        "side": Side.SHORT,
+        "lengths": (5,),
+        "threshold": 1.0,
+        "steps": {"B": Step(price=1.0)},
+    }
     assert type(values["threshold"]) is float
 
 

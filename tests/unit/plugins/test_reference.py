@@ -52,7 +52,7 @@ class Project:
         self.write("bad.py", source)
         with pytest.raises(StrategyError) as caught:
             self.plugin("bad.py:buy")
-        assert "bad.py" not in self.registry.files
+        assert self.folder / "bad.py" not in self.registry.files
         return caught.value.problems[0]
 
 

@@ -116,11 +116,15 @@ def test_prices_per_side_are_taken_as_they_are() -> None:
         entry_limit={"long": "low", "short": "price"},
     )
     drafts = _decide(spec, candles)
-    row = (drafts.time_ms - START_MS) // MINUTE_MS - 1
-    is_long = drafts.side == 1
-    np.testing.assert_array_equal(drafts.price_take_profit, np.where(is_long, candles.high[row] + 1, candles.low[row] - 1))
-    prices = price_of(candles)(drafts.time_ms)
-    np.testing.assert_array_equal(drafts.price_open, np.where(is_long, candles.low[row], prices))
+    fired = _fired(drafts)
+    row = ((drafts.time_ms - START_MS) // MINUTE_MS - 1)[fired]
+    is_long = drafts.side[fired] == 1
+    levels = np.where(is_long, candles.high[row] + 1, candles.low[row] - 1)
+    np.testing.assert_array_equal(drafts.price_take_profit[fired], levels)
+    stops = np.where(is_long, candles.low[row] - candles.close[row - 1], candles.high[row])
+    np.testing.assert_array_equal(drafts.price_stop_loss[fired], stops)
+    limits = np.where(is_long, candles.low[row], price_of(candles)(drafts.time_ms[fired]))
+    np.testing.assert_array_equal(drafts.price_open[fired], limits)
     assert (drafts.distance_problem == 0).all()
 
 

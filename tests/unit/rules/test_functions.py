@@ -167,7 +167,11 @@ def test_hour_and_weekday_are_those_of_the_close() -> None:
 
 def test_true_range_starts_with_the_second_candle() -> None:
     candles = candles_of(
-        [(START_MS, 10, 11, 9, 10, 1), (START_MS + MINUTE_MS, 12, 13, 12, 12, 1), (START_MS + 2 * MINUTE_MS, 9, 9, 8, 9, 1)]
+        [
+            (START_MS, 10, 11, 9, 10, 1),
+            (START_MS + MINUTE_MS, 12, 13, 12, 12, 1),
+            (START_MS + 2 * MINUTE_MS, 9, 9, 8, 9, 1),
+        ]
     )
     values = ask("atr(1)", candles)
     assert math.isnan(values[0])

@@ -6,6 +6,7 @@ import pytest
 from backtestkit_cli.engine.candles import Bools
 from backtestkit_cli.engine.rules.truth import Truth, both, compare, earlier_truth, either, opposite
 
+
 def _truth(letters: str) -> Truth:
     column = np.array(list(letters))
     yes: Bools = column == "T"

@@ -1,0 +1,141 @@
+"""What a report is: chapters of sections of plain values, each with its form and unit, for every writer alike.
+
+* Nothing in here is formatted or escaped; texts of users are as they were given.
+* `depth` says who gets something: `summary` everybody, `full` whoever writes files, `record` the JSON document alone.
+* Keys are snake_case and stable; a dotted key nests in the JSON document.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from backtestkit_cli.measure.metrics import Metric
+from backtestkit_cli.measure.trust import Finding
+
+Depth = Literal["summary", "full", "record"]
+Form = Literal["text", "count", "number", "signed", "price", "time", "truth"]
+Value: TypeAlias = str | int | float | bool | tuple[str, ...] | None
+"""Times are UTC ms; a tuple is a list of names."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fact:
+    """One value with its name; `indent` counts the facts it is a part of."""
+
+    key: str
+    label: str
+    value: Value
+    form: Form = "text"
+    unit: str = ""
+    indent: int = 0
+    depth: Depth = "summary"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Column:
+    """One column of a table, top to bottom; alone among all values its cells are kept as a sequence."""
+
+    key: str
+    label: str
+    values: Sequence[Value]
+    form: Form = "text"
+    unit: str = ""
+    depth: Depth = "summary"
+
+    @property
+    def is_left(self) -> bool:
+        """Whether it is aligned to the left; numbers are to the right."""
+        return self.form in ("text", "time", "truth")
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Names and values."""
+
+    facts: tuple[Fact, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Measures:
+    """Metrics, each with its unit or its reason for N/A."""
+
+    metrics: tuple[Metric, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Columns of one length. A narrow reader gets the last `last` rows, None for all; `total` marks a last row."""
+
+    columns: tuple[Column, ...]
+    last: int | None = None
+    has_total: bool = False
+
+    def __len__(self) -> int:
+        return len(self.columns[0].values) if self.columns else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What bears on the trust in a result, warnings first."""
+
+    findings: tuple[Finding, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """The sum of trade percents at equal steps of time, from the start of the range to its end."""
+
+    values: tuple[float, ...]
+
+
+Block: TypeAlias = Facts | Measures | Table | Findings | Curve
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Section:
+    """One headed part of a chapter."""
+
+    key: str
+    title: str
+    block: Block
+    depth: Depth = "summary"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chapter:
+    """What is told of one stream; of all of them together when `strategy` is None."""
+
+    sections: tuple[Section, ...]
+    strategy: str | None = None
+    symbol: str | None = None
+    depth: Depth = "summary"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lead:
+    """The result in one sentence: what it made, against what, and how many warnings there are.
+
+    Percents are sums over the streams, one stake each; `hold_percent` is None without a price.
+    """
+
+    pnl_percent: float
+    hold_percent: float | None
+    trades: int
+    streams: int
+    warnings: int
+    is_interrupted: bool
+    is_optimistic: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """A whole report. `overview` puts several streams side by side, what is all told again in the chapters."""
+
+    run_id: str
+    kind: str
+    strategies: tuple[str, ...]
+    symbols: tuple[str, ...]
+    lead: Lead
+    head: Facts
+    overview: Table | None
+    chapters: tuple[Chapter, ...]

@@ -1,0 +1,137 @@
+"""How values read: the same digits, signs and units in every writer for people.
+
+Percents and hours have two digits, prices at least eight significant ones; a value that rounds to zero has no sign.
+Texts of users lose their control characters, also those that turn the direction of writing.
+"""
+
+import math
+import unicodedata
+
+from backtestkit_cli.measure.metrics import Metric
+from backtestkit_cli.measure.trust import counted
+from backtestkit_cli.model.time import iso
+from backtestkit_cli.report.report import Fact, Form, Lead, Report, Value
+
+MISSING = "N/A"
+BLOCKS = "▁▂▃▄▅▆▇█"
+PRICE_DIGITS = 8
+LARGEST_PLAIN = 1e15
+
+_UNSEEN = frozenset(("Cc", "Cf", "Cs", "Co", "Zl", "Zp"))
+
+
+def clean(text: str) -> str:
+    """Make one printable line of any text: blanks for control characters, `?` for lone halves of characters."""
+    if text.isascii() and text.isprintable():
+        return text
+    kept = []
+    for char in text:
+        category = unicodedata.category(char)
+        if category == "Cs":
+            kept.append("?")
+        elif category not in _UNSEEN:
+            kept.append(char)
+        elif category != "Cf":
+            kept.append(" ")
+    return " ".join("".join(kept).split())
+
+
+def text_of(value: Value, form: Form = "text", unit: str = "") -> str:
+    """Write one value, with its unit where one is given."""
+    if value is None or (isinstance(value, float) and not math.isfinite(value)):
+        return MISSING
+    if isinstance(value, tuple):
+        return ", ".join(clean(one) for one in value)
+    if isinstance(value, str):
+        return clean(value)
+    written = _number(value, form)
+    return f"{written} {unit}" if unit else written
+
+
+def _number(value: float, form: Form) -> str:
+    if form == "time":
+        return iso(int(value)).replace("T", " ").removesuffix("Z")
+    if form == "truth":
+        return "yes" if value else ""
+    if form == "count":
+        return str(int(value))
+    if form == "price":
+        return price_text(float(value))
+    if abs(value) >= LARGEST_PLAIN:
+        return f"{value:.6g}"
+    written = f"{value:+.2f}" if form == "signed" else f"{value:.2f}"
+    return "0.00" if written.strip("+-0.") == "" else written
+
+
+def price_text(price: float) -> str:
+    """Write a price with eight significant digits, at least two of them behind the point."""
+    if not price or abs(price) >= LARGEST_PLAIN:
+        return f"{price:.6g}"
+    return f"{price:.{max(2, PRICE_DIGITS - 1 - math.floor(math.log10(abs(price))))}f}"
+
+
+def form_of(metric: Metric) -> Form:
+    """How a metric is written."""
+    if metric.is_signed:
+        return "signed"
+    return "count" if isinstance(metric.value, int) else "number"
+
+
+def metric_text(metric: Metric) -> str:
+    """Write a metric's value with its unit; counts go without, their label says what they count."""
+    form = form_of(metric)
+    return text_of(metric.value, form, "" if form == "count" else metric.unit)
+
+
+def fact_text(fact: Fact) -> str:
+    """Write a fact's value with its unit."""
+    return text_of(fact.value, fact.form, fact.unit)
+
+
+def title(report: Report) -> str:
+    """Name a report: what it is of."""
+    return f"{report.kind.capitalize()} of {_listed(report.strategies)} on {_listed(report.symbols)}"
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    cleaned = [clean(name) for name in names]
+    return ", ".join(cleaned) if len(cleaned) <= 3 else f"{', '.join(cleaned[:2])} and {len(cleaned) - 2} more"
+
+
+def lead_text(lead: Lead) -> str:
+    """Say in one sentence what came of it, and against what."""
+    spread = f" of {lead.streams} streams" if lead.streams > 1 else ""
+    made = f"{text_of(lead.pnl_percent, 'signed', '%')} net in {counted(lead.trades, 'trade')}{spread}"
+    told = made if lead.trades else f"no trade{spread.replace('of', 'in any of') or ''}"
+    if lead.hold_percent is not None:
+        told += f"; buy and hold {text_of(lead.hold_percent, 'signed', '%')}"
+        if lead.trades:
+            told += f", so {_distance(lead.pnl_percent - lead.hold_percent)}"
+    return told
+
+
+def _distance(points: float) -> str:
+    written = text_of(abs(points), "number")
+    return "level with it" if written == "0.00" else f"{written} points {'ahead' if points > 0 else 'behind'}"
+
+
+def doubts_text(lead: Lead) -> str:
+    """Say how far to trust it, in a few words."""
+    told = ["interrupted: only finished streams"] if lead.is_interrupted else []
+    told += ["optimistic fills"] if lead.is_optimistic else []
+    told += [counted(lead.warnings, "warning") if lead.warnings else "no warnings"]
+    return ", ".join(told)
+
+
+def sparkline(values: tuple[float, ...]) -> str:
+    """Draw a curve in one line of blocks, from its lowest to its highest value."""
+    low, high = min(values), max(values)
+    if high - low <= 0:
+        return BLOCKS[0] * len(values)
+    return "".join(BLOCKS[round((value - low) / (high - low) * (len(BLOCKS) - 1))] for value in values)
+
+
+def curve_text(values: tuple[float, ...]) -> str:
+    """Say where a curve went."""
+    low, high, end = (text_of(value, "signed", "%") for value in (min(values), max(values), values[-1]))
+    return f"lowest {low}, highest {high}, end {end}"
