@@ -100,13 +100,15 @@ def _listed(names: tuple[str, ...]) -> str:
 
 def lead_text(lead: Lead) -> str:
     """Say in one sentence what came of it, and against what."""
-    spread = f" of {lead.streams} streams" if lead.streams > 1 else ""
-    made = f"{text_of(lead.pnl_percent, 'signed', '%')} net in {counted(lead.trades, 'trade')}{spread}"
-    told = made if lead.trades else f"no trade{spread.replace('of', 'in any of') or ''}"
+    spread = f"{lead.streams} streams" if lead.streams > 1 else ""
+    if lead.trades:
+        told = f"{text_of(lead.pnl_percent, 'signed', '%')} net in {counted(lead.trades, 'trade')}"
+        told += f" of {spread}" if spread else ""
+    else:
+        told = f"no trade in {spread}" if spread else "no trade"
     if lead.hold_percent is not None:
         told += f"; buy and hold {text_of(lead.hold_percent, 'signed', '%')}"
-        if lead.trades:
-            told += f", so {_distance(lead.pnl_percent - lead.hold_percent)}"
+        told += f", so {_distance(lead.pnl_percent - lead.hold_percent)}" if lead.trades else ""
     return told
 
 

@@ -304,7 +304,7 @@ def test_an_abandoned_request_does_not_disturb_the_next(exchange: LoopbackExchan
 
 
 def test_a_request_that_drips_is_ended_as_a_whole(exchange: LoopbackExchange, clock: FakeClock) -> None:
-    exchange.faults, exchange.drip_seconds = [Fault(["slow_drip"])], 0.4
+    exchange.faults, exchange.drip_seconds = [Fault(["slow_drip"], count=1)], 0.4
     source = source_of(exchange, clock, timeout_ms=600, retries=0)
     with pytest.raises(TransientError, match=r"^binance did not answer in time$"):
         source.candles("BTCUSDT", NOW_MS + MINUTE_MS, NOW_MS + 9 * MINUTE_MS)  # two bytes in 800 ms

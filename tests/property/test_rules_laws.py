@@ -13,7 +13,7 @@ from oracles.cases import PLAIN
 
 from backtestkit_cli.engine.candles import Candles
 from backtestkit_cli.engine.drafts import DraftColumns
-from backtestkit_cli.engine.rules.compile import RuleSpec, compile_rules
+from backtestkit_cli.engine.rules.compile import LevelText, RuleSpec, compile_rules
 from backtestkit_cli.engine.rules.functions import FUNCTIONS, LENGTHS
 from backtestkit_cli.engine.rules.parse import COLUMNS, RuleProblem, parse
 from backtestkit_cli.model.time import MINUTE_MS
@@ -113,13 +113,15 @@ def test_any_rule_can_be_asked_and_never_reaches_forward(seed: int) -> None:
 
 def _spec(sentences: Sentences) -> RuleSpec:
     dice = sentences.dice
+    limits: list[LevelText | None] = [None, "0.1%", "0.3 * atr(2)", {"long": "low", "short": "high"}]
+    targets: list[LevelText] = ["1%", "max(2 * atr(2), 0.01 * price)", {"long": "high * 1.1", "short": "low * 0.9"}]
     return RuleSpec(
         candles_minutes=dice.choice([1, 3, 5]),
         let={"one": dice.choice(SMALL), "two": sentences.number(1)},
         long=f"one > two or {sentences.condition(2)}",
         short=f"one[1] < close and {sentences.condition(2)}",
-        entry_limit=dice.choice([None, "0.1%", "0.3 * atr(2)", {"long": "low", "short": "high"}]),
-        take_profit=dice.choice(["1%", "max(2 * atr(2), 0.01 * price)", {"long": "high * 1.1", "short": "low * 0.9"}]),
+        entry_limit=dice.choice(limits),
+        take_profit=dice.choice(targets),
         stop_loss=dice.choice(["1%", "stdev(close, 4)"]),
         lifetime_minutes=60,
     )

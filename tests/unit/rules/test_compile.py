@@ -221,6 +221,25 @@ def test_another_interval_gives_its_last_closed_value() -> None:
     assert values[10:14].tolist() == [hours[1]] * 4
 
 
+def test_on_is_null_where_its_candle_is_absent() -> None:
+    whole = random_candles(9, 300)
+    rows = [(START_MS + row * MINUTE_MS, *[whole.close[row]] * 4, 1.0) for row in range(300) if not 120 <= row < 180]
+    for text in ("on('1h', 5)", "on('1h', close > 0)"):
+        values = ask(text, candles_of(rows), 30)
+        assert np.isnan(values).tolist() == [True, False, False, False, False, True, True, False, False, False], text
+
+
+def test_names_may_be_conditions_and_build_on_each_other() -> None:
+    candles = random_candles(9, 100)
+    spec = replace(SPEC, let={"body": "close - open", "up": "body > 0"}, long="up and not up[1]")
+    up = candles.close > candles.open
+    wanted = up[1:] & ~up[:-1]
+    drafts = _decide(spec, candles)
+    assert drafts.time_ms[drafts.side == 1].tolist() == [
+        START_MS + (row + 2) * MINUTE_MS for row in np.flatnonzero(wanted).tolist()
+    ]
+
+
 def test_rows_are_those_between_the_two_times() -> None:
     candles = random_candles(10, 100)
     compiled = compile_rules(replace(SPEC, candles_minutes=5, long="close > 0"), {})

@@ -137,6 +137,12 @@ def test_a_null_among_values_makes_the_smallest_and_largest_null() -> None:
     assert np.isnan(ask("clip(close, close[1], 9)", candles)[0])
 
 
+def test_a_cross_counts_from_equality() -> None:
+    a, b = np.array([1.0, 2.0, 3.0, 2.0, 1.0, 1.0]), np.full(6, 2.0)
+    assert functions.crosses_above(a, b).yes.tolist() == [False, False, True, False, False, False]
+    assert functions.crosses_below(a, b).yes.tolist() == [False, False, False, False, True, False]
+
+
 def test_sums_run_oldest_first() -> None:
     # Added from the newest the small ones would not be lost.
     x = np.array([1e16, 1.0, 1.0, 1.0])

@@ -1,0 +1,116 @@
+"""The report as one JSON document: numbers as numbers, times as UTC texts, null with a reason where there is none.
+
+`run` holds what was asked for, `summary` the result in short, `streams` one object per stream, `portfolio` all of
+them together where there are several. Units stand in the keys. NaN and infinity do not occur.
+"""
+
+import json
+import math
+from collections.abc import Iterator
+from typing import Any, assert_never
+
+from backtestkit_cli.model.time import iso
+from backtestkit_cli.report.report import Block, Chapter, Curve, Facts, Findings, Form, Measures, Report, Table, Value
+
+INDENT = "  "
+
+
+def document(report: Report) -> dict[str, Any]:
+    """Make the JSON document of a report."""
+    lead = report.lead
+    told: dict[str, Any] = {
+        "run": _facts(report.head),
+        "summary": {
+            "pnl_percent": _plain(lead.pnl_percent),
+            "buy_and_hold_percent": _plain(lead.hold_percent),
+            "trades": lead.trades,
+            "warnings": lead.warnings,
+        },
+        "streams": [_chapter(chapter) for chapter in report.chapters if chapter.strategy is not None],
+    }
+    for chapter in report.chapters:
+        if chapter.strategy is None:
+            told["portfolio"] = _chapter(chapter)
+    return told
+
+
+def json_text(report: Report) -> str:
+    """Write the document as a file's text: objects are indented, each record of a list is one line."""
+    return "".join(_pretty(document(report), "")) + "\n"
+
+
+def _pretty(value: Any, indent: str) -> Iterator[str]:
+    deeper = indent + INDENT
+    if isinstance(value, dict) and value:
+        for place, (key, part) in enumerate(value.items()):
+            yield f"{',' if place else '{'}\n{deeper}{_compact(key)}: "
+            yield from _pretty(part, deeper)
+        yield f"\n{indent}}}"
+    elif isinstance(value, list) and value and isinstance(value[0], dict):
+        nests = any(isinstance(part, dict) for part in value[0].values())
+        for place, part in enumerate(value):
+            yield f"{',' if place else '['}\n{deeper}"
+            yield from _pretty(part, deeper) if nests else (_compact(part),)
+        yield f"\n{indent}]"
+    else:
+        yield _compact(value)
+
+
+def _compact(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False)
+
+
+def _chapter(chapter: Chapter) -> dict[str, Any]:
+    told: dict[str, Any] = {}
+    if chapter.strategy is not None and chapter.symbol is not None:
+        told = {"strategy": _plain(chapter.strategy), "symbol": _plain(chapter.symbol)}
+    for section in chapter.sections:
+        if isinstance(section.block, Measures):
+            told[section.key] = {one.key: _plain(one.value) for one in section.block.metrics}
+            told["reasons"] = {one.key: one.reason for one in section.block.metrics if one.reason}
+        else:
+            told[section.key] = _block(section.block)
+    return told
+
+
+def _block(block: Block) -> Any:
+    match block:
+        case Facts():
+            return _facts(block)
+        case Measures():
+            return {one.key: _plain(one.value) for one in block.metrics}
+        case Table():
+            return _records(block)
+        case Findings():
+            return [{"level": one.level, "code": one.code, "text": _plain(one.text)} for one in block.findings]
+        case Curve():
+            return [_plain(value) for value in block.values]
+        case _:
+            assert_never(block)
+
+
+def _facts(facts: Facts) -> dict[str, Any]:
+    """Lay facts out by key; a dotted key nests."""
+    told: dict[str, Any] = {}
+    for fact in facts.facts:
+        group, _, key = fact.key.rpartition(".")
+        place = told.setdefault(group, {}) if group else told
+        place[key] = _plain(fact.value, fact.form)
+    return told
+
+
+def _records(table: Table) -> list[dict[str, Any]]:
+    keys = [column.key for column in table.columns]
+    cells = [[_plain(value, column.form) for value in column.values] for column in table.columns]
+    return [dict(zip(keys, row, strict=True)) for row in zip(*cells, strict=True)]
+
+
+def _plain(value: Value, form: Form = "text") -> Any:
+    if isinstance(value, tuple):
+        return [_plain(one) for one in value]
+    if isinstance(value, str):
+        # a lone half of a character cannot be written as UTF-8
+        return value if value.isascii() else value.encode("utf-8", "replace").decode("utf-8")
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return iso(int(value)) if form == "time" and value is not None else value

@@ -1,0 +1,136 @@
+"""The report as markdown that is easy to read raw: aligned tables, and texts of users that cannot become markup.
+
+Of a foreign text every character with a meaning in markdown or HTML is escaped, so that a reader shows what was
+given; control characters are gone (see `text.clean`) and addresses do not become links.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from typing import assert_never
+
+from backtestkit_cli.report.report import (
+    Block,
+    Chapter,
+    Column,
+    Curve,
+    Depth,
+    Facts,
+    Findings,
+    Measures,
+    Report,
+    Section,
+    Table,
+    Value,
+)
+from backtestkit_cli.report.text import (
+    MISSING,
+    clean,
+    curve_text,
+    doubts_text,
+    fact_text,
+    lead_text,
+    metric_text,
+    sparkline,
+    text_of,
+    title,
+)
+
+DEPTHS: tuple[Depth, ...] = ("summary", "full")
+
+_MARKUP = re.compile(r"([\\`*\[\]~|$])|(?<![^\W_])(_)|(_)(?![^\W_])")
+_ENTITIES = (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("://", "&#58;//"), ("@", "&#64;"))
+_WWW = re.compile(r"(www)\.", re.IGNORECASE)
+_LINE_START = re.compile(r"(\d*)([#+\-=.):])")
+
+
+def markdown(report: Report) -> str:
+    """Write the whole report, all trades included."""
+    return "\n".join(_lines(report)).rstrip("\n") + "\n"
+
+
+def escape(text: str) -> str:
+    """Make any text safe inside a line of markdown, also inside a table cell."""
+    text = clean(text)
+    for char, entity in _ENTITIES:
+        text = text.replace(char, entity)
+    text = _WWW.sub(r"\1&#46;", text)
+    return _MARKUP.sub(lambda match: "\\" + match[0], text)
+
+
+def _lines(report: Report) -> Iterator[str]:
+    yield f"# {escape(title(report))}"
+    yield from ("", f"**{lead_text(report.lead)}**  ", f"{doubts_text(report.lead)}", "")
+    yield from _block(report.head)
+    if report.overview is not None:
+        yield from ("", "## Side by side", "")
+        yield from _block(report.overview)
+    several = len(report.chapters) > 1
+    for chapter in report.chapters:
+        if chapter.depth in DEPTHS:
+            yield from _chapter(chapter, several=several)
+
+
+def _chapter(chapter: Chapter, *, several: bool) -> Iterator[str]:
+    if several:
+        name = "All streams together" if chapter.strategy is None else f"{chapter.strategy} on {chapter.symbol}"
+        yield from ("", f"## {escape(name)}")
+    for section in chapter.sections:
+        if section.depth in DEPTHS:
+            yield from _section(section, "###" if several else "##")
+
+
+def _section(section: Section, mark: str) -> Iterator[str]:
+    yield from ("", f"{mark} {section.title}", "")
+    yield from _block(section.block)
+
+
+def _block(block: Block) -> Iterator[str]:
+    match block:
+        case Facts():
+            shown = [fact for fact in block.facts if fact.depth in DEPTHS]
+            rows = [("· " * fact.indent + fact.label, escape(fact_text(fact))) for fact in shown]
+            numbers = all(fact.form == "count" for fact in shown)
+            yield from _grid(("", ""), rows, (True, not numbers))
+        case Measures():
+            named = [
+                (one.label, metric_text(one) + (f" ({one.reason})" if one.reason else "")) for one in block.metrics
+            ]
+            yield from _grid(("Metric", "Value"), named, (True, False))
+        case Table():
+            yield from _table(block)
+        case Findings():
+            for finding in block.findings:
+                yield f"- {'**Warning:** ' if finding.level == 'warning' else ''}{escape(finding.text)}"
+            if not block.findings:
+                yield "Nothing to warn of."
+        case Curve():
+            yield from (f"`{sparkline(block.values)}`", "", curve_text(block.values))
+        case _:
+            assert_never(block)
+
+
+def _table(table: Table) -> Iterator[str]:
+    columns = [column for column in table.columns if column.depth in DEPTHS]
+    heads = [f"{column.label} {column.unit}".strip() for column in columns]
+    cells = [[_cell(column, value) for value in column.values] for column in columns]
+    yield from _grid(heads, list(zip(*cells, strict=True)), [column.is_left for column in columns])
+
+
+def _cell(column: Column, value: Value) -> str:
+    written = text_of(value, column.form)
+    return escape(written) if isinstance(value, str) and written != MISSING else written
+
+
+def _grid(heads: Sequence[str], rows: Sequence[Sequence[str]], is_left: Sequence[bool]) -> Iterator[str]:
+    widths = [max(3, *map(len, cells)) for cells in zip(heads, *rows, strict=True)]
+
+    def line(cells: Iterable[str]) -> str:
+        padded = (
+            cell.ljust(width) if left else cell.rjust(width)
+            for cell, width, left in zip(cells, widths, is_left, strict=True)
+        )
+        return f"| {' | '.join(padded)} |"
+
+    yield line(heads)
+    yield line("-" * width if left else "-" * (width - 1) + ":" for width, left in zip(widths, is_left, strict=True))
+    yield from map(line, rows)
