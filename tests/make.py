@@ -59,7 +59,7 @@ class Deal:
 
 def closed(deal: Deal, strategy: str = "ema-cross", symbol: str = "BTCUSDT", row: int = 0) -> Closed:
     """The closing event of a deal."""
-    opened_ms = START_MS + round(deal.opened_hours * HOUR_MS)
+    opened_ms = START_MS + round(deal.opened_hours * 60) * MINUTE_MS
     sign = 1 if deal.is_long else -1
     signal = Signal(
         id=deal.id or f"00000000-0000-4000-8000-{row:012d}",
@@ -75,7 +75,7 @@ def closed(deal: Deal, strategy: str = "ema-cross", symbol: str = "BTCUSDT", row
     )
     pnl = pnl_percent(deal.is_long, deal.price_open, deal.price_close, NO_COSTS) if deal.pnl is None else deal.pnl
     return Closed(
-        time_ms=opened_ms + round(deal.hours * HOUR_MS),
+        time_ms=opened_ms + round(deal.hours * 60) * MINUTE_MS,
         signal=signal,
         opened_at=opened_ms,
         price=deal.price_close,

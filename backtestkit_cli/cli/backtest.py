@@ -1,6 +1,6 @@
-"""`backtestkit backtest`."""
+"""`backtestkit backtest`: run, keep the bundle, tell the result."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -17,12 +17,17 @@ from backtestkit_cli.cli.options import (
     VerboseOption,
 )
 from backtestkit_cli.cli.output import Output
-from backtestkit_cli.cli.project import open_kit
+from backtestkit_cli.cli.project import open_kit, short
+
+if TYPE_CHECKING:
+    from backtestkit_cli.engine.result import RunResult
+    from backtestkit_cli.run.backtest import Backtest
 
 StrategiesArgument = Annotated[
     list[str] | None,
     typer.Argument(metavar="[STRATEGY]...", help="Default: all of the config.", autocompletion=complete.strategies),
 ]
+STRATEGY_ERROR = 4
 
 
 def backtest(
@@ -40,7 +45,42 @@ def backtest(
     """Test strategies on stored candles and report what came of them."""
     output = Output(as_json=as_json, verbose=verbose)
     kit = open_kit(output, config, set_)
-    from backtestkit_cli.run.command import run_backtest
+    job = kit.backtest(
+        *(strategies or ()), symbols=symbol or (), frame=frame, range=range_, exchange=exchange, jobs=jobs
+    )
+    total_minutes = job.plan.range.minutes * len(job.plan.strategies) * len(job.plan.symbols)
+    job.on_abandon = lambda message: _abandoned(job, message, output)
+    try:
+        with output.progress(total_minutes) as job.on_progress:
+            run = job.run()
+    except KeyboardInterrupt:
+        _interrupted(job, output)
+        raise
+    _tell(job, run, output)
+    return STRATEGY_ERROR if any(stream.result.funnel.errors for stream in run.streams) else 0
 
-    request = {"symbols": symbol or (), "frame": frame, "range": range_, "exchange": exchange}
-    return run_backtest(kit, strategies or (), request, jobs, output)
+
+def _tell(job: "Backtest", run: "RunResult", output: Output) -> None:
+    from backtestkit_cli.report.as_json import document
+    from backtestkit_cli.report.build import build
+    from backtestkit_cli.report.terminal import terminal
+
+    report = build(run)
+    files = job.dump(run, report)
+    if output.as_json:
+        output.result({**document(report), "bundle": str(files.bundle)}, "")
+        return
+    output.result(None, terminal(report, output.console(), place=short(files.bundle / "report.md")))
+    output.tell("\n".join(f"wrote {short(path)}" for path in (files.bundle, *files.reports)))
+
+
+def _interrupted(job: "Backtest", output: Output) -> None:
+    run = job.result("interrupted")
+    bundle = short(job.dump(run).bundle)
+    total = len(job.plan.strategies) * len(job.plan.symbols)
+    output.tell(f"interrupted: {len(run.streams)} of {total} streams were finished; kept in {bundle}")
+
+
+def _abandoned(job: "Backtest", message: str, output: Output) -> None:
+    _interrupted(job, output)
+    output.tell(f"error: call-timed-out\n  {message}")

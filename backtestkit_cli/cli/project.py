@@ -25,3 +25,11 @@ def logs_folder(config: Sequence[Path] | None) -> Path:
     from backtestkit_cli.config.merge import project_folder
 
     return project_folder((config or (DEFAULT_CONFIG,))[0]) / "logs"
+
+
+def short(path: Path) -> str:
+    """A path as seen from here, where it lies below."""
+    try:
+        return str(path.resolve().relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)

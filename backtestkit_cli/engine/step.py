@@ -87,6 +87,7 @@ Input: TypeAlias = CandleClosed | DraftOffered | StopRequested | DataEnded
 Step: TypeAlias = tuple[SignalState, tuple[Event, ...]]
 
 FLAT = Flat()
+SIDES = tuple(side.value for side in Position)
 
 
 def advance(state: SignalState, happened: Input, terms: Terms) -> Step:
@@ -170,7 +171,10 @@ def broken_rules_of(
         wait=np.array([wait], dtype=np.float64),
         limits=limits,
     )
-    return tuple(rule for rule, broken in rules if broken[0])
+    broken = tuple(rule for rule, is_broken in rules if is_broken[0])
+    if draft.position in SIDES:
+        return broken
+    return ("position_invalid", *(rule for rule in broken if not rule.startswith(SIDES)))
 
 
 def _wait(state: WaitingEntry, closed: CandleClosed, terms: Terms) -> Step:

@@ -1,7 +1,8 @@
 """Finished positions of one stream as columns."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -100,24 +101,28 @@ class Trades:
                 "decided": self.decided_ms,
                 "opened": self.opened_ms,
                 "closed": self.closed_ms,
-                "position": (self.side > 0).astype(np.uint8),
+                "position": _words(SIDES, (self.side > 0).astype(np.int64)),
                 "price_open": self.price_open,
                 "price_close": self.price_close,
                 "price_take_profit": self.price_take_profit,
                 "price_stop_loss": self.price_stop_loss,
                 "lifetime_minutes": self.lifetime_minutes.astype(np.int64),
-                "reason": self.reason.astype(np.uint8),
+                "reason": _words(REASONS, self.reason),
                 "pnl_percent": self.pnl_percent,
                 "ambiguous_minutes": self.ambiguous_minutes,
                 "profit_at_stake_percent": self.profit_at_stake_percent,
                 "vwap_lag_percent": self.vwap_lag_percent,
                 "is_bridged": self.is_bridged,
             }
-        ).with_columns(
-            pl.col("decided", "opened", "closed").cast(pl.Datetime("ms", "UTC")),
-            pl.col("position").cast(pl.Enum([side.value for side in SIDES])),
-            pl.col("reason").cast(pl.Enum([reason.value for reason in REASONS])),
-        )
+        ).with_columns(pl.col("decided", "opened", "closed").cast(pl.Datetime("ms", "UTC")))
+
+
+def _words(words: Sequence[StrEnum], places: Ints | Codes) -> "pl.Series":
+    """Words picked by place, as a category."""
+    import polars as pl
+
+    names = [word.value for word in words]
+    return pl.Series(names, dtype=pl.Enum(names)).gather(places)
 
 
 def trades_of(events: Iterable[Event]) -> Trades:

@@ -9,6 +9,9 @@ from backtestkit_cli.engine.result import StreamRun
 from backtestkit_cli.model.event import CancelReason
 from backtestkit_cli.model.funnel import Funnel
 
+TELLING_SHARE = 0.1
+"""A gate that took less than this share of the decisions is not worth a sentence."""
+
 RULE_REMEDIES = {
     "tp_wrong_side": "the take profit is not on the gaining side of the entry: above it for a long, below for a short",
     "sl_wrong_side": "the stop loss is not on the losing side of the entry: below it for a long, above for a short",
@@ -33,7 +36,7 @@ RULE_REMEDIES = {
 }
 
 CANCEL_REMEDIES = {
-    CancelReason.STOP_LEVEL: "the price fell through to the stop loss first: place the stop loss farther away",
+    CancelReason.STOP_LEVEL: "the price ran through to the stop loss first: place the stop loss farther away",
     CancelReason.WAIT_OVER: "the price never came to the limit: place it nearer, or wait longer",
     CancelReason.STOPPED: "the run was stopped while they waited",
     CancelReason.END_OF_DATA: "the candles ended while they waited: give it more candles",
@@ -101,10 +104,10 @@ def _no_draft(funnel: Funnel, stream: StreamRun) -> Iterator[str]:
     decisions = funnel.decisions
     if funnel.no_draft:
         yield f"{_of(funnel.no_draft, decisions, 'decision')} had no draft: {NEVER_TRUE[stream.form]}"
-    if funnel.ambiguous:
+    if funnel.ambiguous >= TELLING_SHARE * decisions:
         told = _of(funnel.ambiguous, decisions, "decision")
         yield f"{told} had long and short true at once, which is no draft: make the two exclude each other"
-    if funnel.warm_up:
+    if funnel.warm_up >= TELLING_SHARE * decisions:
         told = _of(funnel.warm_up, decisions, "decision")
         yield f"{told} fell into the warm-up: start the candles earlier, or use shorter windows"
     if funnel.errors:

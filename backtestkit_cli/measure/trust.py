@@ -87,7 +87,7 @@ def _lag(stream: StreamRun, run: RunResult) -> Iterator[Finding]:
     is_large = net > 0 and lag > LAG_WARNING_SHARE * net
     share = f" ({100 * lag / net:.0f} % of the net profit)" if net > 0 and lag > 0 else ""
     if run.policy.market_books == "vwap":
-        text = f"{lag:+.2f} %{share} come from booking market fills at the VWAP, which lags behind the price"
+        text = f"booking market fills at the VWAP, which lags behind the price, brought {lag:+.2f} %{share}"
     else:
         text = f"booked at the VWAP the result would look {lag:.2f} % better{share}; these fills leave that out"
     yield Finding("warning" if is_large else "info", "vwap-lag", text)
@@ -176,10 +176,10 @@ def _costs(stream: StreamRun, run: RunResult) -> Iterator[Finding]:
     if not len(trades) or run.costs == Costs(fee_percent=0.0, slippage_percent=0.0):
         return
     gross, net = gross_pnl_percent(trades), total(trades.pnl_percent)
-    told = f"{gross:+.2f} % before costs, {net:+.2f} % after"
+    told = f"before costs {gross:+.2f} %, after costs {net:+.2f} %"
     if gross <= 0:
-        yield Finding("info", "costs", f"{told}: it loses without costs too")
+        yield Finding("info", "costs", f"{told}; it loses without costs too")
         return
     share = 100 * (gross - net) / gross
     level: Level = "warning" if share > COST_WARNING_PERCENT else "info"
-    yield Finding(level, "costs", f"{told}: costs take {share:.0f} % of the gross profit")
+    yield Finding(level, "costs", f"{told}; costs take {share:.0f} % of the gross profit")

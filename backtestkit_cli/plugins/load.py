@@ -55,7 +55,7 @@ def load_module(name: str, text: str) -> ModuleType:
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
-        if error.name is not None and f"{name}.".startswith(f"{error.name}."):
+        if f"{name}.".startswith(f"{error.name}."):
             problem = Problem(
                 "plugin-not-found",
                 f"there is no installed module {error.name}",

@@ -1,7 +1,7 @@
 """Which params a plugin takes: its signature is the schema.
 
 - What the program hands in is no param: the first parameter of strategies, risk checks, sizings and sources, what is
-  positional only, and `project`, the project folder.
+  positional only, and what a maker of exchanges, stores, notifiers and brokers asks for by the names in `HANDED_IN`.
 - Types are strict, as a value of YAML or JSON is read: no text is taken for a number, no truth value for a count; a
   whole number is taken where a float is asked for, a list where a tuple is, a text where an enum is.
 - A parameter without a type takes anything, `**params` takes any name, and defaults are believed.
@@ -22,7 +22,7 @@ from backtestkit_cli.plugins.words import described, meant, one_line, shown
 if TYPE_CHECKING:
     from pydantic import BaseModel, ValidationError
 
-PROJECT = "project"
+HANDED_IN = frozenset({"project", "clock"})
 _SECRET_WORDS = ("key", "secret", "password", "token", "url")
 _NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 
@@ -42,14 +42,17 @@ class Parameter:
 
 
 class ParameterModel:
-    """The params of one plugin: `parameters` in the order of its signature, `takes_any` with `**params`."""
+    """The params of one plugin, in the order of its signature.
+
+    `takes_any`: it has `**params`. `handed_in`: what it asks the program for by name.
+    """
 
     def __init__(
-        self, parameters: tuple[Parameter, ...], *, takes_any: bool, takes_project: bool, place: Source
+        self, parameters: tuple[Parameter, ...], *, takes_any: bool, handed_in: frozenset[str], place: Source
     ) -> None:
         self.parameters = {parameter.name: parameter for parameter in parameters}
         self.takes_any = takes_any
-        self.takes_project = takes_project
+        self.handed_in = handed_in
         self._place = place
 
     @property
@@ -112,6 +115,7 @@ class ParameterModel:
     def _model(self) -> "type[BaseModel]":
         from pydantic import ConfigDict, Field, create_model
         from pydantic.errors import PydanticUserError
+        from pydantic_core import SchemaError
 
         # Fields have names of our own: a param may be called `schema` or `copy`, which a model already has.
         fields: dict[str, Any] = {
@@ -121,7 +125,7 @@ class ParameterModel:
         config = ConfigDict(strict=True, arbitrary_types_allowed=True)
         try:
             return create_model("Params", __config__=config, **fields)
-        except (PydanticUserError, TypeError) as error:
+        except (PydanticUserError, SchemaError, TypeError) as error:
             raise ConfigError(
                 Problem(
                     "bad-signature",
@@ -184,20 +188,22 @@ def _validated(model: "type[BaseModel]", params: dict[str, object]) -> "BaseMode
 
 
 def parameters_of(function: Callable[..., Any], given: int) -> ParameterModel:
-    """Read the signature of a plugin. The first `given` parameters are handed in by the program.
+    """Read the signature of a plugin. The program gives its first `given` parameters, or those in `HANDED_IN` if none.
 
     Raises:
         ConfigError: it has no signature, or types that mean nothing.
     """
     place = place_of(function)
     parameters = list(signature_of(function).parameters.values())
-    handed_in = [one for one in parameters if one.kind is not inspect.Parameter.KEYWORD_ONLY][:given]
-    named = [one for one in parameters if one.kind in _NAMED and one not in handed_in and one.name != PROJECT]
+    subject = [one for one in parameters if one.kind is not inspect.Parameter.KEYWORD_ONLY][:given]
+    named = [one for one in parameters if one.kind in _NAMED and one not in subject]
+    handed_in = frozenset() if given else HANDED_IN.intersection(one.name for one in named)
+    named = [one for one in named if one.name not in handed_in]
     types = _types(function, named, place)
     return ParameterModel(
         tuple(Parameter(name=one.name, type=types.get(one.name, Any), default=one.default) for one in named),
         takes_any=any(one.kind is inspect.Parameter.VAR_KEYWORD for one in parameters),
-        takes_project=any(one.kind in _NAMED and one.name == PROJECT for one in parameters if one not in handed_in),
+        handed_in=handed_in,
         place=place,
     )
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from backtestkit_cli.errors import ConfigError, Problem, Source
 from backtestkit_cli.plugins.load import load_file, load_module
-from backtestkit_cli.plugins.parameters import PROJECT, ParameterModel, parameters_of, signature_of
+from backtestkit_cli.plugins.parameters import ParameterModel, parameters_of, signature_of
 from backtestkit_cli.plugins.places import place_of, text_of
 from backtestkit_cli.plugins.ports import PluginKind, StrategyForm
 from backtestkit_cli.plugins.registry import Registry
@@ -58,15 +58,15 @@ class Plugin:
         """Everything that is wrong with some params; the key of each problem is the name of the param."""
         return self.parameters.problems(params)
 
-    def bind(self, params: Mapping[str, object]) -> Callable[..., Any]:
-        """The callable with its params filled in.
+    def bind(self, params: Mapping[str, object], **handed_in: object) -> Callable[..., Any]:
+        """The callable with its params filled in, and what it asks for of `handed_in` and the project folder.
 
         Raises:
             ConfigError: something is wrong with the params.
         """
         values = self.parameters.values(params)
-        if self.parameters.takes_project:
-            values[PROJECT] = self.project
+        offered = {"project": self.project, **handed_in}
+        values.update({name: value for name, value in offered.items() if name in self.parameters.handed_in})
         return partial(self.function, **values)
 
 

@@ -94,7 +94,7 @@ class Registry:
                 )
             )
         before = self._known.get((kind, name))
-        if before is not None and before.target is not function and (before.where != where or where.file is None):
+        if before is not None and (before.where != where or where.file is None):
             raise ConfigError(_taken(kind, name, where, before.where))
         self._known[kind, name] = Registration(kind=kind, name=name, target=function, where=where)
 

@@ -47,34 +47,48 @@ OVERVIEW: tuple[tuple[str, str, Form, str], ...] = (
     ("trades", "Trades", "count", ""),
     ("win_rate_percent", "Wins", "number", "%"),
     ("pnl_percent", "PnL", "signed", "%"),
-    ("profit_factor", "Factor", "number", ""),
-    ("max_drawdown_percent", "Drawdown", "number", "%"),
-    ("exposure_percent", "Held", "number", "%"),
+    ("profit_factor", "PF", "number", ""),
+    ("max_drawdown_percent", "Max DD", "number", "%"),
+    ("exposure_percent", "Exposure", "number", "%"),
 )
 """Metrics that stand side by side: key, head, form, unit."""
 
 
 def build(run: RunResult) -> Report:
     """Make the report of a backtest."""
-    findings = {id(stream): trust(stream, run) for stream in run.streams}
+    findings = [trust(stream, run) for stream in run.streams]
     notes = tuple(Finding("warning", "from-the-run", text) for text in run.warnings)
     several = len(run.streams) != 1
-    chapters = [_stream_chapter(stream, run, findings[id(stream)], several=several) for stream in run.streams]
+    told = notes + (_shared_warnings(run.streams, findings) if several else findings[0])
     if several:
-        told = tuple(_of_stream(stream, one) for stream in run.streams for one in findings[id(stream)])
-        told = notes + tuple(sorted(told, key=lambda finding: finding.level != "warning"))
-        chapters.insert(0, _whole_chapter(run, told))
-    elif notes:
-        chapters[0] = _with_notes(chapters[0], notes)
+        chapters = [
+            _whole_chapter(run, told),
+            *(_stream_chapter(*one, run, depth="full") for one in zip(run.streams, findings, strict=True)),
+        ]
+    else:
+        chapters = [_stream_chapter(run.streams[0], told, run)]
     return Report(
         run_id=run.run_id,
         kind=run.kind,
         strategies=_distinct(stream.strategy for stream in run.streams),
         symbols=_distinct(stream.symbol for stream in run.streams),
-        lead=_lead(run, notes + tuple(one for told in findings.values() for one in told)),
+        lead=_lead(run, told),
         head=_head(run),
         overview=_overview(run) if several and run.streams else None,
         chapters=tuple(chapters),
+    )
+
+
+def _shared_warnings(streams: Sequence[StreamRun], findings: Sequence[tuple[Finding, ...]]) -> tuple[Finding, ...]:
+    """The warnings of all streams, each once, with the streams it is about."""
+    about: dict[Finding, list[str]] = {}
+    for stream, found in zip(streams, findings, strict=True):
+        for finding in found:
+            if finding.level == "warning":
+                about.setdefault(finding, []).append(f"{stream.strategy} on {stream.symbol}")
+    return tuple(
+        finding if len(names) == len(streams) else replace(finding, text=f"{', '.join(names)}: {finding.text}")
+        for finding, names in about.items()
     )
 
 
@@ -153,7 +167,7 @@ def _overview(run: RunResult) -> Table:
     values = [{metric.key: metric.value for metric in one} for one in measured]
     held = [*(buy_and_hold_percent(stream, run) for stream in run.streams), _held(run)]
     columns: list[Column] = [
-        Column(key="strategy", label="Strategy", values=[*(stream.strategy for stream in run.streams), "all streams"]),
+        Column(key="strategy", label="Strategy", values=[*(stream.strategy for stream in run.streams), "all"]),
         Column(key="symbol", label="Symbol", values=[*(stream.symbol for stream in run.streams), ""]),
     ]
     columns += [
@@ -166,17 +180,17 @@ def _overview(run: RunResult) -> Table:
 
 def _stream_chapter(stream: StreamRun, run: RunResult, findings: tuple[Finding, ...], *, several: bool) -> Chapter:
     trades = stream.result.trades
-    depth: Depth = "summary" if len(trades) else "record"
+    of_trades: Depth = "summary" if len(trades) else "record"
     sections = (
         *_result_sections(trades, run.range, stream.result.funnel, findings),
         Section(key="candles", title="Stream and candles", block=candle_facts(stream, run), depth="full"),
-        Section(key="trades", title="Trades", block=trades_table(stream), depth=depth),
+        Section(key="trades", title="Trades", block=trades_table(stream), depth=of_trades),
     )
     return Chapter(
         strategy=stream.strategy,
         symbol=stream.symbol,
         sections=sections,
-        depth="full" if several else "summary",
+        depth=depth,
     )
 
 
@@ -199,17 +213,3 @@ def _result_sections(
     yield Section(key="exit_reasons", title="Why positions closed", block=exits(trades), depth=depth)
     yield Section(key="funnel", title="Signal funnel", block=funnel_facts(funnel))
     yield Section(key="warnings", title="How far to trust it", block=Findings(findings))
-
-
-def _of_stream(stream: StreamRun, finding: Finding) -> Finding:
-    return replace(finding, text=f"{stream.strategy} on {stream.symbol}: {finding.text}")
-
-
-def _with_notes(chapter: Chapter, notes: tuple[Finding, ...]) -> Chapter:
-    sections = tuple(
-        replace(section, block=Findings(notes + section.block.findings))
-        if isinstance(section.block, Findings)
-        else section
-        for section in chapter.sections
-    )
-    return replace(chapter, sections=sections)

@@ -28,7 +28,8 @@ from backtestkit_cli.report.text import (
     curve_text,
     doubts_text,
     fact_text,
-    lead_text,
+    held_text,
+    made_text,
     metric_text,
     sparkline,
     text_of,
@@ -37,10 +38,10 @@ from backtestkit_cli.report.text import (
 
 DEPTHS: tuple[Depth, ...] = ("summary", "full")
 
-_MARKUP = re.compile(r"([\\`*\[\]~|$])|(?<![^\W_])(_)|(_)(?![^\W_])")
+_MARKUP = re.compile(r"([\\`*\[\]~|$#])|(?<![^\W_])(_)|(_)(?![^\W_])")
 _ENTITIES = (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("://", "&#58;//"), ("@", "&#64;"))
 _WWW = re.compile(r"(www)\.", re.IGNORECASE)
-_LINE_START = re.compile(r"(\d*)([#+\-=.):])")
+_LIST_MARK = re.compile(r"\A(\d*)([-+=.)])")
 
 
 def markdown(report: Report) -> str:
@@ -57,9 +58,14 @@ def escape(text: str) -> str:
     return _MARKUP.sub(lambda match: "\\" + match[0], text)
 
 
+def _item(text: str) -> str:
+    """Make any text safe as a list item, where it could begin another list."""
+    return _LIST_MARK.sub(r"\1\\\2", escape(text))
+
+
 def _lines(report: Report) -> Iterator[str]:
     yield f"# {escape(title(report))}"
-    yield from ("", f"**{lead_text(report.lead)}**  ", f"{doubts_text(report.lead)}", "")
+    yield from ("", f"**{made_text(report.lead)}** · {held_text(report.lead)} · {doubts_text(report.lead)}", "")
     yield from _block(report.head)
     if report.overview is not None:
         yield from ("", "## Side by side", "")
@@ -100,7 +106,7 @@ def _block(block: Block) -> Iterator[str]:
             yield from _table(block)
         case Findings():
             for finding in block.findings:
-                yield f"- {'**Warning:** ' if finding.level == 'warning' else ''}{escape(finding.text)}"
+                yield f"- {'**Warning:** ' if finding.level == 'warning' else ''}{_item(finding.text)}"
             if not block.findings:
                 yield "Nothing to warn of."
         case Curve():

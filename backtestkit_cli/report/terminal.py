@@ -18,7 +18,6 @@ from backtestkit_cli.report.report import (
     Form,
     Measures,
     Report,
-    Section,
     Table,
     Value,
 )
@@ -28,7 +27,8 @@ from backtestkit_cli.report.text import (
     doubts_text,
     fact_text,
     form_of,
-    lead_text,
+    held_text,
+    made_text,
     metric_text,
     sparkline,
     text_of,
@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 
 WIDE = 76
 """From this width on metrics stand in two columns."""
+FEW_COLUMNS = 7
+"""Up to here columns stand two blanks apart."""
 INDENT = 2
 
 GOOD, BAD, DOUBT, QUIET, STRONG = "green", "red", "yellow", "dim", "bold"
@@ -58,7 +60,7 @@ def terminal(report: Report, console: "Console", *, place: str | None = None) ->
 
 def _parts(report: Report, width: int, where: str) -> Iterator["RenderableType"]:
     yield _text(title(report), STRONG)
-    yield _lead(report)
+    yield from _lead(report)
     yield _text("")
     yield from _indented(_facts(report.head))
     if report.overview is not None:
@@ -71,15 +73,17 @@ def _parts(report: Report, width: int, where: str) -> Iterator["RenderableType"]
     if len(report.chapters) > 1:
         yield _text("")
         yield _text(f"Each stream by itself, with its trades: {clean(where)}", QUIET)
-    yield _text("")
-    yield _lead(report)
+    if report.lead.trades:
+        yield _text("")
+        yield from _lead(report)
 
 
-def _lead(report: Report) -> "Text":
+def _lead(report: Report) -> Iterator["Text"]:
     lead = report.lead
-    text = _text(lead_text(lead), f"{STRONG} {_tone(lead.pnl_percent, 'signed')}".strip())
+    yield _text(made_text(lead), f"{STRONG} {_tone(lead.pnl_percent, 'signed')}".strip())
     is_doubtful = lead.warnings or lead.is_interrupted or lead.is_optimistic
-    return text.append(f"  ({doubts_text(lead)})", style=DOUBT if is_doubtful else QUIET)
+    yield _text(held_text(lead))
+    yield _text(doubts_text(lead), DOUBT if is_doubtful else QUIET)
 
 
 def _headed(head: str, block: Block, width: int, where: str) -> Iterator["RenderableType"]:
@@ -152,7 +156,8 @@ def _table(table: Table, where: str) -> Iterator["RenderableType"]:
     if first:
         earlier = "1 earlier trade" if first == 1 else f"{first} earlier trades"
         yield _text(f"{earlier} in {clean(where)}", QUIET)
-    grid = Grid(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style=QUIET)
+    gap = 2 if len(columns) <= FEW_COLUMNS else 1
+    grid = Grid(box=None, pad_edge=False, padding=(0, gap, 0, 0), header_style=QUIET)
     for column in columns:
         head = _text(f"{column.label} {column.unit}".strip(), QUIET)
         grid.add_column(head, justify="left" if column.is_left else "right", overflow="fold")

@@ -98,23 +98,27 @@ def _listed(names: tuple[str, ...]) -> str:
     return ", ".join(cleaned) if len(cleaned) <= 3 else f"{', '.join(cleaned[:2])} and {len(cleaned) - 2} more"
 
 
-def lead_text(lead: Lead) -> str:
-    """Say in one sentence what came of it, and against what."""
+def made_text(lead: Lead) -> str:
+    """Say what came of it."""
     spread = f"{lead.streams} streams" if lead.streams > 1 else ""
-    if lead.trades:
-        told = f"{text_of(lead.pnl_percent, 'signed', '%')} net in {counted(lead.trades, 'trade')}"
-        told += f" of {spread}" if spread else ""
-    else:
-        told = f"no trade in {spread}" if spread else "no trade"
-    if lead.hold_percent is not None:
-        told += f"; buy and hold {text_of(lead.hold_percent, 'signed', '%')}"
-        told += f", so {_distance(lead.pnl_percent - lead.hold_percent)}" if lead.trades else ""
-    return told
+    if not lead.trades:
+        return f"no trade in {spread}" if spread else "no trade"
+    made = f"{text_of(lead.pnl_percent, 'signed', '%')} net in {counted(lead.trades, 'trade')}"
+    return f"{made} of {spread}" if spread else made
 
 
-def _distance(points: float) -> str:
-    written = text_of(abs(points), "number")
-    return "level with it" if written == "0.00" else f"{written} points {'ahead' if points > 0 else 'behind'}"
+def held_text(lead: Lead) -> str:
+    """Say what buy and hold would have brought, and how far the result is from it."""
+    if lead.hold_percent is None:
+        return "buy and hold unknown: no price in the range"
+    held = text_of(lead.hold_percent, "signed", "%")
+    if not lead.trades:
+        return f"buy and hold {held}"
+    points = lead.pnl_percent - lead.hold_percent
+    distance = text_of(abs(points), "number")
+    if distance == "0.00":
+        return f"level with buy and hold ({held})"
+    return f"{distance} points {'ahead of' if points > 0 else 'behind'} buy and hold ({held})"
 
 
 def doubts_text(lead: Lead) -> str:

@@ -6,8 +6,10 @@ of strategy, then symbol, whatever order was asked for and however many processe
 
 import hashlib
 import json
+import platform
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ import numpy as np
 
 from backtestkit_cli import __version__
 from backtestkit_cli.config.merge import Config
+from backtestkit_cli.config.show import effective
 from backtestkit_cli.data.load import LocalSource, fingerprint, first_hole, load_candles
 from backtestkit_cli.engine.candles import Candles
 from backtestkit_cli.engine.columns import run_columns
@@ -28,6 +31,9 @@ from backtestkit_cli.errors import DataError, Problem, Source
 from backtestkit_cli.model.event import Event
 from backtestkit_cli.model.time import MINUTE_MS, TimeRange, iso
 from backtestkit_cli.plugins.registry import Registry
+from backtestkit_cli.report.dump import DumpedFiles, dump
+from backtestkit_cli.report.report import Report
+from backtestkit_cli.run.clock import WallClock
 from backtestkit_cli.run.deadline import Deadline
 from backtestkit_cli.run.plan import Plan
 from backtestkit_cli.run.sources import local_source
@@ -67,6 +73,8 @@ class Backtest:
     on_progress: OnProgress = _nobody
     on_abandon: Callable[[str], None] = _end_quietly
     streams: list[StreamRun] = field(default_factory=list)
+    clock: WallClock = field(default_factory=WallClock)
+    started_ms: int = 0
 
     def __iter__(self) -> Iterator[Event]:
         """Run, and tell the events of each stream in order of time, one stream after the other."""
@@ -80,6 +88,7 @@ class Backtest:
             ConfigError, DataError, StrategyError: something of a strategy or its candles is wrong.
             KeyboardInterrupt: the user stopped it; `result("interrupted")` tells what was finished.
         """
+        self.started_ms = self.clock.now_ms()
         if self.jobs > 1 and len(self.plan.symbols) > 1:
             from backtestkit_cli.run.pool import run_symbols
 
@@ -110,6 +119,27 @@ class Backtest:
             streams=streams,
             status=status,
         )
+
+    def dump(self, run: RunResult, report: Report | None = None) -> DumpedFiles:
+        """Write the run bundle and the newest report of each stream."""
+        finished_ms = self.clock.now_ms()
+        manifest = {
+            "started_at": iso(self.started_ms),
+            "finished_at": iso(finished_ms),
+            "duration_ms": finished_ms - self.started_ms,
+            "versions": {name: version(name) for name in ("backtestkit-cli", "numpy", "polars")},
+            "python": platform.python_version(),
+            "jobs": self.jobs,
+            "exchange": self.plan.exchange,
+            "frame": self.plan.frame,
+            "range": [iso(self.plan.range.start_ms), iso(self.plan.range.end_ms)],
+            "strategies": list(self.plan.strategies),
+            "symbols": list(self.plan.symbols),
+            "code": {name: code_hash(self.config, name) for name in self.plan.strategies},
+            "candles": {f"{one.strategy} {one.symbol}": one.candles.fingerprint for one in run.streams},
+            "config": {row.path: row.value for row in effective(self.config)},
+        }
+        return dump(run, self.logs, manifest=manifest, report=report)
 
     def _candles(
         self, source: LocalSource, symbol: str, strategies: dict[str, Strategy]

@@ -51,7 +51,6 @@ def remote_source(config: Config, name: str, registry: Registry) -> CandleSource
                 "market": schema.market,
                 "retries": limits.candle_retries,
                 "retry_delay_ms": limits.candle_retry_delay_ms,
-                "clock": WallClock(),
             }
         case PluginExchange():
             params = {
@@ -76,8 +75,8 @@ def _local_params(schema: ExchangeSchema) -> dict[str, Any]:
 
 def _plugin(config: Config, schema: ExchangeSchema, registry: Registry, params: dict[str, Any]) -> Any:
     plugin = resolve(schema.use, "exchange", config.project, registry)
+    offered = {"project": config.project, "clock": WallClock()}
     if isinstance(schema, PluginExchange):
-        return plugin.bind(params)()
-    if plugin.parameters.takes_project:
-        params["project"] = config.project
-    return plugin.function(**params)
+        return plugin.bind(params, clock=offered["clock"])()
+    asked = {name: value for name, value in offered.items() if name in plugin.parameters.handed_in}
+    return plugin.function(**params, **asked)

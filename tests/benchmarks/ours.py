@@ -179,9 +179,7 @@ def same(folder: Path, name: str, policy: str) -> Run:
         one = stream(folder, name, policy)
         rows, result = one.rows(), one.result()
         price = vwap_all(one.candles, one.terms.limits.average_price_candles)
-        walk = StreamWalk(
-            candles=one.candles, price=price, ticks=one.ticks, decider=RowDecider(rows), terms=one.terms
-        )
+        walk = StreamWalk(candles=one.candles, price=price, ticks=one.ticks, decider=RowDecider(rows), terms=one.terms)
         events = tuple(walk.run())
         walk.funnel.off_grid = off_grid_rows(rows.time_ms[rows.side != 0], one.ticks)
         different = differing_trades(result.trades, trades_of(events))

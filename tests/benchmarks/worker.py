@@ -38,7 +38,8 @@ class WorkerFailed(Exception):  # noqa: N818  # it is told in the table
 
 def environment() -> dict[str, str]:
     """The environment of every process that is measured or measures."""
-    return {**os.environ, "PYTHONPATH": str(TESTS), "PYTHONWARNINGS": "ignore", "PYTHONDONTWRITEBYTECODE": ""}
+    paths = [str(TESTS), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "PYTHONWARNINGS": "ignore"}
 
 
 class Worker:
@@ -99,7 +100,8 @@ def serve(tasks: Mapping[str, Prepare]) -> None:
 
 
 def _measured(run: Run) -> Lap:
-    taken, trades = [], 0
+    taken: list[float] = []
+    trades = 0
     while len(taken) < REPEATS and sum(taken) < _LONG_SECONDS:
         start = time.perf_counter()
         trades = run()

@@ -124,7 +124,18 @@ class Stepless(Kept):
 
 class ZeroSteps(Kept):
     def steps(self, symbol: str) -> MarketSteps:
-        return MarketSteps(price=0.0, quantity=float("nan"))
+        return MarketSteps(price=0.0)
+
+
+class EndlessSteps(Kept):
+    def steps(self, symbol: str) -> MarketSteps:
+        return MarketSteps(quantity=float("inf"))
+
+
+class WithNull(Kept):
+    def candles(self, symbol: str, start_ms: int, end_ms: int) -> pl.DataFrame:
+        some = pl.when(pl.col("time") % (7 * MINUTE_MS) != 0).then(pl.col("volume"))
+        return super().candles(symbol, start_ms, end_ms).with_columns(some.alias("volume"))
 
 
 class StrictSymbols(Kept):
@@ -149,6 +160,8 @@ class StrictSymbols(Kept):
         (Refusing(), "port-refused"),
         (Stepless(), "port-steps"),
         (ZeroSteps(), "port-steps"),
+        (EndlessSteps(), "port-steps"),
+        (WithNull(), "port-values"),
         (StrictSymbols(), "port-raised"),
     ],
 )

@@ -6,8 +6,7 @@ for equality. The made candles have holes and minutes without volume, the real o
 
 import importlib.util
 import shutil
-from bisect import bisect_left
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -21,14 +20,14 @@ from shared import SHARED, needs_shared
 
 from backtestkit_cli import Kit
 from backtestkit_cli.engine.result import StreamResult
-from backtestkit_cli.engine.trades import REASONS
-from backtestkit_cli.model.event import Closed, Opened
-from backtestkit_cli.model.time import parse_time
+from backtestkit_cli.model.event import Closed, CloseReason, Opened
+from backtestkit_cli.model.time import iso, parse_time
 
 PROJECT = Path(__file__).parent.parent / "data" / "forms"
 REAL = SHARED / "data" / "binanceus_BTCUSDT_1m_2023-03.parquet"
 FORMS = ("rules", "decision", "vector", "signals")
 POLICIES = ("honest", "touch", "vwap")
+REASONS = tuple(CloseReason)
 ROW_MS, HOUR_MS = 5 * MINUTE_MS, 60 * MINUTE_MS
 START_MS = parse_time("2023-03-01")
 HISTORY_MINUTES = {"rules": 21 * 5, "decision": 60, "vector": 120, "signals": 0}
@@ -97,13 +96,20 @@ def made_candles() -> list[Bar]:
             silent = 1 + below(12)
         first = price + (below(601) - 300 if below(50) == 0 else below(11) - 5)
         price = first + below(61) - 30 + drift
-        high, low = max(first, price) + below(20), min(first, price) - below(20)
+        spread = 220 if below(70) == 0 else 20
+        high, low = max(first, price) + below(spread), min(first, price) - below(spread)
         volume = 0 if silent else 1 + below(400)
         if not missing:
             open_ms = START_MS + minute * MINUTE_MS
             made.append((open_ms, first / 100, high / 100, low / 100, price / 100, volume / 100))
         missing, silent = max(0, missing - 1), max(0, silent - 1)
     return made
+
+
+def candle_text(candles: Sequence[Bar]) -> str:
+    """The made candles as the CSV that is kept."""
+    lines = ["time,open,high,low,close,volume", *(",".join(map(repr, bar)) for bar in candles)]
+    return "\n".join(lines) + "\n"
 
 
 def wished(bars: dict[int, Bar], end_ms: int) -> list[Draft]:
@@ -117,12 +123,12 @@ def wished(bars: dict[int, Bar], end_ms: int) -> list[Draft]:
         sign = 1 if random.random() < 0.5 else -1
         profit = price * (1 + sign * random.uniform(0.004, 0.014))
         stop = price * (1 - sign * random.uniform(0.004, 0.014))
-        ahead = [time for time in range(now, now + 30 * MINUTE_MS, MINUTE_MS) if time in bars]
+        ahead = [time for time in range(now, now + HOUR_MS, MINUTE_MS) if time in bars]
         if ahead and random.random() < 0.4:
             profit = _level(bars, ahead, sign, is_vwap=random.random() < 0.5)
         if ahead and random.random() < 0.4:
             stop = _level(bars, ahead, -sign, is_vwap=random.random() < 0.5)
-        minutes = (1, 7, 20, 45, 90, 200, 0, 1441)[int(random.random() * 8)]
+        minutes = (1, 7, 20, 45, 90, 200, 240, 0, 1441)[int(random.random() * 9)]
         if random.random() < 0.6:
             found.append((now, "long" if sign > 0 else "short", profit, stop, minutes))
     final = price_at(bars, last_ms, 5) or price
@@ -142,7 +148,8 @@ def write_signals(path: Path, wishes: Sequence[Draft]) -> None:
     """Write the wishes as a CSV, among rows without a position and rows of another symbol."""
     lines = ["time,symbol,position,price_take_profit,price_stop_loss,lifetime_minutes"]
     for row, (now, side, profit, stop, minutes) in enumerate(wishes):
-        lines.append(f"{now},{'BTCUSDT' if row % 2 else ''},{side},{profit!r},{stop!r},{minutes}")
+        time = iso(now) if row % 4 == 1 else now
+        lines.append(f"{time},{'BTCUSDT' if row % 2 else ''},{side},{profit!r},{stop!r},{minutes}")
         if row % 3 == 0:
             lines.append(f"{now},ETHUSDT,short,1.0,2.0,60")
         if row % 5 == 0 and row + 1 < len(wishes) and wishes[row + 1][0] > now + ROW_MS:
@@ -165,7 +172,7 @@ def _made_world(project: Path) -> World:
         made_candles(),
         range="2023-03-01..2023-03-03T03:00Z",
         inner_range="2023-03-01T20:02Z..2023-03-02T09:00Z",
-        fewest_trades=12,
+        fewest_trades=30,
         overrides=(),
     )
 
@@ -212,9 +219,11 @@ def taken(result: StreamResult) -> list[Trade]:
 def expected(world: World, setting: Setting, form: str) -> list[Trade]:
     """The trades by brute force."""
     start_ms, end_ms = setting.bounds_ms
-    drafts = [draft for draft in _drafts(world, setting, form) if start_ms <= draft[0]]
-    valid = [draft for draft in drafts if _is_valid(draft, world.bars, setting)]
-    return trades(world.candles, valid, setting.policy, setting.fee, setting.slippage, setting.average, end_ms)
+    candles = bridged(world.candles) if setting.gap == "bridge" else world.candles
+    bars = {bar[0]: bar for bar in candles}
+    drafts = drafts_of(world, bars, setting, form)
+    valid = [draft for draft in drafts if draft[0] >= start_ms and _is_valid(draft, bars, setting)]
+    return trades(candles, valid, setting.policy, setting.fee, setting.slippage, setting.average, end_ms)
 
 
 def _is_valid(draft: Draft, bars: dict[int, Bar], setting: Setting) -> bool:
@@ -230,17 +239,219 @@ def _is_valid(draft: Draft, bars: dict[int, Bar], setting: Setting) -> bool:
     return is_inside and gain >= 0.5 - 1e-9 and 0.5 - 1e-9 <= loss <= 20 + 1e-9 and 1 <= minutes <= 1440
 
 
-def _drafts(world: World, setting: Setting, form: str) -> list[Draft]:
+def drafts_of(world: World, bars: dict[int, Bar], setting: Setting, form: str) -> list[Draft]:
+    """What a form wishes at any time, found without the product."""
     if form == "signals":
         return world.wishes
     start_ms = setting.bounds_ms[0] - (HISTORY_MINUTES[form] + setting.average) * MINUTE_MS
-    rows = closed_rows(world.candles, start_ms)
-    prices = [price_at(world.bars, row[0], setting.average) for row in rows]
+    rows = closed_rows(bars, start_ms)
+    prices = [price_at(bars, row[0], setting.average) for row in rows]
     if form == "vector":
-        return vector_drafts(world, rows, prices)
-    find: Callable[[list[Row], int], int] = rules_side if form == "rules" else decision_side
-    return [
-        _draft(form, row[0], side, price)
-        for at, (row, price) in enumerate(zip(rows, prices, strict=True))
-        if price is not None and (side := find(rows, at))
+        return faded(world.project, rows, prices)
+    find, profit, stop, minutes = (broken_out, 0.011, 0.009, 50) if form == "rules" else (moved, 0.009, 0.007, 60)
+    drafts: list[Draft] = []
+    for at, price in enumerate(prices):
+        sign = find(rows, at)
+        if sign and price is not None:
+            side = "long" if sign > 0 else "short"
+            target = price + sign * (profit * price) if form == "rules" else price * (1 + sign * profit)
+            drafts.append((rows[at][0], side, target, price * (1 - sign * stop), minutes))
+    return drafts
+
+
+def bridged(candles: Sequence[Bar]) -> list[Bar]:
+    """Fill holes with flat candles without volume at the close before."""
+    filled = [candles[0]]
+    for bar in candles[1:]:
+        close = filled[-1][4]
+        missing = range(filled[-1][0] + MINUTE_MS, bar[0], MINUTE_MS)
+        filled += [*((time, close, close, close, close, 0.0) for time in missing), bar]
+    return filled
+
+
+def closed_rows(bars: dict[int, Bar], start_ms: int) -> list[Row]:
+    """Build the five-minute candles that open at or after the start of history."""
+    names = ["time", "open", "high", "low", "close", "volume"]
+    minutes = pl.DataFrame(list(bars.values()), schema=names, orient="row").with_columns(
+        time=pl.col("time") // ROW_MS * ROW_MS
+    )
+    built = minutes.group_by("time", maintain_order=True).agg(
+        pl.first("open"), pl.max("high"), pl.min("low"), pl.last("close"), pl.sum("volume")
+    )
+    first_ms = max(start_ms, min(bars))
+    return built.filter(pl.col("time") >= first_ms).with_columns(time=pl.col("time") + ROW_MS).rows()
+
+
+def broken_out(rows: Sequence[Row], at: int) -> int:
+    """The sign of the rules: outside the range of the 20 candles before, with no candle missing among the 21."""
+    if at < 20 or rows[at][0] - rows[at - 20][0] != 20 * ROW_MS:
+        return 0
+    before, close = rows[at - 20 : at], rows[at][4]
+    return (close > max(row[2] for row in before)) - (close < min(row[3] for row in before))
+
+
+def moved(rows: Sequence[Row], at: int) -> int:
+    """The sign of the strategy per decision: a quarter percent over the last 12 candles that exist."""
+    if at < 11:
+        return 0
+    percent = 100 * (rows[at][4] / rows[at - 11][4] - 1)
+    return (percent >= 0.25) - (percent <= -0.25)
+
+
+def faded(project: Path, rows: Sequence[Row], prices: Sequence[float | None]) -> list[Draft]:
+    """The answer of the vectorised function itself, on candles built here."""
+    spec = importlib.util.spec_from_file_location("fade_of_the_test", project / "strategies" / "fade.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    names = ["time", "open", "high", "low", "close", "volume"]
+    frame = pl.DataFrame(rows, schema=names, orient="row").with_columns(price=pl.Series(prices, dtype=pl.Float64))
+    answer = module.fade(frame.lazy(), channel=15).collect()
+    return [row for row in answer.rows() if row[1] is not None and row[2] is not None]
+
+
+VARIANTS: dict[str, dict[str, Any]] = {
+    "one-candle-average": {"average": 1},
+    "other-costs": {"average": 3, "fee": 0.03, "slippage": 0.17, "policy": "touch"},
+    "bridged-holes": {"gap": "bridge"},
+}
+
+each_form = pytest.mark.parametrize("form", FORMS)
+each_policy = pytest.mark.parametrize("policy", POLICIES)
+
+
+def test_the_kept_candles_are_what_the_script_makes() -> None:
+    assert (PROJECT / "data" / "BTCUSDT_1m.csv").read_text() == candle_text(made_candles())
+
+
+@each_form
+@each_policy
+def test_every_trade_is_the_one_of_the_oracle(world: World, policy: str, form: str) -> None:
+    setting = Setting(range=world.range, policy=policy)
+    assert taken(results(world, setting)[form]) == expected(world, setting, form)
+
+
+@each_form
+@each_policy
+def test_both_sides_and_every_way_to_close_are_among_the_trades(world: World, policy: str, form: str) -> None:
+    found = taken(results(world, Setting(range=world.range, policy=policy))[form])
+    assert len(found) >= world.fewest_trades
+    assert {trade[1] for trade in found} == {"long", "short"}
+    reasons = {trade[5] for trade in found}
+    assert reasons >= {"take_profit", "stop_loss", "time_expired"}
+    assert form != "signals" or "end_of_data" in reasons
+
+
+@each_form
+@each_policy
+def test_a_frame_that_ends_early_agrees_too(world: World, policy: str, form: str) -> None:
+    setting = Setting(range=world.inner_range, policy=policy)
+    found = taken(results(world, setting)[form])
+    assert found
+    assert found == expected(world, setting, form)
+
+
+def test_a_frame_that_ends_early_is_followed_beyond_its_end(world: World) -> None:
+    setting = Setting(range=world.inner_range)
+    last = [taken(result)[-1] for result in results(world, setting).values()]
+    assert all(trade[0] < setting.bounds_ms[1] for trade in last)
+    assert any(trade[3] > setting.bounds_ms[1] for trade in last)
+
+
+@each_form
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_other_settings_agree_too(world: World, variant: str, form: str) -> None:
+    setting = Setting(range=world.inner_range, **VARIANTS[variant])
+    found = taken(results(world, setting)[form])
+    assert found
+    assert found == expected(world, setting, form)
+
+
+@each_form
+def test_events_tell_the_same_trades(world: World, form: str) -> None:
+    result = results(world, Setting(range=world.range))[form]
+    opened = [event for event in result.events() if isinstance(event, Opened)]
+    closed = [event for event in result.events() if isinstance(event, Closed)]
+    told = [
+        (
+            start.signal.decided_at,
+            start.signal.position.value,
+            start.signal.price_open,
+            end.time_ms,
+            end.price,
+            end.reason.value,
+            end.pnl_percent,
+        )
+        for start, end in zip(opened, closed, strict=True)
     ]
+    assert told == taken(result)
+    assert [event.signal for event in opened] == [event.signal for event in closed]
+    assert [event.time_ms for event in opened] == [event.opened_at for event in closed]
+
+
+@each_form
+def test_trades_keep_the_levels_and_the_lifetime_of_their_drafts(world: World, form: str) -> None:
+    setting = Setting(range=world.range)
+    found = results(world, setting)[form].trades
+    drafts = {draft[0]: draft for draft in drafts_of(world, world.bars, setting, form)}
+    columns = (found.price_take_profit, found.price_stop_loss, found.lifetime_minutes)
+    decided = found.decided_ms.tolist()
+    assert list(zip(*(column.tolist() for column in columns), strict=True)) == [drafts[time][2:] for time in decided]
+    assert found.opened_ms.tolist() == decided
+
+
+def test_the_made_candles_hold_the_hard_cases(tmp_path: Path) -> None:
+    world = _made_world(tmp_path / "project")
+    honest, touch = (results(world, Setting(range=world.range, policy=policy)) for policy in ("honest", "touch"))
+    met = {
+        "exact touch": sum(_is_exact(world, trade) for trade in _with_levels(honest)),
+        "gap through a stop": sum(
+            trade[0][5] == "stop_loss" and trade[0][4] != trade[2] for trade in _with_levels(touch)
+        ),
+        "both levels in one minute": sum(_holds_both(world, trade) for trade in _with_levels(touch)),
+        "hole in a position": sum(_is_holed(world, trade) for trade, *_ in _with_levels(honest)),
+        "lifetime over in a hole": sum(
+            trade[5] == "time_expired" and trade[3] > trade[0] + minutes * MINUTE_MS
+            for trade, _, _, minutes in _with_levels(honest)
+        ),
+        "no volume": sum(_is_silent(world, trade) for trade, *_ in _with_levels(honest)),
+    }
+    assert {name: count for name, count in met.items() if count < 3} == {}
+
+
+Held = tuple[Trade, float, float, float]
+"""A trade with its take profit, stop loss and lifetime."""
+
+
+def _with_levels(found: dict[str, StreamResult]) -> list[Held]:
+    held: list[Held] = []
+    for result in found.values():
+        columns = (
+            result.trades.price_take_profit,
+            result.trades.price_stop_loss,
+            result.trades.lifetime_minutes,
+        )
+        held += zip(taken(result), *(column.tolist() for column in columns), strict=True)
+    return held
+
+
+def _is_exact(world: World, held: Held) -> bool:
+    trade, profit, stop, _ = held
+    return price_at(world.bars, trade[3], 5) in (profit, stop)
+
+
+def _holds_both(world: World, held: Held) -> bool:
+    trade, profit, stop, _ = held
+    _, _, high, low, _, _ = world.bars[trade[3] - MINUTE_MS]
+    return low <= min(profit, stop) and high >= max(profit, stop)
+
+
+def _is_holed(world: World, trade: Trade) -> bool:
+    return any(time not in world.bars for time in range(trade[0], trade[3], MINUTE_MS))
+
+
+def _is_silent(world: World, trade: Trade) -> bool:
+    """Whether entry or exit is the mean of closes."""
+    windows = (range(now - 5 * MINUTE_MS, now, MINUTE_MS) for now in (trade[0], trade[3]))
+    return any(not any(world.bars[time][5] for time in window if time in world.bars) for window in windows)

@@ -17,7 +17,7 @@ def talib_columns(open_: Floats, high: Floats, low: Floats, close: Floats) -> di
     macd, signal, _ = talib.MACD(close, 3, 6, 4)
     upper, _, _ = talib.BBANDS(close, 7, 2, 2)
     _, _, lower = talib.BBANDS(close, 7, 1.5, 1.5)
-    stoch_k, stoch_d = talib.STOCH(high, low, close, 6, 3, talib.MA_Type.SMA, 2, talib.MA_Type.SMA)
+    stoch_k, stoch_d = talib.STOCH(high, low, close, fastk_period=6, slowk_period=3, slowd_period=2)
     columns: dict[str, Floats] = {
         "sma(close, 5)": talib.SMA(close, 5),
         "ema(close, 4)": talib.EMA(close, 4),

@@ -30,6 +30,10 @@ def wait() -> None:
     time.sleep(30)
 
 
+def wait_elsewhere() -> None:
+    threading.Event().wait(30)
+
+
 def ignore_exceptions() -> None:
     while True:
         try:
@@ -39,7 +43,7 @@ def ignore_exceptions() -> None:
             continue
 
 
-@pytest.mark.parametrize("hang", [loop, wait, ignore_exceptions])
+@pytest.mark.parametrize("hang", [loop, wait, wait_elsewhere, ignore_exceptions])
 def test_a_call_over_its_time_is_interrupted(hang: object) -> None:
     assert callable(hang)
     with Deadline(0.05, never) as deadline, pytest.raises(CallTimedOut) as caught:

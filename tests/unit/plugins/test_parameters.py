@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Protocol
 
 import pytest
 from pydantic import Field
@@ -191,11 +191,31 @@ def test_the_type_of_the_first_parameter_need_not_be_readable(tmp_path: Path) ->
     assert plugin.bind({"window": 8})(None) == 8
 
 
-def test_a_class_takes_the_params_of_its_making_and_the_project_folder(tmp_path: Path) -> None:
+def test_a_type_that_cannot_be_checked_is_a_problem_of_the_plugin() -> None:
+    class Narrow(Protocol):
+        def answer(self) -> int: ...
+
+    def make(narrow: Narrow) -> None:
+        pass
+
+    with pytest.raises(ConfigError) as caught:
+        parameters_of(make, given=0).problems({"narrow": 1})
+    assert caught.value.code == "bad-signature"
+
+
+def test_a_class_takes_the_params_of_its_making_and_what_it_asks_the_program_for(tmp_path: Path) -> None:
     (tmp_path / "a.py").write_text(
-        "from pathlib import Path\nclass Files:\n    def __init__(self, path: str, project: Path) -> None:\n"
-        "        self.folder = project / path\n"
+        "from pathlib import Path\nclass Files:\n"
+        "    def __init__(self, path: str, project: Path, *, clock: 'Clock') -> None:\n"
+        "        self.folder, self.clock = project / path, clock\n"
     )
     plugin = resolve("a.py:Files", "exchange", tmp_path, Registry())
-    assert plugin.bind({"path": "candles"})().folder == tmp_path / "candles"
+    made = plugin.bind({"path": "candles"}, clock="tick", broker="nobody asked")()
+    assert (made.folder, made.clock) == (tmp_path / "candles", "tick")
     assert [one.code for one in plugin.check({"path": "x", "project": "y"})] == ["unknown-key"]
+
+
+def test_a_strategy_may_have_params_of_any_name(tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text("def buy(market, *, project: int, clock: int = 1): return project, clock")
+    plugin = resolve("a.py:buy", "strategy", tmp_path, Registry())
+    assert plugin.bind({"project": 3}, clock="tick")(None) == (3, 1)

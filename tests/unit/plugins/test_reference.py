@@ -116,10 +116,12 @@ def test_two_files_of_one_name_live_side_by_side(project: Project) -> None:
 
 def test_a_file_is_run_once_for_a_registry_and_again_for_the_next(project: Project) -> None:
     project.write("a.py", "seen = []\ndef buy(market): return seen\ndef sell(market): return seen")
-    first = project.plugin("a.py:buy").function(None)
+    buy = project.plugin("a.py:buy").function
+    first = buy(None)
     assert project.plugin("./a.py:sell").function(None) is first
     project.write("a.py", "seen = [1]\ndef buy(market): return seen\ndef sell(market): return seen")
     assert resolve("a.py:buy", "strategy", project.folder, Registry()).function(None) == [1]
+    assert sys.modules[buy.__module__].__dict__["buy"] is buy
     assert not list(project.folder.rglob("*.pyc"))
 
 
@@ -174,6 +176,7 @@ def test_an_unknown_name_is_answered_with_the_nearest(project: Project) -> None:
 @pytest.mark.parametrize(
     ("text", "code", "says"),
     [
+        ("no/such:buy", "plugin-not-found", "does not exist"),
         ("missing.py:buy", "plugin-not-found", "does not exist"),
         ("folder.py:buy", "plugin-not-found", "is no file"),
         ("nul\0.py:buy", "plugin-not-found", "nul"),
@@ -223,6 +226,14 @@ def test_a_callable_object_is_a_plugin(project: Project) -> None:
     project.write("a.py", "class C:\n    def __call__(self, market, window: int = 3): return window\nbuy = C()")
     plugin = project.plugin("a.py:buy")
     assert (plugin.line, plugin.bind({"window": 4})(None)) == (1, 4)
+
+
+def test_a_partial_is_a_plugin_at_the_place_of_its_function(project: Project) -> None:
+    project.write(
+        "a.py", "from functools import partial\ndef f(market, window): return window\nbuy = partial(f, window=3)"
+    )
+    plugin = project.plugin("a.py:buy")
+    assert (plugin.line, plugin.bind({})(None)) == (2, 3)
 
 
 @pytest.mark.parametrize(

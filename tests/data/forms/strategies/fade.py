@@ -13,5 +13,5 @@ def fade(candles: pl.LazyFrame, *, channel: int) -> pl.LazyFrame:
         position=pl.when(pl.col("sign") > 0).then(pl.lit("long")).when(pl.col("sign") < 0).then(pl.lit("short")),
         price_take_profit=pl.col("price") * (1 + pl.col("sign") * 0.008),
         price_stop_loss=pl.col("price") * (1 - pl.col("sign") * 0.0085),
-        lifetime_minutes=pl.lit(95),
+        lifetime_minutes=pl.lit(45),
     )

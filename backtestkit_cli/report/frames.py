@@ -1,0 +1,161 @@
+"""Trades and events of a run as parquet: one file for all streams, the same bytes for the same run.
+
+Rows stand stream by stream in the order of the run, inside a stream in order of time. Times are UTC datetimes in ms,
+percents are net of costs. Idle and active events are not stored.
+"""
+
+from collections.abc import Iterator
+from io import BytesIO
+from typing import TYPE_CHECKING, Any
+
+from backtestkit_cli.engine.note import plain_text
+from backtestkit_cli.engine.result import RunResult, StreamRun
+from backtestkit_cli.model.event import (
+    Active,
+    Cancelled,
+    Closed,
+    DecisionFailed,
+    DraftRefused,
+    Event,
+    Idle,
+    LevelReached,
+    Opened,
+    Scheduled,
+)
+from backtestkit_cli.model.signal import Signal
+
+if TYPE_CHECKING:
+    import polars as pl
+
+ROWS_PER_GROUP = 262_144
+
+EVENT_COLUMNS = (
+    "strategy",
+    "symbol",
+    "time",
+    "kind",
+    "id",
+    "position",
+    "price",
+    "price_open",
+    "price_take_profit",
+    "price_stop_loss",
+    "lifetime_minutes",
+    "decided",
+    "reason",
+    "pnl_percent",
+    "side",
+    "level",
+    "rules",
+    "what",
+)
+
+
+def trades_parquet(run: RunResult) -> bytes:
+    """Write the finished positions of all streams."""
+    import polars as pl
+
+    frames = [_trades(stream) for stream in run.streams]
+    return _parquet(pl.concat(frames) if frames else pl.DataFrame())
+
+
+def events_parquet(run: RunResult) -> bytes:
+    """Write the events of all streams; what does not belong to a kind of event is null."""
+    import polars as pl
+
+    columns: dict[str, list[Any]] = {name: [] for name in EVENT_COLUMNS}
+    for stream in run.streams:
+        whose = {"strategy": _storable(stream.strategy), "symbol": _storable(stream.symbol)}
+        for event in stream.result.events():
+            row = _event(event)
+            if row is not None:
+                row |= whose
+                for name, values in columns.items():
+                    values.append(row.get(name))
+    return _parquet(pl.DataFrame(columns, schema=_event_schema()))
+
+
+def _trades(stream: StreamRun) -> "pl.DataFrame":
+    import polars as pl
+
+    trades, terms = stream.result.trades, stream.result.terms
+    ids = [_storable(trades.id(row, terms)) for row in range(len(trades))]
+    return trades.frame().select(
+        pl.lit(_storable(stream.strategy)).alias("strategy"),
+        pl.lit(_storable(stream.symbol)).alias("symbol"),
+        pl.Series("id", ids, dtype=pl.String),
+        pl.all(),
+        pl.Series("note", list(_notes(stream)), dtype=pl.String),
+    )
+
+
+def _notes(stream: StreamRun) -> Iterator[str]:
+    notes = stream.result.trades.notes
+    if isinstance(notes, str):
+        yield from [_storable(plain_text(notes))] * len(stream.result.trades)
+    else:
+        yield from (_storable(plain_text(note)) for note in notes)
+
+
+def _event_schema() -> "dict[str, Any]":
+    import polars as pl
+
+    time, price = pl.Datetime("ms", "UTC"), pl.Float64()
+    special: dict[str, Any] = {
+        "time": time,
+        "decided": time,
+        "price": price,
+        "price_open": price,
+        "price_take_profit": price,
+        "price_stop_loss": price,
+        "lifetime_minutes": pl.Int64(),
+        "pnl_percent": price,
+        "level": pl.Int8(),
+    }
+    return {name: special.get(name, pl.String()) for name in EVENT_COLUMNS}
+
+
+def _event(event: Event) -> dict[str, Any] | None:
+    """One event as a row without strategy and symbol; None for what is not stored."""
+    row: dict[str, Any] = {"time": event.time_ms, "kind": event.kind}
+    match event:
+        case Idle() | Active():
+            return None
+        case Opened(signal=signal):
+            return row | _signal(signal) | {"price": signal.price_open}
+        case Scheduled(signal=signal):
+            return row | _signal(signal) | {"price": event.price}
+        case Cancelled(signal=signal):
+            return row | _signal(signal) | {"price": event.price, "reason": event.reason.value}
+        case LevelReached(signal=signal):
+            return row | _signal(signal) | {"price": event.price, "side": event.side, "level": event.level}
+        case Closed(signal=signal):
+            closing = {"price": event.price, "reason": event.reason.value, "pnl_percent": event.pnl_percent}
+            return row | _signal(signal) | closing
+        case DraftRefused():
+            return row | {"rules": " ".join(event.rules)}
+        case DecisionFailed():
+            return row | {"what": _storable(event.what)}
+
+
+def _signal(signal: Signal) -> dict[str, Any]:
+    return {
+        "id": _storable(signal.id),
+        "position": signal.position.value,
+        "price_open": signal.price_open,
+        "price_take_profit": signal.price_take_profit,
+        "price_stop_loss": signal.price_stop_loss,
+        "lifetime_minutes": signal.lifetime_minutes,
+        "decided": signal.decided_at,
+    }
+
+
+def _storable(text: str) -> str:
+    """Replace what cannot be written as UTF-8."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
+
+
+def _parquet(frame: "pl.DataFrame") -> bytes:
+    target = BytesIO()
+    frame.write_parquet(target, compression="zstd", row_group_size=ROWS_PER_GROUP, statistics=True)
+    return target.getvalue()

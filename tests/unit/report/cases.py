@@ -1,0 +1,141 @@
+"""The runs whose reports are golden, and the hostile texts that no report may fall for."""
+
+from dataclasses import replace
+
+from make import HOUR_MS, WEEK, Deal, candle_use, deals, run, stream
+
+from backtestkit_cli.engine.result import RunResult
+from backtestkit_cli.model.event import CancelReason, CloseReason
+from backtestkit_cli.model.funnel import Funnel
+from backtestkit_cli.model.policy import PRESETS, Costs
+from backtestkit_cli.model.time import Interval
+
+REASONS = (CloseReason.TAKE_PROFIT, CloseReason.STOP_LOSS, CloseReason.TIME_EXPIRED)
+
+
+def mixed(count: int, price: float = 23145.678) -> list[Deal]:
+    """Deals of both sides that win, lose and expire in turn."""
+    made = []
+    for place in range(count):
+        percent = (1.2, -0.8, 0.1, 1.2, -0.8, -0.1)[place % 6]
+        is_long = place % 5 < 3
+        deal = Deal(
+            pnl=percent - 0.2,
+            opened_hours=3.0 * place + 0.25,
+            hours=1.5 + place % 3,
+            is_long=is_long,
+            reason=REASONS[place % 3],
+            price_open=price,
+            price_close=price * (1 + (percent if is_long else -percent) / 100),
+            lag=0.01,
+            note="ema cross",
+        )
+        made.append(deal)
+    return made
+
+
+def winning() -> RunResult:
+    """One stream that makes money, with a whole funnel."""
+    made = mixed(14)
+    made[3] = replace(made[3], ambiguous_minutes=1, at_stake=0.7)
+    one = stream(*made, note="averages cross, in the direction of the trend", candles=candle_use(missing_minutes=30))
+    funnel = one.result.funnel
+    funnel.ticks += 1986
+    funnel.busy, funnel.no_price, funnel.warm_up, funnel.no_draft = 70, 2, 12, 1896
+    funnel.drafts += 6
+    funnel.invalid, funnel.scheduled = 2, 4
+    funnel.invalid_by_rule.update({"long_tp_too_close": 2, "long_sl_too_far": 1})
+    funnel.cancelled.update({CancelReason.WAIT_OVER: 3, CancelReason.STOP_LEVEL: 1})
+    return run(one, costs=Costs(fee_percent=0.1, slippage_percent=0.0))
+
+
+def portfolio() -> RunResult:
+    """Three streams on two symbols, interrupted, with optimistic fills."""
+    policy = PRESETS["vwap"]
+    nothing = Funnel(ticks=672, warm_up=4, no_draft=668)
+    ether = candle_use(fingerprint="0a0b0c0d0e0f" + 52 * "1", price_first=1600.25, price_last=1520.5)
+    return run(
+        stream(strategy="breakout", funnel=nothing, policy=policy, form="vector"),
+        stream(*mixed(40), policy=policy),
+        stream(*mixed(8, 1605.5), symbol="ETH/USDT", policy=policy, candles=ether, interval=Interval.H1),
+        status="interrupted",
+        warnings=("the frame meets 672 of 2016 decision times",),
+    )
+
+
+def without_trade() -> RunResult:
+    """A stream whose drafts were all refused."""
+    funnel = Funnel(ticks=2016, busy=0, no_draft=2004, drafts=12, invalid=12)
+    funnel.invalid_by_rule["long_tp_too_close"] = 12
+    return run(stream(funnel=funnel, candles=candle_use(price_first=None, price_last=None)))
+
+
+def without_loss() -> RunResult:
+    """A single trade that won, closed by the end of data, on filled-in minutes."""
+    made = replace(deals(2.0)[0], reason=CloseReason.END_OF_DATA, is_bridged=True)
+    used = candle_use(data_end_ms=WEEK.end_ms - HOUR_MS, bridged_minutes=9)
+    return run(stream(made, candles=used, form="signals", bridged_decisions=1), gap="bridge")
+
+
+GOLDEN = {
+    "winning": winning,
+    "portfolio": portfolio,
+    "without-trade": without_trade,
+    "without-loss": without_loss,
+}
+
+_MARKS = (
+    "| pipe | in | cell |",
+    "`code` and ``more``",
+    "```\nfence\n```",
+    "line\nbreak\r\nand\x0bmore",
+    "# heading",
+    "## heading ##",
+    "- item",
+    "+ item",
+    "1. first",
+    "1) first",
+    "> quote",
+    "---",
+    "===",
+    "***",
+    "    indented code",
+    "\tindented code",
+    "**strong** *weak* __strong__ _weak_ ~~gone~~",
+    "snake_case_name stays",
+    "[link](http://example.com)",
+    "![picture](http://example.com/x.png)",
+    "[reference][1]\n\n[1]: http://example.com",
+    "<script>alert(1)</script>",
+    "<img src=x onerror=alert(1)>",
+    "<!-- comment",
+    "</table>",
+    "&lt;b&gt; &amp; &#x3c; &copy;",
+    "<http://example.com>",
+    "http://example.com www.example.com someone@example.com",
+    "https://example.com/?a=b&c=d",
+    "\\| \\` \\\\ \\",
+    "ends with backslash\\",
+    "$x^2$ $$y$$",
+    "[red]markup[/red] [bold]",
+    "[/]",
+    "[link=http://example.com]x[/link]",
+    ":smile:",
+    "{{ template }} {% raw %}",
+    "\x1b[31mred\x1b[0m",
+    "\x1b]0;title\x07",
+    "\x1b]8;;http://example.com\x1b\\x\x1b]8;;\x1b\\",
+    "\x9b31mred",
+    "bell\x07 back\x08space nul\x00 delete\x7f",
+    "\u202eright to left\u202c",
+    "\u2066isolated\u2069",
+    "zero\u200bwidth\u200djoiner\ufeff",
+    "line\u2028separator\u2029here\x85next",
+    "half \ud800 of a character",
+    "wide 漢字 and 🙂 faces",
+    "combining e\u0301 and ẹ́",
+    "",
+    " ",
+    "x" * 300,
+)
+HOSTILE = tuple(_MARKS) + tuple(f"a{mark}b" for mark in _MARKS)
