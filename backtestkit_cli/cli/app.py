@@ -37,7 +37,7 @@ def _show_version(*, wanted: bool) -> None:
 
 @app.callback()
 def _main(
-    version: Annotated[  # noqa: ARG001  # the callback reads it
+    version: Annotated[  # the callback reads it
         bool,
         typer.Option(
             "--version", callback=lambda value: _show_version(wanted=value), is_eager=True, help="Show the version."

@@ -7,7 +7,6 @@ import typer
 
 from backtestkit_cli.errors import BacktestkitError
 
-
 KINDS = ("exchanges", "frames", "strategies", "sizings", "risks", "walkers", "optimizers")
 
 

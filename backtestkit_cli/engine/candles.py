@@ -39,7 +39,12 @@ class Candles:
         cls,
         time: Ints,
         open: Floats,  # noqa: A002  # the column's name
-        high: Floats, low: Floats, close: Floats, volume: Floats, *, bridge: bool = False
+        high: Floats,
+        low: Floats,
+        close: Floats,
+        volume: Floats,
+        *,
+        bridge: bool = False,
     ) -> "Candles":
         """Lay checked rows (ascending open times on the minute grid) on the dense grid.
 

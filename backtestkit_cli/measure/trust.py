@@ -102,8 +102,8 @@ def _ambiguity(stream: StreamRun, run: RunResult) -> Iterator[Finding]:
     count = int((trades.ambiguous_minutes > 0).sum())
     taken = "profit" if run.policy.order == "profit_first" else "stop"
     text = (
-        f"{counted(minutes, 'minute')} in {counted(count, 'trade')} leave open what came first; they were read as the "
-        f"{taken}, and the take profits would have brought {at_stake:+.2f} %"
+        f"what came first is unknown for {counted(minutes, 'minute')} in {counted(count, 'trade')}; it was read as "
+        f"the {taken}, and the take profit would have brought {at_stake:+.2f} %"
     )
     yield Finding("warning" if taken == "profit" else "info", "ambiguous-minutes", text)
 
@@ -129,7 +129,7 @@ def _coverage(stream: StreamRun, run: RunResult) -> Iterator[Finding]:
     minutes = (min(within.end_ms, candles.data_end_ms) - candles.history_start_ms) // MINUTE_MS
     if candles.missing_minutes and minutes > 0:
         percent = 100 * candles.missing_minutes / minutes
-        text = f"{counted(candles.missing_minutes, 'minute')} of {minutes} ({percent:.2g} %) have no candle"
+        text = f"no candle for {counted(candles.missing_minutes, 'minute')} of {minutes} ({percent:.2g} %)"
         yield Finding("warning" if percent > MISSING_WARNING_PERCENT else "info", "missing-minutes", text)
 
 
@@ -160,7 +160,7 @@ def _rows(stream: StreamRun) -> Iterator[Finding]:
 def _sample(stream: StreamRun) -> Iterator[Finding]:
     count = len(stream.result.trades)
     if 0 < count < SMALL_SAMPLE_TRADES:
-        text = f"{counted(count, 'trade')} prove little: with fewer than {SMALL_SAMPLE_TRADES} luck decides"
+        text = f"a sample of {counted(count, 'trade')} proves little: below {SMALL_SAMPLE_TRADES} luck decides"
         yield Finding("warning", "small-sample", text)
 
 

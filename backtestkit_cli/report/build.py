@@ -178,7 +178,9 @@ def _overview(run: RunResult) -> Table:
     return Table(tuple(columns), has_total=True)
 
 
-def _stream_chapter(stream: StreamRun, run: RunResult, findings: tuple[Finding, ...], *, several: bool) -> Chapter:
+def _stream_chapter(
+    stream: StreamRun, findings: tuple[Finding, ...], run: RunResult, *, depth: Depth = "summary"
+) -> Chapter:
     trades = stream.result.trades
     of_trades: Depth = "summary" if len(trades) else "record"
     sections = (

@@ -172,7 +172,7 @@ def _place(bundle: Path, payloads: Mapping[str, bytes], disk: Disk) -> None:
 
 
 def _swap(temporary: Path, bundle: Path, disk: Disk) -> None:
-    """Put a folder in the place of another; a run of the same id may be doing the same."""
+    """Put a folder in the place of another; a run of the same id may be doing the same just now."""
     for attempt in range(ATTEMPTS):
         retired = _beside(bundle, "old")
         with suppress(FileNotFoundError):
@@ -180,13 +180,13 @@ def _swap(temporary: Path, bundle: Path, disk: Disk) -> None:
         try:
             disk.replace(temporary, bundle)
         except OSError:
-            if retired.exists() and not bundle.exists():
+            if not bundle.exists():
                 disk.replace(retired, bundle)
                 raise
             if attempt == ATTEMPTS - 1:
                 raise
-        else:
-            shutil.rmtree(retired, ignore_errors=True)
+        shutil.rmtree(retired, ignore_errors=True)
+        if not temporary.exists():
             return
 
 

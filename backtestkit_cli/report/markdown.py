@@ -51,11 +51,10 @@ def markdown(report: Report) -> str:
 
 def escape(text: str) -> str:
     """Make any text safe inside a line of markdown, also inside a table cell."""
-    text = clean(text)
+    text = _MARKUP.sub(lambda match: "\\" + match[0], clean(text))
     for char, entity in _ENTITIES:
         text = text.replace(char, entity)
-    text = _WWW.sub(r"\1&#46;", text)
-    return _MARKUP.sub(lambda match: "\\" + match[0], text)
+    return _WWW.sub(r"\1&#46;", text)
 
 
 def _item(text: str) -> str:

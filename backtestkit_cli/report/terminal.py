@@ -142,9 +142,13 @@ def _measures(metrics: Sequence[Metric], width: int) -> Iterator["RenderableType
             cells += (_text(metric.label, QUIET), value)
         grid.add_row(*cells)
     yield grid
-    reasons = [f"{metric.label.lower()}: {metric.reason}" for metric in metrics if metric.reason]
-    if reasons:
-        yield _text(f"N/A: {'; '.join(reasons)}", QUIET)
+    missing: dict[str, list[str]] = {}
+    for metric in metrics:
+        if metric.reason:
+            missing.setdefault(metric.reason, []).append(metric.label)
+    if missing:
+        told = "; ".join(f"{reason} ({', '.join(labels)})" for reason, labels in missing.items())
+        yield _text(f"N/A: {told}", QUIET)
 
 
 def _table(table: Table, where: str) -> Iterator["RenderableType"]:

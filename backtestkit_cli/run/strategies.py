@@ -190,7 +190,7 @@ class CallingDecider:
             return self._failed(time_ms, str(error))
         except AnswerProblem as error:
             return self._failed(time_ms, f"strategy {strategy.name} answered no draft: {error}")
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  # a guard around user code: counted, told, and the run goes on
             return self._failed(time_ms, _raised(strategy.name, strategy.plugin, error).what)
         return NoDraft.NONE if draft is None else draft
 

@@ -30,7 +30,7 @@ POLICIES = ("honest", "touch", "vwap")
 REASONS = tuple(CloseReason)
 ROW_MS, HOUR_MS = 5 * MINUTE_MS, 60 * MINUTE_MS
 START_MS = parse_time("2023-03-01")
-HISTORY_MINUTES = {"rules": 21 * 5, "decision": 60, "vector": 120, "signals": 0}
+HISTORY_MINUTES = {"rules": 21 * 5, "decision": 50, "vector": 70, "signals": 0}
 
 Row = tuple[int, float, float, float, float, float]
 """A closed five-minute candle: its close in UTC ms, open, high, low, close, volume."""
@@ -38,13 +38,12 @@ Row = tuple[int, float, float, float, float, float]
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class World:
-    """A project with candles; `end_ms` is the close of the last one."""
+    """A project with candles; the inner range ends before they do."""
 
     project: Path
     candles: list[Bar]
     bars: dict[int, Bar]
     wishes: list[Draft]
-    end_ms: int
     range: str
     inner_range: str
     fewest_trades: int
@@ -87,7 +86,7 @@ def made_candles() -> list[Bar]:
 
     made: list[Bar] = []
     price, drift, missing, silent = 20_000, 0, 0, 0
-    for minute in range(3, 3003):
+    for minute in range(3, 3005):
         if below(90) == 0:
             drift = below(17) - 8
         if below(110) == 0:
@@ -112,9 +111,10 @@ def candle_text(candles: Sequence[Bar]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def wished(bars: dict[int, Bar], end_ms: int) -> list[Draft]:
+def wished(candles: Sequence[Bar]) -> list[Draft]:
     """Signals of a program that knows the future: some levels are a VWAP or an extreme to come, some break a limit."""
     random = Random(7)
+    bars, end_ms = {bar[0]: bar for bar in candles}, candles[-1][0] + MINUTE_MS
     last_ms = (end_ms - 15 * MINUTE_MS) // ROW_MS * ROW_MS
     price = bars[min(bars)][4]
     found: list[Draft] = []
@@ -157,30 +157,32 @@ def write_signals(path: Path, wishes: Sequence[Draft]) -> None:
     path.write_text("\n".join(lines) + "\n")
 
 
-def _world(project: Path, candles: list[Bar], **values: Any) -> World:
+def _world(project: Path, candles: list[Bar], wishes: list[Draft], **values: Any) -> World:
     shutil.copytree(PROJECT, project, ignore=shutil.ignore_patterns("__pycache__"))
-    bars = {bar[0]: bar for bar in candles}
-    end_ms = candles[-1][0] + MINUTE_MS
-    wishes = wished(bars, end_ms)
     write_signals(project / "data" / "signals.csv", wishes)
-    return World(project=project, candles=candles, bars=bars, wishes=wishes, end_ms=end_ms, **values)
+    bars = {bar[0]: bar for bar in candles}
+    return World(project=project, candles=candles, bars=bars, wishes=wishes, **values)
 
 
-def _made_world(project: Path) -> World:
+def _made_world(project: Path, wishes: list[Draft] | None = None) -> World:
+    candles = made_candles()
     return _world(
         project,
-        made_candles(),
+        candles,
+        wished(candles) if wishes is None else wishes,
         range="2023-03-01..2023-03-03T03:00Z",
-        inner_range="2023-03-01T20:02Z..2023-03-02T09:00Z",
+        inner_range="2023-03-01T20:01Z..2023-03-02T09:00Z",
         fewest_trades=30,
         overrides=(),
     )
 
 
 def _real_world(project: Path) -> World:
+    candles = pl.read_parquet(REAL).rows()
     world = _world(
         project,
-        pl.read_parquet(REAL).rows(),
+        candles,
+        wished(candles),
         range="2023-03-01..2023-03-22",
         inner_range="2023-03-08T07:01Z..2023-03-12",
         fewest_trades=100,
@@ -313,7 +315,7 @@ def faded(project: Path, rows: Sequence[Row], prices: Sequence[float | None]) ->
 
 VARIANTS: dict[str, dict[str, Any]] = {
     "one-candle-average": {"average": 1},
-    "other-costs": {"average": 3, "fee": 0.03, "slippage": 0.17, "policy": "touch"},
+    "other-costs": {"average": 3, "fee": 0.03, "slippage": 0.13, "policy": "touch"},
     "bridged-holes": {"gap": "bridge"},
 }
 
@@ -366,6 +368,23 @@ def test_other_settings_agree_too(world: World, variant: str, form: str) -> None
     found = taken(results(world, setting)[form])
     assert found
     assert found == expected(world, setting, form)
+
+
+@each_policy
+def test_nothing_opens_at_the_end_and_a_lifetime_over_there_is_expired(tmp_path: Path, policy: str) -> None:
+    end_ms, frame_end_ms = START_MS + 3005 * MINUTE_MS, START_MS + 24 * HOUR_MS
+    starts = {START_MS + ROW_MS: 30, frame_end_ms: 30, end_ms - HOUR_MS: 60, end_ms: 60}
+    bars = {bar[0]: bar for bar in made_candles()}
+    prices = {now: price_at(bars, now, 5) or 0.0 for now in starts}
+    wishes: list[Draft] = [(now, "long", prices[now] * 1.19, prices[now] * 0.81, starts[now]) for now in starts]
+    world = _made_world(tmp_path / "project", wishes)
+    short = Setting(range="2023-03-01..2023-03-02", policy=policy)
+    whole = Setting(range=world.range, policy=policy)
+    found = {setting: taken(results(world, setting)["signals"]) for setting in (short, whole)}
+    assert found == {setting: expected(world, setting, "signals") for setting in (short, whole)}
+    assert [trade[0] for trade in found[short]] == [START_MS + ROW_MS]
+    assert [trade[0] for trade in found[whole]] == [START_MS + ROW_MS, frame_end_ms, end_ms - HOUR_MS]
+    assert found[whole][-1][3:6:2] == (end_ms, "time_expired")
 
 
 @each_form

@@ -75,7 +75,7 @@ def test_ambiguous_minutes_name_the_profit_at_stake() -> None:
         policy=PRESETS["touch"],
     )
     text = (
-        "3 minutes in 2 trades leave open what came first; they were read as the stop, and the take profits would "
+        "what came first is unknown for 3 minutes in 2 trades; it was read as the stop, and the take profit would "
         "have brought +5.00 %"
     )
     assert level_and_text(one, "ambiguous-minutes") == ("info", text)
@@ -103,7 +103,7 @@ def test_trades_on_filled_in_minutes_are_a_warning() -> None:
 )
 def test_missing_minutes_are_warned_of_above_one_percent(missing: int, level: str, share: str) -> None:
     one = stream(*MANY, candles=candle_use(missing_minutes=missing, history_start_ms=WEEK.start_ms - 2 * HOUR_MS))
-    text = f"{missing} minutes of 10200 ({share}) have no candle"
+    text = f"no candle for {missing} minutes of 10200 ({share})"
     assert level_and_text(one, "missing-minutes") == (level, text)
 
 
@@ -183,8 +183,10 @@ def empty(form: str = "rules", **counts: Any) -> tuple[str, ...]:
 
 def test_decisions_without_a_draft_are_blamed_on_the_conditions() -> None:
     assert empty(ticks=1984, no_draft=1984) == (
-        ("all 1984 decisions had no draft: the conditions were never true at the same time; loosen one of them, or "
-        "look at a longer range"),
+        (
+            "all 1984 decisions had no draft: the conditions were never true at the same time; loosen one of them, or "
+            "look at a longer range"
+        ),
     )
 
 
@@ -201,10 +203,14 @@ def test_waiting_entries_are_blamed_on_what_ended_them() -> None:
     funnel = Funnel(ticks=5, busy=2, drafts=3, scheduled=3)
     funnel.cancelled.update({CancelReason.WAIT_OVER: 2, CancelReason.STOP_LEVEL: 1})
     assert explain_no_trade(funnel, stream(funnel=funnel)) == (
-        ("2 of 3 limit entries were given up (wait_over): the price never came to the limit: place it nearer, or wait "
-        "longer"),
-        ("1 of 3 limit entries was given up (stop_level): the price ran through to the stop loss first: place the "
-        "stop loss farther away"),
+        (
+            "2 of 3 limit entries were given up (wait_over): the price never came to the limit: place it nearer, or "
+            "wait longer"
+        ),
+        (
+            "1 of 3 limit entries was given up (stop_level): the price ran through to the stop loss first: place the "
+            "stop loss farther away"
+        ),
     )
 
 

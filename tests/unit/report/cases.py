@@ -17,7 +17,7 @@ def mixed(count: int, price: float = 23145.678) -> list[Deal]:
     """Deals of both sides that win, lose and expire in turn."""
     made = []
     for place in range(count):
-        percent = (1.2, -0.8, 0.1, 1.2, -0.8, -0.1)[place % 6]
+        percent = (2.1, -0.8, 0.1, 1.4, -0.8, -0.1)[place % 6]
         is_long = place % 5 < 3
         deal = Deal(
             pnl=percent - 0.2,
