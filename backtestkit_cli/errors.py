@@ -5,7 +5,6 @@ BacktestkitError            exit code 1
 ├── ConfigError             2   YAML that is wrong, all its problems together
 ├── DataError               3   candles missing or damaged
 ├── StrategyError           4   user code that raised, hung or answered nonsense
-├── GateFailed              5   a finished run that breaks `--require`
 ├── ExchangeError           6   the exchange or the network
 │   ├── TransientError          may work when tried again
 │   ├── RejectedError           refused for good
@@ -88,12 +87,6 @@ class StrategyError(BacktestkitError):
     """User code that raised, hung or answered nonsense."""
 
     exit_code = 4
-
-
-class GateFailed(BacktestkitError):
-    """A finished run that breaks a requirement of the user."""
-
-    exit_code = 5
 
 
 class ExchangeError(BacktestkitError):

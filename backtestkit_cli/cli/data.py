@@ -47,7 +47,7 @@ def fetch(
     from backtestkit_cli.data.fetch import fetch as fetch_candles
     from backtestkit_cli.run.clock import WallClock
     from backtestkit_cli.run.plan import read_range, unknown_name
-    from backtestkit_cli.run.sources import remote_source, store_of
+    from backtestkit_cli.run.sources import anomaly_of, remote_source, store_of
 
     if exchange not in kit.config.exchanges:
         raise UsageError(unknown_name("exchange", exchange, kit.config.exchanges))
@@ -68,6 +68,7 @@ def fetch(
         within.end_ms,
         WallClock().now_ms(),
         on_progress,
+        anomaly_of(kit.config),
     )
     tally = getattr(source, "tally", None)
     met = {
@@ -91,7 +92,7 @@ def import_(
     kit = open_kit(output, config, set_)
     from backtestkit_cli.data.fetch import import_file
     from backtestkit_cli.run.plan import unknown_name
-    from backtestkit_cli.run.sources import is_local, store_of
+    from backtestkit_cli.run.sources import anomaly_of, is_local, store_of
 
     if exchange not in kit.config.exchanges:
         raise UsageError(unknown_name("exchange", exchange, kit.config.exchanges))
@@ -99,7 +100,7 @@ def import_(
         what = f"the exchange {exchange} does not read the store"
         hint = "import into an exchange with `use: ccxt` or a plugin, or give the file to one with `use: files`"
         raise ConfigError(Problem("not-stored", what, kit.config.where("exchanges", exchange, "use"), hint=hint))
-    report = import_file(file, store_of(kit.config.project), exchange, symbol)
+    report = import_file(file, store_of(kit.config.project), exchange, symbol, anomaly_of(kit.config))
     return _tell_stored(output, exchange, symbol, report, {})
 
 

@@ -20,7 +20,17 @@ SCHEMA = pl.Schema(
     {"time": pl.Int64, "open": pl.Float64, "high": pl.Float64, "low": pl.Float64, "close": pl.Float64}
     | {"volume": pl.Float64}
 )
-ANOMALY_FACTOR = 1000.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Anomaly:
+    """When a price is an error: further than `factor` times from the median, or from the mean of fewer candles."""
+
+    factor: float = 1000.0
+    median_candles: int = 5
+
+
+USUAL = Anomaly()
 
 _SPIKE_BLOCK_ROWS = 1440
 _FIRST_TIME_MS = 10**11
@@ -72,19 +82,19 @@ _WORDS = {
 
 
 def checked(
-    frame: pl.DataFrame, *, where: str, now_ms: int | None = None, anomaly_factor: float = ANOMALY_FACTOR
+    frame: pl.DataFrame, *, where: str, now_ms: int | None = None, anomaly: Anomaly | None = USUAL
 ) -> pl.DataFrame:
     """Let 1m candles in, as time (Int64, open time in UTC ms), open, high, low, close, volume (Float64).
 
-    `where` names the place for messages; with `now_ms` every candle must have closed by then. A price further than
-    `anomaly_factor` from the median of the about 1440 candles around it is refused. Other columns are left out.
+    `where` names the place for messages; with `now_ms` every candle must have closed by then. A price that is an
+    `anomaly` among the about 1440 candles around it is refused; None asks for no such test. Other columns are left out.
     A frame without rows is fine.
 
     Raises:
         DataError: one problem for each kind of fault.
     """
     candles = typed(frame, where=where)
-    faults = faults_of(candles, now_ms=now_ms, anomaly_factor=anomaly_factor)
+    faults = faults_of(candles, now_ms=now_ms, anomaly=anomaly)
     if faults:
         raise DataError(*(_problem(fault, candles, where) for fault in faults))
     return candles
@@ -133,20 +143,18 @@ def _fits(name: str, kind: pl.DataType) -> bool:
     return kind == pl.Null or (kind.is_integer() if name == "time" else kind.is_numeric())
 
 
-def faults_of(
-    candles: pl.DataFrame, *, now_ms: int | None = None, anomaly_factor: float = ANOMALY_FACTOR
-) -> list[Fault]:
+def faults_of(candles: pl.DataFrame, *, now_ms: int | None = None, anomaly: Anomaly | None = USUAL) -> list[Fault]:
     """List what is wrong with typed candles, each kind once; an empty list when all is well."""
-    if candles.is_empty() or _is_clean(candles, now_ms, anomaly_factor):
+    if candles.is_empty() or _is_clean(candles, now_ms, anomaly):
         return []
     return [
         Fault(code=code, count=int(np.count_nonzero(mask)), row=int(mask.argmax()))
-        for code, mask in _masks(candles, now_ms, anomaly_factor)
+        for code, mask in _masks(candles, now_ms, anomaly)
         if mask.any()
     ]
 
 
-def _is_clean(candles: pl.DataFrame, now_ms: int | None, anomaly_factor: float) -> bool:
+def _is_clean(candles: pl.DataFrame, now_ms: int | None, anomaly: Anomaly | None) -> bool:
     """Whether no mask would mark a candle; the quick way, for nearly all frames are clean."""
     if any(column.null_count() for column in candles):
         return False
@@ -154,7 +162,7 @@ def _is_clean(candles: pl.DataFrame, now_ms: int | None, anomaly_factor: float) 
     lowest, highest = float(low.min()), float(high.max())
     return bool(
         lowest > 0
-        and highest <= lowest * anomaly_factor
+        and (anomaly is None or highest <= lowest * anomaly.factor)
         and highest < np.inf
         and (low <= open_).all()
         and (low <= close).all()
@@ -178,14 +186,15 @@ def _is_clean_time(time: _Ints, now_ms: int | None) -> bool:
     return bool((steps == MINUTE_MS).all() or ((steps > 0).all() and not (steps % MINUTE_MS).any()))
 
 
-def _masks(candles: pl.DataFrame, now_ms: int | None, anomaly_factor: float) -> Iterator[tuple[str, _Mask]]:
+def _masks(candles: pl.DataFrame, now_ms: int | None, anomaly: Anomaly | None) -> Iterator[tuple[str, _Mask]]:
     prices = {name: candles[name].fill_null(np.nan).to_numpy() for name in PRICE_COLUMNS}
     volume = candles["volume"].fill_null(np.nan).to_numpy()
     known = candles["time"].is_not_null().to_numpy()
     time = candles["time"].fill_null(strategy="forward").fill_null(0).to_numpy()
     yield from _value_masks(prices, volume, known)
     yield from _time_masks(time, known, now_ms)
-    yield "candle-spike", _spikes(prices, anomaly_factor)
+    if anomaly is not None:
+        yield "candle-spike", _spikes(prices, anomaly)
 
 
 def _value_masks(prices: dict[str, _Floats], volume: _Floats, known: _Mask) -> Iterator[tuple[str, _Mask]]:
@@ -216,18 +225,19 @@ def _time_masks(time: _Ints, known: _Mask, now_ms: int | None) -> Iterator[tuple
         yield "candle-in-future", usable & (time > now_ms)
 
 
-def _spikes(prices: dict[str, _Floats], factor: float) -> _Mask:
+def _spikes(prices: dict[str, _Floats], anomaly: Anomaly) -> _Mask:
     """Mark prices far from the median close of their block; over years honest prices do grow thousandfold."""
     low, high, close = prices["low"], prices["high"], prices["close"]
     usable = np.isfinite(low) & np.isfinite(high) & np.isfinite(close) & (low > 0) & (close > 0)
     spikes = np.zeros(len(close), dtype=np.bool_)
-    if not usable.any() or high[usable].max() <= low[usable].min() * factor:
+    if not usable.any() or high[usable].max() <= low[usable].min() * anomaly.factor:
         return spikes
     for rows in np.array_split(np.arange(len(close)), max(1, len(close) // _SPIKE_BLOCK_ROWS)):
         taken = rows[usable[rows]]
         if len(taken):
-            median = np.median(close[taken])
-            spikes[taken] = (low[taken] < median / factor) | (high[taken] > median * factor)
+            average = np.median if len(taken) >= anomaly.median_candles else np.mean
+            usual = average(close[taken])
+            spikes[taken] = (low[taken] < usual / anomaly.factor) | (high[taken] > usual * anomaly.factor)
     return spikes
 
 

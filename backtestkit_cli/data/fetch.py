@@ -15,7 +15,7 @@ from typing import TypeAlias
 
 import polars as pl
 
-from backtestkit_cli.data.border import SCHEMA, checked
+from backtestkit_cli.data.border import SCHEMA, USUAL, Anomaly, checked
 from backtestkit_cli.data.files import read_candles
 from backtestkit_cli.data.load import outside_window
 from backtestkit_cli.data.months import months_between
@@ -52,6 +52,7 @@ def fetch(
     end_ms: int,
     now_ms: int,
     on_progress: OnProgress | None = None,
+    anomaly: Anomaly = USUAL,
 ) -> FetchReport:
     """Bring the candles that open in `[start_ms, end_ms)` and have closed by `now_ms` into the store.
 
@@ -65,7 +66,7 @@ def fetch(
     window = _whole_minutes(start_ms, min(end_ms, now_ms))
     if window.minutes == 0:
         raise UsageError(_nothing_to_fetch(exchange_name, symbol, TimeRange(start_ms, end_ms), now_ms))
-    asker = _Asker(source, f"{exchange_name} {symbol}", symbol, now_ms)
+    asker = _Asker(source, f"{exchange_name} {symbol}", symbol, now_ms, anomaly)
 
     def renewed(part: TimeRange, stored: _Stored | None) -> _Stored | None:
         if stored is not None and _covers(stored[0], part):
@@ -82,7 +83,9 @@ def fetch(
         return _month_by_month(store, exchange_name, symbol, window, renewed, on_progress)
 
 
-def import_file(path: Path, store: CandleStore, exchange_name: str, symbol: str) -> FetchReport:
+def import_file(
+    path: Path, store: CandleStore, exchange_name: str, symbol: str, anomaly: Anomaly = USUAL
+) -> FetchReport:
     """Put the candles of a file into the store, beside those that are there.
 
     The file speaks for all of its range: a later fetch does not ask for minutes that are missing inside it.
@@ -91,7 +94,7 @@ def import_file(path: Path, store: CandleStore, exchange_name: str, symbol: str)
         DataError: the file or its candles are refused, or the store holds other candles for the same minutes.
         UsageError: another program is writing the same market.
     """
-    candles = read_candles(path)
+    candles = read_candles(path, anomaly)
     window = TimeRange(int(candles["time"][0]), int(candles["time"][-1]) + MINUTE_MS)
 
     def renewed(part: TimeRange, stored: _Stored | None) -> _Stored:
@@ -142,11 +145,12 @@ def _month_by_month(
 class _Asker:
     """Asks a source for windows and believes no silence that is not confirmed."""
 
-    def __init__(self, source: CandleSource, place: str, symbol: str, now_ms: int) -> None:
+    def __init__(self, source: CandleSource, place: str, symbol: str, now_ms: int, anomaly: Anomaly) -> None:
         self._source = source
         self._place = place
         self._symbol = symbol
         self._now_ms = now_ms
+        self._anomaly = anomaly
         self._known_ms: int | None = None
 
     def remember(self, candles: pl.DataFrame) -> None:
@@ -213,7 +217,7 @@ class _Asker:
 
     def _ask(self, window: TimeRange) -> pl.DataFrame:
         answer = self._source.candles(self._symbol, window.start_ms, window.end_ms)
-        candles = checked(answer, where=self._place, now_ms=self._now_ms)
+        candles = checked(answer, where=self._place, now_ms=self._now_ms, anomaly=self._anomaly)
         if len(candles) != len(_inside(candles, window)):
             raise DataError(outside_window(self._place, window, candles))
         return candles

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import polars as pl
 
-from backtestkit_cli.data.border import checked
+from backtestkit_cli.data.border import USUAL, Anomaly, checked
 from backtestkit_cli.disk import file_name
 from backtestkit_cli.errors import ConfigError, DataError, Problem, Source
 from backtestkit_cli.model.candle import CANDLE_COLUMNS, MarketSteps
@@ -36,7 +36,7 @@ _ISO_FORMATS = ("%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d")
 class FilesExchange:
     """Candles of one file per symbol; `path` holds `{symbol}` and counts from the project folder."""
 
-    def __init__(self, path: str, steps: Mapping[str, MarketSteps], project: Path) -> None:
+    def __init__(self, path: str, steps: Mapping[str, MarketSteps], project: Path, anomaly: Anomaly = USUAL) -> None:
         if SYMBOL_MARK not in path:
             raise ConfigError(
                 Problem(
@@ -51,6 +51,7 @@ class FilesExchange:
         self._path = path
         self._steps = steps
         self._project = project
+        self._anomaly = anomaly
         self._read: dict[str, tuple[tuple[int, int], pl.DataFrame]] = {}
 
     def candles(self, symbol: str, start_ms: int, end_ms: int) -> pl.DataFrame:
@@ -84,11 +85,11 @@ class FilesExchange:
         version = (status.st_mtime_ns, status.st_size)
         known = self._read.get(symbol)
         if known is None or known[0] != version:
-            known = self._read[symbol] = (version, read_candles(path))
+            known = self._read[symbol] = (version, read_candles(path, self._anomaly))
         return known[1]
 
 
-def read_candles(path: Path) -> pl.DataFrame:
+def read_candles(path: Path, anomaly: Anomaly = USUAL) -> pl.DataFrame:
     """Read a file of 1m candles through the border.
 
     Columns: time (Int64, open time in UTC ms), open, high, low, close, volume (Float64); at least one row.
@@ -105,7 +106,7 @@ def read_candles(path: Path) -> pl.DataFrame:
     frame = _parquet(content, path) if content.startswith(PARQUET_MARK) else _csv(_unpacked(content, path), path)
     if frame.is_empty():
         raise _damaged("file-without-candles", "the file has a head but no candles", path)
-    return checked(frame, where=str(path))
+    return checked(frame, where=str(path), anomaly=anomaly)
 
 
 def _unpacked(content: bytes, path: Path) -> bytes:

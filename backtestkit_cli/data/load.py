@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, runtime_checkab
 import numpy as np
 import polars as pl
 
-from backtestkit_cli.data.border import checked
+from backtestkit_cli.data.border import USUAL, Anomaly, checked
 from backtestkit_cli.engine.candles import Candles, Floats, Ints
 from backtestkit_cli.errors import DataError, Problem, Source
 from backtestkit_cli.model.candle import MarketSteps
@@ -66,13 +66,15 @@ class ColumnSource(Protocol):
         ...
 
 
-def load_candles(source: LocalSource, symbol: str, start_ms: int, end_ms: int, gap: Gap = "skip") -> Candles:
+def load_candles(
+    source: LocalSource, symbol: str, start_ms: int, end_ms: int, gap: Gap = "skip", anomaly: Anomaly = USUAL
+) -> Candles:
     """Load what a run over `[start_ms, end_ms)` needs, through the border.
 
     Raises:
         DataError: no candle opens in the window, or the candles are refused.
     """
-    columns = _through_end(source, symbol, start_ms, end_ms)
+    columns = _through_end(source, symbol, start_ms, end_ms, anomaly)
     if not len(columns.time) or columns.time[0] >= end_ms:
         raise DataError(_nothing_there(source, symbol, TimeRange(start_ms, end_ms)))
     return Candles.from_rows(*columns, bridge=gap == "bridge")
@@ -104,20 +106,20 @@ def fingerprint(candles: Candles) -> str:
     return digest.hexdigest()
 
 
-def _through_end(source: LocalSource, symbol: str, start_ms: int, end_ms: int) -> Columns:
+def _through_end(source: LocalSource, symbol: str, start_ms: int, end_ms: int, anomaly: Anomaly) -> Columns:
     if isinstance(source, ColumnSource):
         columns = source.columns(symbol)
         first = int(np.searchsorted(columns.time, start_ms))
         last = int(np.searchsorted(columns.time, end_ms - MINUTE_MS)) + 1
         return columns.cut(first, last)
-    frame = _asked(source, symbol, start_ms, end_ms)
+    frame = _asked(source, symbol, start_ms, end_ms, anomaly)
     for window in _looks_beyond(end_ms):
         if frame.is_empty() or frame["time"][-1] + MINUTE_MS >= end_ms:
             break
         known_end_ms = source.end_ms(symbol)
         if known_end_ms is not None and known_end_ms <= window.start_ms:
             break
-        frame = pl.concat([frame, _asked(source, symbol, window.start_ms, window.end_ms).head(1)])
+        frame = pl.concat([frame, _asked(source, symbol, window.start_ms, window.end_ms, anomaly).head(1)])
     return Columns._make(column.to_numpy() for column in frame)
 
 
@@ -129,8 +131,8 @@ def _looks_beyond(end_ms: int) -> "Iterator[TimeRange]":
         start_ms, length_ms = start_ms + length_ms, 2 * length_ms
 
 
-def _asked(source: LocalSource, symbol: str, start_ms: int, end_ms: int) -> pl.DataFrame:
-    frame = checked(source.candles(symbol, start_ms, end_ms), where=symbol)
+def _asked(source: LocalSource, symbol: str, start_ms: int, end_ms: int, anomaly: Anomaly) -> pl.DataFrame:
+    frame = checked(source.candles(symbol, start_ms, end_ms), where=symbol, anomaly=anomaly)
     if len(frame) and not (start_ms <= frame["time"][0] and frame["time"][-1] < end_ms):
         raise DataError(outside_window(symbol, TimeRange(start_ms, end_ms), frame))
     return frame

@@ -121,7 +121,7 @@ def read_month(path: Path) -> tuple[StoredMonth, pl.DataFrame]:
     about = _words(content[-_WORDS_WITHIN_BYTES:], path)
     if _seal(content.replace(about.sha256.encode("ascii"), _OPEN_SEAL)) != about.sha256.encode("ascii"):
         raise _damaged(path)
-    return about, checked(pl.read_parquet(BytesIO(content)), where=str(path))
+    return about, checked(pl.read_parquet(BytesIO(content)), where=str(path), anomaly=None)
 
 
 def _seal(content: bytes) -> bytes:

@@ -91,7 +91,7 @@ class CandleStore:
         Raises:
             DataError: the candles are refused at the border.
         """
-        candles = checked(frame, where=f"{exchange} {symbol}")
+        candles = checked(frame, where=f"{exchange} {symbol}", anomaly=None)
         self._write(self._month_path(exchange, symbol, month), month_bytes(candles, month, asked))
 
     def read_month(self, exchange: str, symbol: str, month: str) -> tuple[TimeRange, pl.DataFrame] | None:

@@ -180,10 +180,10 @@ def _swap(temporary: Path, bundle: Path, disk: Disk) -> None:
         try:
             disk.replace(temporary, bundle)
         except OSError:
-            if not bundle.exists():
+            if retired.exists() and not bundle.exists():
                 disk.replace(retired, bundle)
                 raise
-            if attempt == ATTEMPTS - 1:
+            if attempt == ATTEMPTS - 1 or not bundle.exists():
                 raise
         shutil.rmtree(retired, ignore_errors=True)
         if not temporary.exists():

@@ -23,7 +23,7 @@ _UNSEEN = frozenset(("Cc", "Cf", "Cs", "Co", "Zl", "Zp"))
 def clean(text: str) -> str:
     """Make one printable line of any text: blanks for control characters, `?` for lone halves of characters."""
     if text.isascii() and text.isprintable():
-        return text
+        return " ".join(text.split())
     kept = []
     for char in text:
         category = unicodedata.category(char)

@@ -36,7 +36,7 @@ from backtestkit_cli.report.report import Report
 from backtestkit_cli.run.clock import WallClock
 from backtestkit_cli.run.deadline import Deadline
 from backtestkit_cli.run.plan import Plan
-from backtestkit_cli.run.sources import local_source
+from backtestkit_cli.run.sources import anomaly_of, local_source
 from backtestkit_cli.run.strategies import DecisionStrategy, Strategy, prepare
 
 OnProgress = Callable[[str, str, int], None]
@@ -153,7 +153,9 @@ class Backtest:
         }
         follow_minutes = limits.max_wait_minutes + limits.max_lifetime_minutes
         end_ms = within.end_ms + follow_minutes * MINUTE_MS
-        loaded = load_candles(source, symbol, min(starts.values()), end_ms, self.config.settings.gap)
+        loaded = load_candles(
+            source, symbol, min(starts.values()), end_ms, self.config.settings.gap, anomaly_of(self.config)
+        )
         for name in strategies:
             candles = loaded.from_time(starts[name])
             if candles.start_ms >= within.end_ms:

@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from backtestkit_cli.config.merge import Config
-from backtestkit_cli.errors import ConfigError, Problem, UsageError
+from backtestkit_cli.config.schema import NamedSchema
+from backtestkit_cli.errors import ConfigError, Problem, Source, UsageError
 from backtestkit_cli.model.policy import Costs, FillPolicy
 from backtestkit_cli.model.time import MINUTE_MS, Interval, TimeRange, parse_time
 
@@ -55,8 +56,7 @@ def plan_backtest(config: Config, request: Request) -> Plan:
     if not symbols:
         hint = "name one with --symbol, or in settings.defaults.symbols"
         raise UsageError(Problem("no-symbol", "no symbol is given", hint=hint))
-    for name in strategies:
-        _refuse_unavailable(config, name)
+    _refuse_unavailable(config, strategies, exchange, None if request.range else frame)
     return Plan(
         strategies=strategies,
         symbols=symbols,
@@ -133,17 +133,32 @@ def _frame(config: Config, request: Request) -> tuple[str, TimeRange, Interval]:
     return name, TimeRange(parse_time(schema.start), parse_time(schema.end)), schema.interval
 
 
-def _refuse_unavailable(config: Config, name: str) -> None:
-    """Nothing in a config is silently left out of a run."""
-    schema = config.strategies[name]
-    for key, given in (("risk", schema.risk), ("sizing", schema.sizing)):
-        if given:
-            what = f"strategy {name} asks for a {key}, which this version cannot apply yet"
-            hint = f"leave {key} out to run without it"
-            raise ConfigError(Problem("not-available", what, config.where("strategies", name, key), hint=hint))
-    if schema.use == "llm":
-        what = f"strategy {name} asks a language model, which this version cannot do yet"
-        raise ConfigError(Problem("not-available", what, config.where("strategies", name, "use")))
+def _refuse_unavailable(config: Config, strategies: Sequence[str], exchange: str, frame: str | None) -> None:
+    """Nothing in a config is silently left out of a run.
+
+    Raises:
+        ConfigError: a chosen schema or the settings ask for something that this version cannot do.
+    """
+    chosen: list[tuple[str, str, NamedSchema]] = [("strategies", name, config.strategies[name]) for name in strategies]
+    chosen.append(("exchanges", exchange, config.exchanges[exchange]))
+    if frame is not None:
+        chosen.append(("frames", frame, config.frames[frame]))
+    problems = []
+    for kind, name, schema in chosen:
+        values = schema.model_dump(exclude_none=True)
+        keys = [key for key in ("risk", "sizing", "callbacks") if values.get(key)]
+        keys += ["use"] if values.get("use") == "llm" else []
+        problems += [_not_available(f"{key} of {name}", config.where(kind, name, key)) for key in keys]
+    for key in ("balance", "columns"):
+        if config.is_given("settings", key):
+            problems.append(_not_available(f"settings.{key}", config.where("settings", key)))
+    if problems:
+        raise ConfigError(*problems)
+
+
+def _not_available(what: str, where: Source) -> Problem:
+    hint = "leave it out to run without it"
+    return Problem("not-available", f"{what} cannot be applied by this version yet", where, hint=hint)
 
 
 def _grid_warnings(config: Config, name: str, within: TimeRange, tick: Interval) -> tuple[str, ...]:

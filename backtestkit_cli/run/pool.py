@@ -3,14 +3,17 @@
 Workers are spawned (a forked polars may hang), load the config again and open the candles themselves.
 """
 
+import sys
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from multiprocessing import get_context
 from typing import TYPE_CHECKING
 
 from backtestkit_cli.config.merge import Config
 from backtestkit_cli.engine.result import StreamRun
+from backtestkit_cli.errors import Problem, StrategyError
 from backtestkit_cli.plugins.registry import ROOT
 from backtestkit_cli.run.plan import Plan
 
@@ -31,6 +34,9 @@ def run_symbols(backtest: "Backtest") -> None:
             for stream in task.result():
                 backtest.streams.append(stream)
                 backtest.on_progress(stream.strategy, stream.symbol, plan.range.minutes)
+    except BrokenProcessPool as error:
+        what = "a worker process ended without an answer; what it last said stands above"
+        raise StrategyError(Problem("worker-ended", what, hint="run with --jobs 1 to see where")) from error
     except BaseException:
         pool.shutdown(wait=False, cancel_futures=True)
         for process in list((getattr(pool, "_processes", None) or {}).values()):
@@ -39,10 +45,18 @@ def run_symbols(backtest: "Backtest") -> None:
     pool.shutdown()
 
 
+def _say(text: str) -> None:
+    """The last words of a worker that is about to end."""
+    sys.stderr.write(text)
+    sys.stderr.flush()
+
+
 def _run_one(config: Config, plan: Plan, logs: str) -> Sequence[StreamRun]:
     from pathlib import Path
 
     from backtestkit_cli.run.backtest import Backtest, told
 
-    backtest = Backtest(config=config, plan=plan, registry=ROOT.child(), logs=Path(logs))
+    backtest = Backtest(
+        config=config, plan=plan, registry=ROOT.child(), logs=Path(logs), on_abandon=lambda text: _say(f"{text}\n")
+    )
     return [told(stream) for stream in backtest.run().streams]

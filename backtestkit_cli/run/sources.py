@@ -8,6 +8,7 @@ from typing import Any
 
 from backtestkit_cli.config.merge import Config
 from backtestkit_cli.config.schema import CcxtExchange, ExchangeSchema, FilesExchange, PluginExchange, SampleExchange
+from backtestkit_cli.data.border import Anomaly
 from backtestkit_cli.data.load import LocalSource
 from backtestkit_cli.data.store import CandleStore, StoredExchange
 from backtestkit_cli.model.candle import MarketSteps
@@ -22,6 +23,12 @@ def store_of(project: Path) -> CandleStore:
     return CandleStore(project / "data")
 
 
+def anomaly_of(config: Config) -> Anomaly:
+    """When a price of a candle is an error."""
+    limits = config.settings.limits
+    return Anomaly(factor=limits.anomaly_factor, median_candles=limits.anomaly_median_candles)
+
+
 def is_local(schema: ExchangeSchema) -> bool:
     """Whether an exchange is read where its candles are, without the store."""
     return isinstance(schema, SampleExchange | FilesExchange)
@@ -31,7 +38,7 @@ def local_source(config: Config, name: str, registry: Registry) -> LocalSource:
     """Where a backtest reads the candles of an exchange."""
     schema = config.exchanges[name]
     if is_local(schema):
-        source: LocalSource = _plugin(config, schema, registry, _local_params(schema))
+        source: LocalSource = _plugin(config, schema, registry, _local_params(config, schema))
         return source
     return StoredExchange(store_of(config.project), name)
 
@@ -57,18 +64,18 @@ def remote_source(config: Config, name: str, registry: Registry) -> CandleSource
                 key: config.secret(value) if isinstance(value, str) else value for key, value in schema.params.items()
             }
         case _:
-            params = _local_params(schema)
+            params = _local_params(config, schema)
     source: CandleSource = _plugin(config, schema, registry, params)
     return source
 
 
-def _local_params(schema: ExchangeSchema) -> dict[str, Any]:
+def _local_params(config: Config, schema: ExchangeSchema) -> dict[str, Any]:
     match schema:
         case SampleExchange(seed=seed):
             return {"seed": seed}
         case FilesExchange(path=path, steps=steps):
             known = {symbol: MarketSteps(price=one.price, quantity=one.quantity) for symbol, one in steps.items()}
-            return {"path": path, "steps": known}
+            return {"path": path, "steps": known, "anomaly": anomaly_of(config)}
         case _:
             return {}
 

@@ -41,7 +41,7 @@ def trades(candles: Sequence[Bar], drafts: Sequence[Draft], policy: str, fee: fl
     bars, wishes = {bar[0]: bar for bar in candles}, {draft[0]: draft for draft in drafts if draft[0] < frame_end}
     found, held, entry, end = list[Trade](), None, 0.0, candles[-1][0] + MINUTE_MS
     for now in range(candles[0][0] + MINUTE_MS, end + 1, MINUTE_MS):
-        if (vwap := price_at(bars, now, average)) is None:
+        if not (held or now in wishes) or (vwap := price_at(bars, now, average)) is None:
             continue  # without a fresh price nothing is opened, tested or closed
         bar = bars[now - MINUTE_MS]
         if held:
