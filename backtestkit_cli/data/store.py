@@ -203,7 +203,7 @@ class CandleStore:
             what=f"the candle store holds no candles of {symbol} from {exchange}",
             where=Source(file=str(self.root), symbol=symbol),
             found=", ".join(sorted(f"{market.exchange} {market.symbol}" for market in self._markets())) or "nothing",
-            hint="fetch them first, or correct the exchange or the symbol",
+            hint=f"backtestkit data fetch --exchange {exchange} --symbol {symbol} --range A..B brings them",
         )
 
 

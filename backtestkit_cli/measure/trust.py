@@ -152,8 +152,8 @@ def _rows(stream: StreamRun) -> Iterator[Finding]:
     if funnel.off_grid and funnel.opened:
         text = f"{counted(funnel.off_grid, 'row')} of the strategy met no decision time and did not count"
         yield Finding("warning", "rows-off-grid", text)
-    if funnel.late:
-        text = f"{counted(funnel.late, 'row')} of the strategy came while a position or entry was there"
+    if funnel.late and stream.form == "signals":
+        text = f"{counted(funnel.late, 'row')} of the signals came while a position or entry was there"
         yield Finding("info", "rows-late", text)
 
 

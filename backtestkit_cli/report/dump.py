@@ -70,14 +70,15 @@ def dump(
     Raises:
         OSError: the disk refused; the bundle is the old one, the new one, or (between two renames) none.
     """
-    payloads = _payloads(run, report or build(run), formats)
+    report = report or build(run)
+    payloads = _payloads(run, report, formats)
     hashes = {name: hashlib.sha256(payload).hexdigest() for name, payload in payloads.items()}
     own = {"run_id": run.run_id, "kind": run.kind, "status": run.status}
     told = {**own, **manifest, **own, "files": hashes}
     payloads[MANIFEST] = (json.dumps(told, indent=2, allow_nan=False, default=str) + "\n").encode("ascii")
     bundle = logs / RUNS / file_name(run.run_id)
     _place(bundle, payloads, disk)
-    reports = tuple(_write_newest(run, logs, disk))
+    reports = tuple(_write_newest(run, report, logs, disk))
     return DumpedFiles(bundle=bundle, files=tuple(bundle / name for name in payloads), reports=reports)
 
 
@@ -148,12 +149,12 @@ def _payloads(run: RunResult, report: Report, formats: Sequence[Format]) -> dict
     return payloads
 
 
-def _write_newest(run: RunResult, logs: Path, disk: Disk) -> Iterator[Path]:
+def _write_newest(run: RunResult, report: Report, logs: Path, disk: Disk) -> Iterator[Path]:
     for stream in run.streams:
         path = newest_report(logs, run.kind, stream.strategy, stream.symbol)
         disk.make_folder(path.parent)
-        text = markdown(build(replace(run, streams=(stream,))))
-        write_atomic(path, text.encode("utf-8"), mode=MODE, disk=disk)
+        alone = report if len(run.streams) == 1 else build(replace(run, streams=(stream,)))
+        write_atomic(path, markdown(alone).encode("utf-8"), mode=MODE, disk=disk)
         yield path
 
 

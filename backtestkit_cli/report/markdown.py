@@ -23,7 +23,6 @@ from backtestkit_cli.report.report import (
     Value,
 )
 from backtestkit_cli.report.text import (
-    MISSING,
     clean,
     curve_text,
     doubts_text,
@@ -39,7 +38,7 @@ from backtestkit_cli.report.text import (
 DEPTHS: tuple[Depth, ...] = ("summary", "full")
 
 _MARKUP = re.compile(r"([\\`*\[\]~|$#])|(?<![^\W_])(_)|(_)(?![^\W_])")
-_ENTITIES = (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("://", "&#58;//"), ("@", "&#64;"))
+_ENTITIES = (("&", "&amp;"), (">", "&gt;"), ("://", "&#58;//"), ("@", "&#64;"))
 _WWW = re.compile(r"(www)\.", re.IGNORECASE)
 _LIST_MARK = re.compile(r"\A(\d*)([-+=.)])")
 
@@ -51,6 +50,8 @@ def markdown(report: Report) -> str:
 
 def escape(text: str) -> str:
     """Make any text safe inside a line of markdown, also inside a table cell."""
+    if text.isascii() and text.replace("-", "").isalnum():
+        return text
     text = _MARKUP.sub(lambda match: "\\" + match[0], clean(text))
     for char, entity in _ENTITIES:
         text = text.replace(char, entity)
@@ -122,8 +123,7 @@ def _table(table: Table) -> Iterator[str]:
 
 
 def _cell(column: Column, value: Value) -> str:
-    written = text_of(value, column.form)
-    return escape(written) if isinstance(value, str) and written != MISSING else written
+    return escape(value) if isinstance(value, str) else text_of(value, column.form)
 
 
 def _grid(heads: Sequence[str], rows: Sequence[Sequence[str]], is_left: Sequence[bool]) -> Iterator[str]:

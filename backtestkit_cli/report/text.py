@@ -104,7 +104,7 @@ def made_text(lead: Lead) -> str:
     if not lead.trades:
         return f"no trade in {spread}" if spread else "no trade"
     made = f"{text_of(lead.pnl_percent, 'signed', '%')} net in {counted(lead.trades, 'trade')}"
-    return f"{made} of {spread}" if spread else made
+    return f"{made} of {spread}, one stake each" if spread else made
 
 
 def held_text(lead: Lead) -> str:

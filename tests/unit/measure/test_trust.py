@@ -128,11 +128,17 @@ def test_fewer_than_thirty_trades_are_a_small_sample(count: int, is_warned: bool
     ],
 )
 def test_what_the_funnel_counts_is_told(counts: dict[str, int], code: str, level: str) -> None:
-    one = stream(*MANY)
+    one = stream(*MANY, form="signals")
     for name, count in counts.items():
         setattr(one.result.funnel, name, count)
     one.result.funnel.ticks += counts.get("errors", 0)
     assert found(one)[code].level == level
+
+
+def test_rules_that_fire_while_a_position_is_there_are_no_finding() -> None:
+    one = stream(*MANY)
+    one.result.funnel.late = 5
+    assert "rows-late" not in found(one)
 
 
 def test_positions_closed_by_the_end_of_data_are_a_warning() -> None:
