@@ -1,29 +1,40 @@
-"""`python -m backtestkit_cli`, and the console script: from a signal or an error to an exit code."""
+"""`python -m backtestkit_cli`, and the console script: from a signal or an error to an exit code.
 
-import signal
+The folder in which the program is started is no place for code: a `polars.py` there never stands in for the library.
+"""
+
 import sys
-from types import FrameType
 
+if __name__ == "__main__" and not sys.flags.safe_path:
+    del sys.path[0]
 
-class Terminated(KeyboardInterrupt):
-    """SIGTERM arrived: the same clean way out as Ctrl-C."""
+from backtestkit_cli.cli.stop import STOP
 
 
 def main() -> None:
     """Run the command line; never ends with a traceback for anything that is known."""
-    signal.signal(signal.SIGTERM, _terminate)
+    STOP.listen()
+    code = STOP.exit_code
     try:
+        _open_streams()
         from backtestkit_cli.cli.app import run
 
-        sys.exit(run(sys.argv[1:]))
-    except Terminated:
-        sys.exit(143)
+        code = run(sys.argv[1:])
     except KeyboardInterrupt:
-        sys.exit(130)
+        pass
+    finally:
+        STOP.deafen()
+    sys.exit(STOP.exit_code if STOP else code)
 
 
-def _terminate(_number: int, _frame: FrameType | None) -> None:
-    raise Terminated
+def _open_streams() -> None:
+    """Write what the terminal cannot show as escapes; where there is no stdout or stderr at all, write nowhere."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open("/dev/null", "w", encoding="utf-8"))  # noqa: SIM115, PTH123  # open until the end
+        else:
+            stream.reconfigure(errors="backslashreplace")
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ import yaml
 
 from backtestkit_cli.engine.candles import Candles
 from backtestkit_cli.engine.drafts import DraftColumns
+from backtestkit_cli.engine.gate import Ledger, RiskProfile
 from backtestkit_cli.engine.step import Terms
 from backtestkit_cli.model.event import (
     Cancelled,
@@ -23,6 +24,7 @@ from backtestkit_cli.model.event import (
     Event,
     LevelReached,
     Opened,
+    RiskRefused,
     Scheduled,
 )
 from backtestkit_cli.model.funnel import Funnel
@@ -69,9 +71,13 @@ def read_table(folder: Path, name: str) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(text)))
 
 
-def needs_risk(folder: Path) -> bool:
-    """Whether the case is about risk profiles."""
-    return bool(yaml.safe_load((folder / "case.yaml").read_text()).get("risks"))
+def ledger_of(folder: Path) -> Ledger:
+    """The risk profiles of a case, by strategy."""
+    case = yaml.safe_load((folder / "case.yaml").read_text())
+    profiles = {risk["name"]: RiskProfile(**risk) for risk in case.get("risks", [])}
+    names = {entry["name"]: entry.get("risk") or [] for entry in case["strategies"]}
+    named = {strategy: [risk] if isinstance(risk, str) else risk for strategy, risk in names.items()}
+    return Ledger({strategy: [profiles[risk] for risk in risks] for strategy, risks in named.items()})
 
 
 def streams(folder: Path, data: Path) -> list[Stream]:
@@ -202,6 +208,19 @@ def event_as_expected(event: Event) -> dict[str, Any]:
             }
         case DraftRefused(time_ms=at, strategy=strategy, symbol=symbol, rules=rules):
             return {"type": "error", "at": at, "strategy": strategy, "symbol": symbol, "codes": list(rules)}
+        case RiskRefused(time_ms=at, signal=signal):
+            return {
+                "type": "risk_rejection",
+                "at": at,
+                "strategy": signal.strategy,
+                "symbol": signal.symbol,
+                "stage": event.stage,
+                "price": event.price,
+                "profile": event.profile,
+                "rule": event.rule,
+                "active_position_count": event.open_positions,
+                "signal_id": f"{signal.strategy}-{signal.decided_at}",
+            }
         case _:
             raise AssertionError(event)
 
@@ -234,6 +253,9 @@ def funnel_as_expected(funnel: Funnel) -> dict[str, Any]:
         "drafts": funnel.drafts,
         "invalid": funnel.invalid,
         "invalid_by_rule": dict(funnel.invalid_by_rule),
+        "no_quantity": 0,
+        "risk": funnel.risk,
+        "risk_by_profile": dict(funnel.risk_by_profile),
         "scheduled": funnel.scheduled,
         "opened_at_decision": funnel.opened_at_decision,
         "activated": funnel.activated,

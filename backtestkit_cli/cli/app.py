@@ -9,7 +9,8 @@ import typer
 from backtestkit_cli import __version__
 from backtestkit_cli.cli import backtest, data, init, report, show
 from backtestkit_cli.cli.output import Output
-from backtestkit_cli.errors import BacktestkitError, Problem, UsageError
+from backtestkit_cli.cli.stop import STOP
+from backtestkit_cli.errors import BacktestkitError, Problem, Source, UsageError
 
 app = typer.Typer(
     name="backtestkit",
@@ -27,6 +28,10 @@ app.add_typer(report.runs, name="run")
 app.add_typer(show.configs, name="config")
 app.command("list")(show.list_kind)
 app.command()(show.doctor)
+
+
+INTERRUPTED = 130
+"""What typer answers for a command that a `KeyboardInterrupt` ended."""
 
 
 def _show_version(*, wanted: bool) -> None:
@@ -52,22 +57,31 @@ def run(arguments: Sequence[str]) -> int:
     output = Output(as_json="--json" in arguments, verbose=2 if "-vv" in arguments else 0)
     try:
         code = app(list(arguments), standalone_mode=False, prog_name="backtestkit")
-    except BacktestkitError as error:
-        return output.error(error)
-    except BrokenPipeError:
-        sys.stderr.close()
-        return 0
     except Exception as error:  # noqa: BLE001  # the last line of defence: one message, never a traceback
-        return _foreign(output, error)
+        return output.stopped(STOP.exit_code) if STOP else _failed(output, error)
+    if code == INTERRUPTED:
+        return output.stopped(STOP.exit_code)
     return code if isinstance(code, int) else 0
 
 
-def _foreign(output: Output, error: Exception) -> int:
-    """An error of the command-line parser, or a bug."""
+def _failed(output: Output, error: Exception) -> int:
+    """Tell of an error of ours, of the system, of the command-line parser, or of a bug; the exit code."""
+    if isinstance(error, BacktestkitError):
+        return output.error(error)
+    if isinstance(error, OSError):
+        return output.error(_refused(error))
     message = getattr(error, "format_message", None)
     if message is None:
-        if type(error).__name__ == "Abort":
-            return 130
         return output.bug(error)
+    if type(error).__name__ == "NoArgsIsHelpError":
+        output.tell(str(message()))
+        return UsageError.exit_code
     hint = "backtestkit --help lists the commands, COMMAND --help their options"
     return output.error(UsageError(Problem("usage", str(message()).rstrip("."), hint=hint)))
+
+
+def _refused(error: OSError) -> UsageError:
+    """Say what the system did not let the program do."""
+    where = Source(file=str(error.filename)) if error.filename else None
+    hint = "check the path, its rights, and the space on the disk"
+    return UsageError(Problem("system-refused", f"the system refuses: {error.strerror or error}", where, hint=hint))

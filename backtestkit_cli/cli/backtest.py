@@ -1,5 +1,7 @@
 """`backtestkit backtest`: run, keep the bundle, tell the result."""
 
+import sys
+from contextlib import redirect_stdout
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -17,11 +19,13 @@ from backtestkit_cli.cli.options import (
     VerboseOption,
 )
 from backtestkit_cli.cli.output import Output
-from backtestkit_cli.cli.project import open_kit, short
+from backtestkit_cli.cli.project import check_writable, open_kit, short
+from backtestkit_cli.cli.stop import STOP
+from backtestkit_cli.errors import Problem, StrategyError
 
 if TYPE_CHECKING:
     from backtestkit_cli.engine.result import RunResult
-    from backtestkit_cli.run.backtest import Backtest
+    from backtestkit_cli.run.backtest import Backtest, OnProgress
 
 StrategiesArgument = Annotated[
     list[str] | None,
@@ -48,13 +52,20 @@ def backtest(
     job = kit.backtest(
         *(strategies or ()), symbols=symbol or (), frame=frame, range=range_, exchange=exchange, jobs=jobs
     )
+    for folder in ("runs", "backtest"):
+        check_writable(kit.logs / folder)
     total_minutes = job.plan.range.minutes * len(job.plan.strategies) * len(job.plan.symbols)
     job.on_abandon = lambda message: _abandoned(job, message, output)
     try:
-        with output.progress(total_minutes) as job.on_progress:
+        with output.progress(total_minutes) as on_progress, redirect_stdout(sys.stderr):
+            job.on_progress = _stoppable(on_progress)
             run = job.run()
     except KeyboardInterrupt:
         _interrupted(job, output)
+        raise
+    except StrategyError as error:
+        if error.code == "worker-ended":
+            _interrupted(job, output)
         raise
     _tell(job, run, output)
     return STRATEGY_ERROR if any(stream.result.funnel.errors for stream in run.streams) else 0
@@ -74,6 +85,16 @@ def _tell(job: "Backtest", run: "RunResult", output: Output) -> None:
     output.tell("\n".join(f"wrote {short(path)}" for path in (files.bundle, *files.reports)))
 
 
+def _stoppable(on_progress: "OnProgress") -> "OnProgress":
+    """Progress at which a stop that a strategy swallowed takes effect."""
+
+    def told(strategy: str, symbol: str, minutes: int) -> None:
+        STOP.check()
+        on_progress(strategy, symbol, minutes)
+
+    return told
+
+
 def _interrupted(job: "Backtest", output: Output) -> None:
     run = job.result("interrupted")
     bundle = short(job.dump(run).bundle)
@@ -83,4 +104,4 @@ def _interrupted(job: "Backtest", output: Output) -> None:
 
 def _abandoned(job: "Backtest", message: str, output: Output) -> None:
     _interrupted(job, output)
-    output.tell(f"error: call-timed-out\n  {message}")
+    output.error(StrategyError(Problem("call-timed-out", message)))

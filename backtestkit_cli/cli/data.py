@@ -1,6 +1,7 @@
 """`backtestkit data`: candles in, and what is odd about them."""
 
 import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -46,7 +47,7 @@ def fetch(
     kit = open_kit(output, config, set_)
     from backtestkit_cli.data.fetch import fetch as fetch_candles
     from backtestkit_cli.run.clock import WallClock
-    from backtestkit_cli.run.plan import read_range, unknown_name
+    from backtestkit_cli.run.plan import checked_symbol, read_range, unknown_name
     from backtestkit_cli.run.sources import anomaly_of, remote_source, store_of
 
     if exchange not in kit.config.exchanges:
@@ -59,17 +60,18 @@ def fetch(
             sys.stderr.write(f"\r{exchange} {symbol}: {done} of {total} months" + ("\n" if done == total else ""))
             sys.stderr.flush()
 
-    report = fetch_candles(
-        source,
-        store_of(kit.config.project),
-        exchange,
-        symbol,
-        within.start_ms,
-        within.end_ms,
-        WallClock().now_ms(),
-        on_progress,
-        anomaly_of(kit.config),
-    )
+    with redirect_stdout(sys.stderr):
+        report = fetch_candles(
+            source,
+            store_of(kit.config.project),
+            exchange,
+            checked_symbol(symbol),
+            within.start_ms,
+            within.end_ms,
+            WallClock().now_ms(),
+            on_progress,
+            anomaly_of(kit.config),
+        )
     tally = getattr(source, "tally", None)
     met = {
         name: getattr(tally, name) for name in ("requests", "retries", "duplicates", "dropped") if hasattr(tally, name)
@@ -91,7 +93,7 @@ def import_(
     output = Output(as_json=as_json, verbose=verbose)
     kit = open_kit(output, config, set_)
     from backtestkit_cli.data.fetch import import_file
-    from backtestkit_cli.run.plan import unknown_name
+    from backtestkit_cli.run.plan import checked_symbol, unknown_name
     from backtestkit_cli.run.sources import anomaly_of, is_local, store_of
 
     if exchange not in kit.config.exchanges:
@@ -100,7 +102,8 @@ def import_(
         what = f"the exchange {exchange} does not read the store"
         hint = "import into an exchange with `use: ccxt` or a plugin, or give the file to one with `use: files`"
         raise ConfigError(Problem("not-stored", what, kit.config.where("exchanges", exchange, "use"), hint=hint))
-    report = import_file(file, store_of(kit.config.project), exchange, symbol, anomaly_of(kit.config))
+    store = store_of(kit.config.project)
+    report = import_file(file, store, exchange, checked_symbol(symbol), anomaly_of(kit.config))
     return _tell_stored(output, exchange, symbol, report, {})
 
 

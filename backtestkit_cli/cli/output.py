@@ -1,10 +1,11 @@
 """What reaches the terminal: results on stdout, everything else on stderr, one JSON document with `--json`."""
 
 import json
+import os
 import sys
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -18,33 +19,39 @@ if TYPE_CHECKING:
     from backtestkit_cli.run.backtest import OnProgress
 
 INTERNAL = 1
+TERMINATED = 143
 REPORT_PLACE = "please report it with the command, the config and the text of `-vv`"
 
 
 class Output:
-    """Where one command writes. `redactor` masks secrets in every text."""
+    """Where one command writes: to the stdout of its start. `redactor` masks secrets in every text."""
 
     def __init__(self, *, as_json: bool = False, verbose: int = 0) -> None:
         self.as_json = as_json
         self.verbose = verbose
         self.redactor = Redactor()
+        self._stdout = sys.stdout
 
     def console(self) -> "Console":
         """The terminal behind stdout."""
         from rich.console import Console
 
-        return Console(file=sys.stdout, highlight=False, markup=False, emoji=False)
+        return Console(file=self._stdout, highlight=False, markup=False, emoji=False)
 
     def result(self, document: Any, text: str) -> None:
         """Write a result: the document with `--json`, else the text."""
         shown = json.dumps(document, ensure_ascii=False, allow_nan=False) if self.as_json else text
-        sys.stdout.write(self.redactor.clean(shown).rstrip("\n") + "\n")
-        sys.stdout.flush()
+        try:
+            self._stdout.write(self.redactor.clean(shown).rstrip("\n") + "\n")
+            self._stdout.flush()
+        except BrokenPipeError:
+            _write_nowhere(self._stdout.fileno())
 
     def tell(self, text: str) -> None:
         """Write something that is no result."""
-        sys.stderr.write(self.redactor.clean(text).rstrip("\n") + "\n")
-        sys.stderr.flush()
+        with suppress(OSError):  # nobody can be told that nobody can be told
+            sys.stderr.write(self.redactor.clean(text).rstrip("\n") + "\n")
+            sys.stderr.flush()
 
     def error(self, error: BacktestkitError) -> int:
         """Write an error; the exit code."""
@@ -68,6 +75,15 @@ class Output:
         if self.verbose > 1:
             self.tell("".join(traceback.format_exception(error)))
         return INTERNAL
+
+    def stopped(self, exit_code: int) -> int:
+        """Tell that the user, or the system, ended the command; the exit code."""
+        problem = Problem("interrupted", f"stopped by {'SIGTERM' if exit_code == TERMINATED else 'Ctrl-C'}")
+        if self.as_json:
+            self.result({"error": {**_document(problem), "exit_code": exit_code, "problems": [_document(problem)]}}, "")
+        else:
+            self.tell(problem.what)
+        return exit_code
 
     @contextmanager
     def progress(self, total_minutes: int) -> "Iterator[OnProgress]":
@@ -112,6 +128,13 @@ def _bar(total_minutes: int) -> "Iterator[OnProgress]":
             bar.update(task, completed=completed, description=f"{strategy} {symbol}", rate=rate)
 
         yield on_progress
+
+
+def _write_nowhere(descriptor: int) -> None:
+    """Let everything that is still to be written vanish: the reader, such as `head`, has gone."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, descriptor)
+    os.close(nowhere)
 
 
 def _document(problem: Problem) -> dict[str, Any]:

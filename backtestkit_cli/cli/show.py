@@ -1,6 +1,7 @@
 """Commands that only look: `list`, `config show`, `config schema`, `doctor`."""
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -9,7 +10,7 @@ from backtestkit_cli.cli import complete
 from backtestkit_cli.cli.complete import KINDS
 from backtestkit_cli.cli.options import ConfigOption, JsonOption, SetOption, VerboseOption
 from backtestkit_cli.cli.output import Output
-from backtestkit_cli.cli.project import open_kit
+from backtestkit_cli.cli.project import check_writable, open_kit
 from backtestkit_cli.cli.tables import columns
 from backtestkit_cli.errors import BacktestkitError, Problem, UsageError
 
@@ -90,12 +91,13 @@ def show_config(
 
 
 @configs.command("schema")
-def show_schema(verbose: VerboseOption = 0) -> int:
+def show_schema(as_json: JsonOption = False, verbose: VerboseOption = 0) -> int:
     """Write the JSON Schema of config files, for editors."""
     from backtestkit_cli.config.show import json_schema
 
-    output = Output(verbose=verbose)
-    output.result(None, json.dumps(json_schema(), indent=2, ensure_ascii=False))
+    output = Output(as_json=as_json, verbose=verbose)
+    document = json_schema()
+    output.result(document, json.dumps(document, indent=2, ensure_ascii=False))
     return 0
 
 
@@ -144,16 +146,15 @@ def _package(name: str, *, needed: bool) -> dict[str, Any]:
         return _row(name, "missing" if needed else "not installed (optional)", ok=not needed)
 
 
-def _writable(folder: Any) -> dict[str, Any]:
-    import os
+def _writable(folder: Path) -> dict[str, Any]:
+    try:
+        check_writable(folder)
+    except OSError as error:
+        return _row("logs folder", f"{error.filename}: {error.strerror}", ok=False)
+    return _row("logs folder", str(folder))
 
-    place = folder
-    while not place.exists():
-        place = place.parent
-    return _row("logs folder", str(folder), ok=os.access(place, os.W_OK))
 
-
-def _candles(project: Any) -> dict[str, Any]:
+def _candles(project: Path) -> dict[str, Any]:
     from backtestkit_cli.run.sources import store_of
 
     found = store_of(project).coverage()

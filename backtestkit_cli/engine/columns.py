@@ -40,7 +40,7 @@ from backtestkit_cli.model.trade import long_pnl_percent, short_pnl_percent
 TAKE_PROFIT, STOP_LOSS, TIME_EXPIRED, END_OF_DATA = (REASONS.index(reason) for reason in CloseReason)
 CANCELLED = len(REASONS)  # outcome codes from here on are the cancel reasons, in their order
 CANCEL_REASONS = tuple(CancelReason)
-STOP_LEVEL, WAIT_OVER, _, DATA_OVER = (CANCELLED + place for place in range(len(CANCEL_REASONS)))
+STOP_LEVEL, WAIT_OVER, _, _, DATA_OVER = (CANCELLED + place for place in range(len(CANCEL_REASONS)))
 REFUSED = CANCELLED + len(CANCEL_REASONS)
 
 _FIRST_BATCH, _LAST_BATCH, _SEQUENCE = 2048, 8192, 256

@@ -11,6 +11,7 @@ from typing import Literal, NamedTuple, TypeAlias
 import numpy as np
 
 from backtestkit_cli.engine.draft import broken_rules
+from backtestkit_cli.engine.gate import Gate, OpenGate, Refusal
 from backtestkit_cli.engine.note import plain_text, signal_id
 from backtestkit_cli.model.candle import Candle
 from backtestkit_cli.model.event import (
@@ -22,6 +23,7 @@ from backtestkit_cli.model.event import (
     Event,
     LevelReached,
     Opened,
+    RiskRefused,
     Scheduled,
 )
 from backtestkit_cli.model.limits import Limits
@@ -87,18 +89,19 @@ Input: TypeAlias = CandleClosed | DraftOffered | StopRequested | DataEnded
 Step: TypeAlias = tuple[SignalState, tuple[Event, ...]]
 
 FLAT = Flat()
+OPEN_GATE = OpenGate()
 SIDES = tuple(side.value for side in Position)
 
 
-def advance(state: SignalState, happened: Input, terms: Terms) -> Step:
-    """Apply one input to the state of a stream."""
+def advance(state: SignalState, happened: Input, terms: Terms, gate: Gate = OPEN_GATE) -> Step:
+    """Apply one input to the state of a stream; `gate` is asked before anything becomes a position."""
     match state, happened:
         case OpenPosition(), CandleClosed():
             return _hold(state, happened, terms)
         case WaitingEntry(), CandleClosed():
-            return _wait(state, happened, terms)
+            return _wait(state, happened, terms, gate)
         case Flat(), DraftOffered():
-            return _offer(happened, terms)
+            return _offer(happened, terms, gate)
         case WaitingEntry(), StopRequested():
             return FLAT, (_cancelled(state, happened.time_ms, happened.price, CancelReason.STOPPED),)
         case WaitingEntry(), DataEnded():
@@ -117,7 +120,7 @@ def market_price(is_buy: bool, quote: Quote, policy: FillPolicy) -> float:
     return max(quote.vwap, quote.close) if is_buy else min(quote.vwap, quote.close)
 
 
-def _offer(offered: DraftOffered, terms: Terms) -> Step:
+def _offer(offered: DraftOffered, terms: Terms, gate: Gate) -> Step:
     draft, quote, limits = offered.draft, offered.quote, terms.limits
     is_long = draft.position == Position.LONG
     market = market_price(is_long, quote, terms.policy)
@@ -141,6 +144,9 @@ def _offer(offered: DraftOffered, terms: Terms) -> Step:
         decided_at=offered.time_ms,
         note=plain_text(draft.note),
     )
+    refusal = gate.refuses(offered.time_ms, signal, quote.vwap)
+    if refusal is not None:
+        return FLAT, (_risk_refused(offered.time_ms, signal, "decision", quote.vwap, refusal),)
     if not is_market:
         waiting = WaitingEntry(signal=signal, wait_until=offered.time_ms + int(wait) * MINUTE_MS)
         return waiting, (Scheduled(time_ms=offered.time_ms, signal=signal, price=quote.vwap),)
@@ -177,17 +183,17 @@ def broken_rules_of(
     return ("position_invalid", *(rule for rule in broken if not rule.startswith(SIDES)))
 
 
-def _wait(state: WaitingEntry, closed: CandleClosed, terms: Terms) -> Step:
+def _wait(state: WaitingEntry, closed: CandleClosed, terms: Terms, gate: Gate) -> Step:
     """Stop level, entry, end of wait: in this order."""
     signal, candle, price = state.signal, closed.candle, closed.quote.vwap
     if closed.time_ms <= state.wait_until:
         touched = candle.low <= signal.price_open if signal.is_long else candle.high >= signal.price_open
         if touched and terms.policy.entry == "touch":
-            return _activate_by_touch(state, closed, terms)
+            return _activate_by_touch(state, closed, terms, gate)
         if touched and (price <= signal.price_stop_loss if signal.is_long else price >= signal.price_stop_loss):
             return FLAT, (_cancelled(state, closed.time_ms, price, CancelReason.STOP_LEVEL),)
         if touched and (price <= signal.price_open if signal.is_long else price >= signal.price_open):
-            return _activated(signal, closed, is_ambiguous=False)
+            return _refused_at_activation(state, closed, gate) or _activated(signal, closed, is_ambiguous=False)
     if closed.time_ms >= state.wait_until:
         return FLAT, (_cancelled(state, closed.time_ms, price, CancelReason.WAIT_OVER),)
     return state, ()
@@ -206,8 +212,11 @@ def _activated(signal: Signal, closed: CandleClosed, *, is_ambiguous: bool) -> t
     return position, (Opened(time_ms=closed.time_ms, signal=signal),)
 
 
-def _activate_by_touch(state: WaitingEntry, closed: CandleClosed, terms: Terms) -> Step:
+def _activate_by_touch(state: WaitingEntry, closed: CandleClosed, terms: Terms, gate: Gate) -> Step:
     """A resting order is filled; in its own minute only the stop counts, because the order of prices is unknown."""
+    refused = _refused_at_activation(state, closed, gate)
+    if refused is not None:
+        return refused
     signal, candle = state.signal, closed.candle
     favourable, adverse = (candle.high, candle.low) if signal.is_long else (candle.low, candle.high)
     holds_profit = reaches_profit(signal, favourable)
@@ -217,6 +226,30 @@ def _activate_by_touch(state: WaitingEntry, closed: CandleClosed, terms: Terms) 
     price = _stop_by_touch(signal, candle, terms.policy)
     flat, more = _close(position, closed.time_ms, price, CloseReason.STOP_LOSS, closed.quote, terms)
     return flat, events + more
+
+
+def _refused_at_activation(state: WaitingEntry, closed: CandleClosed, gate: Gate) -> Step | None:
+    signal = state.signal
+    refusal = gate.refuses(closed.time_ms, signal, signal.price_open)
+    if refusal is None:
+        return None
+    told = _risk_refused(closed.time_ms, signal, "activation", signal.price_open, refusal)
+    return FLAT, (told, _cancelled(state, closed.time_ms, closed.quote.vwap, CancelReason.RISK))
+
+
+def _risk_refused(
+    time_ms: int, signal: Signal, stage: Literal["decision", "activation"], price: float, refusal: Refusal
+) -> RiskRefused:
+    return RiskRefused(
+        time_ms=time_ms,
+        signal=signal,
+        stage=stage,
+        price=price,
+        profile=refusal.profile,
+        rule=refusal.rule,
+        open_positions=refusal.open_positions,
+        why=refusal.why,
+    )
 
 
 def reaches_profit(signal: Signal, price: float) -> bool:

@@ -4,13 +4,15 @@ Order at an instant: stop request, what the ended minute did to the position or 
 of data. Every gate of a decision counts once in the funnel. The column form must tell the same story.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from heapq import heapify, heappop, heappush
 
 import numpy as np
 
 from backtestkit_cli.engine.candles import Candles, Floats, Ints
 from backtestkit_cli.engine.decide import Decider, Failed, NoDraft, Unusable
+from backtestkit_cli.engine.gate import Ledger
 from backtestkit_cli.engine.step import (
     FLAT,
     CandleClosed,
@@ -33,6 +35,7 @@ from backtestkit_cli.model.event import (
     Event,
     Idle,
     Opened,
+    RiskRefused,
     Scheduled,
 )
 from backtestkit_cli.model.funnel import Funnel
@@ -44,7 +47,8 @@ from backtestkit_cli.model.time import MINUTE_MS
 class StreamWalk:
     """One stream on its way through time; `price` is the VWAP at the end of each minute, `ticks` the decision times.
 
-    `tells_idle` and `tells_active` make the events that nobody stores.
+    `ledger` holds the positions of streams that share risk profiles. `tells_idle` and `tells_active` make the events
+    that nobody stores. `next_ms` is the next instant at which something can happen, None when all is done.
     """
 
     candles: Candles
@@ -52,43 +56,32 @@ class StreamWalk:
     ticks: Ints
     decider: Decider
     terms: Terms
+    ledger: Ledger = field(default_factory=lambda: Ledger({}))
     stop_ms: int | None = None
     tells_idle: bool = False
     tells_active: bool = False
     state: SignalState = FLAT
     funnel: Funnel = field(default_factory=Funnel)
     bridged_decisions: int = 0
+    next_ms: int | None = None
+    _place: int = 0
+
+    def __post_init__(self) -> None:
+        self.funnel.ticks = len(self.ticks)
+        self._move_on()
 
     def run(self) -> Iterator[Event]:
         """Walk from the first decision time until nothing more can happen."""
-        candles, ticks = self.candles, self.ticks.tolist()
-        self.funnel.ticks = len(ticks)
-        end_ms = candles.end_ms
-        place, time_ms = 0, ticks[0] if ticks else end_ms
-        while time_ms <= end_ms:
-            if self.stop_ms is not None and time_ms >= self.stop_ms:
-                yield from self._stop(self.stop_ms)
-            yield from self._settle(time_ms)
-            if place < len(ticks) and ticks[place] == time_ms:
-                place += 1
-                yield from self._tick(time_ms)
-            if time_ms == end_ms:
-                yield from self._end(time_ms)
-            if not isinstance(self.state, Flat):
-                time_ms += MINUTE_MS
-            elif place < len(ticks):
-                time_ms = ticks[place]
-            else:
-                break
-        for late in ticks[place:]:
-            self._count_late(late)
+        return walk_together([self])
 
-    def _stop(self, stop_ms: int) -> Iterator[Event]:
-        if isinstance(self.state, WaitingEntry):
-            quote = self._quote(stop_ms - stop_ms % MINUTE_MS)
-            yield from self._apply(StopRequested(stop_ms, quote.vwap if quote else None))
+    def stop(self, time_ms: int) -> Iterator[Event]:
+        """A stop request that has come by now acts before everything else of its instant."""
+        if self.stop_ms is not None and time_ms >= self.stop_ms and isinstance(self.state, WaitingEntry):
+            quote = self._quote(self.stop_ms - self.stop_ms % MINUTE_MS)
+            yield from self._apply(StopRequested(self.stop_ms, quote.vwap if quote else None))
 
-    def _settle(self, time_ms: int) -> Iterator[Event]:
+    def settle(self, time_ms: int) -> Iterator[Event]:
+        """What the minute that ends now did to the position or the waiting entry."""
         if isinstance(self.state, Flat) or self.state_since == time_ms:
             return
         quote = self._quote(time_ms)
@@ -97,6 +90,29 @@ class StreamWalk:
         yield from self._apply(CandleClosed(time_ms, self._candle(time_ms), quote))
         if self.tells_active and isinstance(self.state, OpenPosition) and self.state.opened_at < time_ms:
             yield self._active(self.state, time_ms, quote.vwap)
+
+    def decide(self, time_ms: int) -> Iterator[Event]:
+        """The decision, if this is a decision time."""
+        if self._place < len(self.ticks) and self.ticks[self._place] == time_ms:
+            self._place += 1
+            yield from self._tick(time_ms)
+
+    def end(self, time_ms: int) -> Iterator[Event]:
+        """The end of data, after all else; then on to the next instant."""
+        if time_ms == self.candles.end_ms:
+            quote = self._quote(time_ms)
+            if quote is not None:
+                yield from self._apply(DataEnded(time_ms, quote))
+        self._move_on(time_ms)
+
+    def _move_on(self, time_ms: int | None = None) -> None:
+        upcoming = int(self.ticks[self._place]) if self._place < len(self.ticks) else None
+        following = upcoming if time_ms is None or isinstance(self.state, Flat) else time_ms + MINUTE_MS
+        if following is None or following > self.candles.end_ms:
+            for late in self.ticks[self._place :].tolist():
+                self._count_late(late)
+            following = None
+        self.next_ms = following
 
     @property
     def state_since(self) -> int:
@@ -150,11 +166,6 @@ class StreamWalk:
                 funnel.drafts += 1
                 yield from self._apply(DraftOffered(time_ms, draft, quote))
 
-    def _end(self, time_ms: int) -> Iterator[Event]:
-        quote = self._quote(time_ms)
-        if quote is not None:
-            yield from self._apply(DataEnded(time_ms, quote))
-
     def _count_late(self, time_ms: int) -> None:
         if self.stop_ms is not None and time_ms >= self.stop_ms:
             self.funnel.stopped += 1
@@ -163,7 +174,7 @@ class StreamWalk:
 
     def _apply(self, happened: Input) -> Iterator[Event]:
         before = self.state
-        self.state, events = advance(before, happened, self.terms)
+        self.state, events = advance(before, happened, self.terms, self.ledger)
         for event in events:
             self._count(before, event)
             yield event
@@ -173,13 +184,17 @@ class StreamWalk:
         match event:
             case DraftRefused(rules=rules):
                 funnel.refuse(rules)
+            case RiskRefused(stage="decision", profile=profile):
+                funnel.risk += 1
+                funnel.risk_by_profile[profile] += 1
             case Scheduled():
                 funnel.scheduled += 1
-            case Opened() if isinstance(before, WaitingEntry):
-                funnel.activated += 1
-            case Opened():
-                funnel.opened_at_decision += 1
-            case Closed(reason=reason):
+            case Opened(signal=signal):
+                self.ledger.hold(signal)
+                funnel.activated += isinstance(before, WaitingEntry)
+                funnel.opened_at_decision += isinstance(before, Flat)
+            case Closed(signal=signal, reason=reason):
+                self.ledger.release(signal)
                 funnel.closed[reason] += 1
             case Cancelled(reason=cancel_reason):
                 funnel.cancelled[cancel_reason] += 1
@@ -213,6 +228,37 @@ class StreamWalk:
             take_profit_percent=percent if side == "profit" else 0.0,
             stop_loss_percent=percent if side == "loss" else 0.0,
         )
+
+
+def walk_together(walks: Sequence[StreamWalk]) -> Iterator[Event]:
+    """Walk streams in time order.
+
+    At equal times stop requests come first, then closes, then activations and cancellations, then decisions, and the
+    end of data last; within each by strategy, then symbol. So it never matters in which order streams are given.
+    """
+    ordered = sorted(walks, key=lambda walk: (walk.terms.strategy, walk.terms.symbol))
+    times = [(walk.next_ms, place) for place, walk in enumerate(ordered) if walk.next_ms is not None]
+    heapify(times)
+    while times:
+        now_ms = times[0][0]
+        due = []
+        while times and times[0][0] == now_ms:
+            due.append(heappop(times)[1])
+        here = [ordered[place] for place in due]
+        for walk in here:
+            yield from walk.stop(now_ms)
+        waiting = [walk for walk in here if isinstance(walk.state, WaitingEntry)]
+        for walk in here:
+            if isinstance(walk.state, OpenPosition):
+                yield from walk.settle(now_ms)
+        for walk in waiting:
+            yield from walk.settle(now_ms)
+        for walk in here:
+            yield from walk.decide(now_ms)
+        for place, walk in zip(due, here, strict=True):
+            yield from walk.end(now_ms)
+            if walk.next_ms is not None:
+                heappush(times, (walk.next_ms, place))
 
 
 def off_grid_rows(row_times: Ints, ticks: Ints) -> int:

@@ -24,6 +24,7 @@ class CancelReason(StrEnum):
 
     STOP_LEVEL = "stop_level"
     WAIT_OVER = "wait_over"
+    RISK = "risk"
     STOPPED = "stopped"
     END_OF_DATA = "end_of_data"
 
@@ -127,6 +128,24 @@ class DraftRefused:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RiskRefused:
+    """A risk profile refused a signal, at its decision or when it would have been activated.
+
+    `price` is the market at a decision, the entry at an activation, `open_positions` what the profile held then, `why` the words of a check.
+    """
+
+    time_ms: int
+    signal: Signal
+    stage: Literal["decision", "activation"]
+    price: float
+    profile: str
+    rule: str
+    open_positions: int
+    why: str = ""
+    kind: Literal["risk_refused"] = "risk_refused"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DecisionFailed:
     """A strategy call raised, or answered something that is no draft."""
 
@@ -138,4 +157,4 @@ class DecisionFailed:
 
 
 SignalEvent: TypeAlias = Idle | Scheduled | Opened | Active | Closed | Cancelled
-Event: TypeAlias = SignalEvent | LevelReached | DraftRefused | DecisionFailed
+Event: TypeAlias = SignalEvent | LevelReached | DraftRefused | RiskRefused | DecisionFailed

@@ -38,9 +38,8 @@ from backtestkit_cli.report.text import (
 DEPTHS: tuple[Depth, ...] = ("summary", "full")
 
 _MARKUP = re.compile(r"([\\`*\[\]~|$#])|(?<![^\W_])(_)|(_)(?![^\W_])")
-_ENTITIES = (("&", "&amp;"), (">", "&gt;"), ("://", "&#58;//"), ("@", "&#64;"))
+_ENTITIES = (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("://", "&#58;//"), ("@", "&#64;"))
 _WWW = re.compile(r"(www)\.", re.IGNORECASE)
-_LIST_MARK = re.compile(r"\A(\d*)([-+=.)])")
 
 
 def markdown(report: Report) -> str:
@@ -56,11 +55,6 @@ def escape(text: str) -> str:
     for char, entity in _ENTITIES:
         text = text.replace(char, entity)
     return _WWW.sub(r"\1&#46;", text)
-
-
-def _item(text: str) -> str:
-    """Make any text safe as a list item, where it could begin another list."""
-    return _LIST_MARK.sub(r"\1\\\2", escape(text))
 
 
 def _lines(report: Report) -> Iterator[str]:
@@ -106,7 +100,7 @@ def _block(block: Block) -> Iterator[str]:
             yield from _table(block)
         case Findings():
             for finding in block.findings:
-                yield f"- {'**Warning:** ' if finding.level == 'warning' else ''}{_item(finding.text)}"
+                yield f"- {'**Warning:** ' if finding.level == 'warning' else ''}{escape(finding.text)}"
             if not block.findings:
                 yield "Nothing to warn of."
         case Curve():

@@ -264,7 +264,7 @@ def run_id(config: Config, plan: Plan, streams: Sequence[StreamRun], status: str
         "strategies": {
             name: [config.strategies[name].model_dump(mode="json"), code_hash(config, name)] for name in plan.strategies
         },
-        "frame": [plan.range.start_ms, plan.range.end_ms, plan.tick.value],
+        "frame": [plan.frame, plan.range.start_ms, plan.range.end_ms, plan.tick.value],
         "candles": [[stream.strategy, stream.symbol, stream.candles.fingerprint] for stream in streams],
     }
     return hashlib.sha256(json.dumps(decided, sort_keys=True).encode()).hexdigest()[:12]

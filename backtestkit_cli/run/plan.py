@@ -15,6 +15,8 @@ from backtestkit_cli.errors import ConfigError, Problem, Source, UsageError
 from backtestkit_cli.model.policy import Costs, FillPolicy
 from backtestkit_cli.model.time import MINUTE_MS, Interval, TimeRange, parse_time
 
+_LONGEST_SYMBOL = 64
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
@@ -52,7 +54,7 @@ def plan_backtest(config: Config, request: Request) -> Plan:
     strategies = _strategies(config, request.strategies)
     exchange = _one(config.exchanges, "exchange", request.exchange or config.settings.defaults.exchange, "--exchange")
     frame, within, tick = _frame(config, request)
-    symbols = tuple(sorted(set(request.symbols or config.settings.defaults.symbols or ())))
+    symbols = tuple(sorted({checked_symbol(one) for one in request.symbols or config.settings.defaults.symbols or ()}))
     if not symbols:
         hint = "name one with --symbol, or in settings.defaults.symbols"
         raise UsageError(Problem("no-symbol", "no symbol is given", hint=hint))
@@ -87,6 +89,18 @@ def read_range(text: str) -> TimeRange:
         what = "the range starts inside a minute" if start_ms % MINUTE_MS else "the range ends before it starts"
         raise UsageError(Problem("bad-range", what, found=text, expected="2023-03-01..2023-03-22"))
     return TimeRange(start_ms, end_ms)
+
+
+def checked_symbol(symbol: str) -> str:
+    """Give back a symbol as it can stand in reports and file names.
+
+    Raises:
+        UsageError: it is empty, too long, or has blanks or characters that cannot be seen.
+    """
+    if not 1 <= len(symbol) <= _LONGEST_SYMBOL or " " in symbol or not symbol.isprintable():
+        expected = f"a symbol such as BTCUSDT, up to {_LONGEST_SYMBOL} characters without blanks"
+        raise UsageError(Problem("bad-symbol", f"{symbol!r} is no symbol", expected=expected))
+    return symbol
 
 
 def _strategies(config: Config, names: Sequence[str]) -> tuple[str, ...]:

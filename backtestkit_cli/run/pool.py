@@ -1,14 +1,19 @@
 """Several processes: each takes symbols, with references and values, never with callables.
 
-Workers are spawned (a forked polars may hang), load the config again and open the candles themselves.
+* Workers are spawned (a forked polars may hang) and open the candles themselves.
+* Ctrl-C reaches every process of a terminal; workers do not hear it, the one that started them ends them.
+* The working folder is no place for code, for a worker neither.
 """
 
+import os
+import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import replace
-from multiprocessing import get_context
+from multiprocessing import get_context, resource_tracker
 from typing import TYPE_CHECKING
 
 from backtestkit_cli.config.merge import Config
@@ -26,10 +31,11 @@ def run_symbols(backtest: "Backtest") -> None:
     plan = backtest.plan
     pool = ProcessPoolExecutor(min(backtest.jobs, len(plan.symbols)), mp_context=get_context("spawn"))
     try:
-        tasks = [
-            pool.submit(_run_one, backtest.config, replace(plan, symbols=(one,)), str(backtest.logs))
-            for one in plan.symbols
-        ]
+        with _sheltered_start():
+            tasks = [
+                pool.submit(_run_one, backtest.config, replace(plan, symbols=(one,)), str(backtest.logs))
+                for one in plan.symbols
+            ]
         for task in as_completed(tasks):
             for stream in task.result():
                 backtest.streams.append(stream)
@@ -43,6 +49,21 @@ def run_symbols(backtest: "Backtest") -> None:
             process.terminate()
         raise
     pool.shutdown()
+
+
+@contextmanager
+def _sheltered_start() -> Iterator[None]:
+    """Start processes that hear no Ctrl-C and do not look for modules in the working folder."""
+    resource_tracker.ensure_running()  # it would let Ctrl-C through again while a worker starts
+    is_given = "PYTHONSAFEPATH" in os.environ
+    os.environ.setdefault("PYTHONSAFEPATH", "1")
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        if not is_given:
+            del os.environ["PYTHONSAFEPATH"]
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
 
 def _say(text: str) -> None:
@@ -59,4 +80,5 @@ def _run_one(config: Config, plan: Plan, logs: str) -> Sequence[StreamRun]:
     backtest = Backtest(
         config=config, plan=plan, registry=ROOT.child(), logs=Path(logs), on_abandon=lambda text: _say(f"{text}\n")
     )
-    return [told(stream) for stream in backtest.run().streams]
+    with redirect_stdout(sys.stderr):
+        return [told(stream) for stream in backtest.run().streams]

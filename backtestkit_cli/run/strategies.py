@@ -111,7 +111,9 @@ class VectorStrategy:
         except AnswerProblem as error:
             what = f"strategy {self.name} answered no frame of drafts for {symbol}: {error}"
             raise StrategyError(Problem("bad-answer", what, self.plugin.place)) from error
-        except Exception as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # `sys.exit` too: user code does not end the program
             raise StrategyError(_raised(self.name, self.plugin, error)) from error
         return self._columns(answer, candles.start_ms)
 
@@ -190,7 +192,9 @@ class CallingDecider:
             return self._failed(time_ms, str(error))
         except AnswerProblem as error:
             return self._failed(time_ms, f"strategy {strategy.name} answered no draft: {error}")
-        except Exception as error:  # noqa: BLE001  # a guard around user code: counted, told, and the run goes on
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # noqa: BLE001  # user code, `sys.exit` too: counted, told, and the run goes on
             return self._failed(time_ms, _raised(strategy.name, strategy.plugin, error).what)
         return NoDraft.NONE if draft is None else draft
 
@@ -295,7 +299,7 @@ def _at_param(config: Config, name: str, problem: Problem) -> Problem:
     )
 
 
-def _raised(name: str, plugin: Plugin, error: Exception) -> Problem:
+def _raised(name: str, plugin: Plugin, error: BaseException) -> Problem:
     """What user code raised, with its line in the user's own file."""
     line, trace = None, error.__traceback__
     while trace is not None:

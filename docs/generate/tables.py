@@ -32,7 +32,7 @@ from backtestkit_cli.model.event import CancelReason, CloseReason
 from backtestkit_cli.model.funnel import Funnel
 from backtestkit_cli.model.limits import Limits
 from backtestkit_cli.model.policy import PRESETS, policy_keys
-from backtestkit_cli.model.time import TimeRange
+from backtestkit_cli.model.time import DAY_MS, TimeRange
 
 WORDS = Path(__file__).with_name("words.yaml")
 SHARED_OPTIONS = ("--config", "--set", "--json", "--verbose")
@@ -287,13 +287,13 @@ def columns() -> str:
 
 def all_metrics() -> str:
     """The metrics of a report."""
-    empty = metrics(trades_of(()), TimeRange(0, 0))
+    empty = metrics(trades_of(()), TimeRange(0, DAY_MS))
     formulas = words("metrics")
     refuse_difference("metrics", {one.key for one in empty}, set(formulas))
     rows = [
-        (f"`{one.key}`", one.label, one.unit or "–", formulas[one.key], one.reason or "never") for one in empty
+        (f"`{one.key}`", one.label, one.unit or "–", formulas[one.key], f"N/A: {one.reason}" if one.value is None else f"{one.value:g}") for one in empty
     ]
-    return table(("Key", "In the report", "Unit", "Formula", "N/A without trades, because"), rows)
+    return table(("Key", "In the report", "Unit", "Formula", "Without trades"), rows)
 
 
 def funnel() -> str:
@@ -313,8 +313,10 @@ def draft_rules() -> str:
     true = np.ones(1, dtype=bool)
     columns_of_one = dict.fromkeys(("price", "price_open", "take_profit", "stop_loss", "lifetime", "wait"), one)
     found = broken_rules(is_long=true, is_scheduled=true, limits=Limits(), **columns_of_one)  # type: ignore[arg-type]
-    names = [name for name, _ in found] + [name for name in DISTANCE_RULES if name]
-    rows = [(f"`{name}`", _sentence(remedy(name))) for name in names]
+    names = [name for name, _ in found] + [name for _, name in DISTANCE_RULES]
+    pairs = {name: f"`{name}`, `{name.replace('long_', 'short_', 1)}`" for name in names if name.startswith("long_")}
+    shown = [name for name in names if not name.startswith("short_")]
+    rows = [(pairs.get(name, f"`{name}`"), _sentence(remedy(name))) for name in shown]
     return table(("Rule", "Meaning"), [*rows, ("`position_invalid`", words("rules")["position_invalid"])])
 
 

@@ -31,7 +31,7 @@ Party: TypeAlias = Callable[[], Lap]
 
 _PROJECT = Path(__file__).with_name("project")
 _OURS = Path(sys.executable)
-_LIGHT_ROUNDS, _MIDDLE_ROUNDS, _HEAVY_ROUNDS = 9, 5, 3
+_LIGHT_ROUNDS, _MIDDLE_ROUNDS, _HEAVY_ROUNDS = 15, 5, 3
 
 
 @dataclass(slots=True)

@@ -50,6 +50,6 @@ class Process:
         if process.stderr:
             process.stderr.close()
         if process.returncode:
-            last = said.strip().splitlines()[-1:] or [""]
-            raise WorkerFailed(f"{' '.join(str(part) for part in self.command[1:])} ended with {last[0]}")
+            lines = " / ".join(line.strip() for line in said.strip().splitlines()[-3:])
+            raise WorkerFailed(f"{' '.join(str(part) for part in self.command[1:])} ended with {lines}")
         return seconds, usage.ru_maxrss / 1024

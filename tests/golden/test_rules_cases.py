@@ -1,72 +1,79 @@
 """Our engine against an independent implementation of its rules: events, funnel and rows, by walk and by columns."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from rules_cases import (
-    Stream,
-    differences,
-    event_as_expected,
-    funnel_as_expected,
-    needs_risk,
-    read_json,
-    streams,
-)
+from rules_cases import Stream, differences, event_as_expected, funnel_as_expected, ledger_of, read_json, streams
 from shared import SHARED
 
+from backtestkit_cli.engine.candles import Ints
 from backtestkit_cli.engine.columns import run_columns
 from backtestkit_cli.engine.decide import RowDecider, decision_ticks
 from backtestkit_cli.engine.vwap import vwap_all
-from backtestkit_cli.engine.walk import StreamWalk, off_grid_rows
+from backtestkit_cli.engine.walk import StreamWalk, off_grid_rows, walk_together
 from backtestkit_cli.model.event import Event
 from backtestkit_cli.model.funnel import Funnel
 
 FOLDER = SHARED / "rules"
-CASES = sorted(path.parent for path in FOLDER.glob("*/case.yaml") if not needs_risk(path.parent))
+CASES = sorted(path.parent for path in FOLDER.glob("*/case.yaml"))
 
 pytestmark = pytest.mark.skipif(not CASES, reason="the shared rules cases are not on this machine")
 
 
-def by_walk(stream: Stream) -> tuple[list[Event], Funnel]:
-    ticks = decision_ticks(stream.start_ms, stream.end_ms, stream.step_ms, stream.interval_ms)
-    walk = StreamWalk(
-        candles=stream.candles,
-        price=vwap_all(stream.candles, stream.terms.limits.average_price_candles),
-        ticks=ticks,
-        decider=RowDecider(stream.rows),
-        terms=stream.terms,
-        stop_ms=stream.stop_ms,
-    )
-    events = list(walk.run())
-    walk.funnel.off_grid = off_grid_rows(stream.rows.time_ms, ticks)
-    return events, walk.funnel
-
-
-def by_columns(stream: Stream) -> tuple[list[Event], Funnel]:
-    ticks = decision_ticks(stream.start_ms, stream.end_ms, stream.step_ms, stream.interval_ms)
-    result = run_columns(stream.candles, stream.rows, ticks, stream.terms)
-    return list(result.events()), result.funnel
-
-
-def compare(folder: Path, run: Callable[[Stream], tuple[list[Event], Funnel]], *, with_stops: bool) -> None:
-    expected = read_json(folder, "expected.json")
+def walked(folder: Path) -> tuple[list[Event], dict[str, Funnel]]:
+    """All streams of a case in time order, sharing one ledger."""
+    ledger, walks = ledger_of(folder), {}
     for stream in streams(folder, SHARED / "data"):
-        if stream.stop_ms is not None and not with_stops:
-            continue
-        events, funnel = run(stream)
-        wanted = [event for event in expected["events"] if f"{event['strategy']}|{event['symbol']}" == stream.name]
-        assert differences(wanted, [event_as_expected(event) for event in events], "events") == []
-        assert differences(expected["funnel"][stream.name], funnel_as_expected(funnel), "funnel") == []
-        assert differences(expected["rows"][stream.name], {"off_grid": funnel.off_grid, "late": funnel.late}) == []
+        walks[stream.name] = StreamWalk(
+            candles=stream.candles,
+            price=vwap_all(stream.candles, stream.terms.limits.average_price_candles),
+            ticks=ticks_of(stream),
+            decider=RowDecider(stream.rows),
+            terms=stream.terms,
+            ledger=ledger,
+            stop_ms=stream.stop_ms,
+        )
+    events = list(walk_together(list(walks.values())))
+    for stream in streams(folder, SHARED / "data"):
+        walks[stream.name].funnel.off_grid = off_grid_rows(stream.rows.time_ms, ticks_of(stream))
+    return events, {name: walk.funnel for name, walk in walks.items()}
+
+
+def in_columns(folder: Path) -> tuple[list[Event], dict[str, Funnel]]:
+    """The streams that the column form takes: without stop requests and risk profiles."""
+    events: list[Event] = []
+    funnels = {}
+    for stream in streams(folder, SHARED / "data"):
+        if stream.stop_ms is None and not any(ledger_of(folder).profiles.values()):
+            result = run_columns(stream.candles, stream.rows, ticks_of(stream), stream.terms)
+            events += result.events()
+            funnels[stream.name] = result.funnel
+    return events, funnels
+
+
+def ticks_of(stream: Stream) -> Ints:
+    return decision_ticks(stream.start_ms, stream.end_ms, stream.step_ms, stream.interval_ms)
+
+
+def compare(folder: Path, found: tuple[list[Event], dict[str, Funnel]]) -> None:
+    expected = read_json(folder, "expected.json")
+    events = [event_as_expected(event) for event in found[0]]
+    for name, funnel in found[1].items():
+        of_stream = [
+            [one for one in several if f"{one['strategy']}|{one['symbol']}" == name]
+            for several in (expected["events"], events)
+        ]
+        assert differences(*of_stream, "events") == []
+        assert differences(expected["funnel"][name], funnel_as_expected(funnel), "funnel") == []
+        assert differences(expected["rows"][name], {"off_grid": funnel.off_grid, "late": funnel.late}) == []
         assert funnel.broken_sums() == []
 
 
 @pytest.mark.parametrize("folder", CASES, ids=lambda path: path.name)
 def test_walk_equals_the_independent_implementation(folder: Path) -> None:
-    compare(folder, by_walk, with_stops=True)
+    compare(folder, walked(folder))
 
 
 @pytest.mark.parametrize("folder", CASES, ids=lambda path: path.name)
 def test_columns_equal_the_independent_implementation(folder: Path) -> None:
-    compare(folder, by_columns, with_stops=False)  # the column form takes no stop requests
+    compare(folder, in_columns(folder))

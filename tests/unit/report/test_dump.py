@@ -183,7 +183,7 @@ def test_newest_report_is_the_report_of_its_stream_alone(tmp_path: Path) -> None
 
 
 def test_streams_never_share_a_report(tmp_path: Path) -> None:
-    names = ["a", "a_", "a__b", "_", "__", "b", "_b", "a%5F", "A/B", *HOSTILE]
+    names = ["a", "a_", "a__b", "_", "__", "b", "_b", "b__b", "a%5F", "A/B", *HOSTILE]
     places = {newest_report(tmp_path, "backtest", first, second) for first in names for second in names}
     assert len(places) == len({*names}) ** 2
     assert {path.parent for path in places} == {tmp_path / "backtest"}

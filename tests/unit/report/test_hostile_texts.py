@@ -91,6 +91,20 @@ def test_json_keeps_the_text_as_it_was_given(text: str) -> None:
     assert any(finding["text"] == kept for finding in told["streams"][0]["warnings"])
 
 
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        pytest.param("a\u202eb\u200bc\ufeff", "abc", id="what turns or hides text is dropped"),
+        pytest.param(" a\t\nb\x00c  d ", "a b c d", id="blanks for control characters, one at a time"),
+        pytest.param("a\ud800b", "a?b", id="half a character"),
+        pytest.param("\x1b[31mred", "[31mred", id="an escape sequence is only its letters"),
+        pytest.param("漢字 🙂", "漢字 🙂", id="everything else"),
+    ],
+)
+def test_a_text_becomes_one_printable_line(text: str, kept: str) -> None:
+    assert clean(text) == kept
+
+
 def test_names_with_underscores_stay_readable() -> None:
     assert escape("snake_case_name") == "snake_case_name"
 

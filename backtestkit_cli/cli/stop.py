@@ -1,0 +1,62 @@
+"""Ctrl-C and SIGTERM: one clean way out, whatever code is running.
+
+* The first signal raises `KeyboardInterrupt` where the program stands, and is remembered: where other code swallows
+  the exception `check` raises it again, and the exit code tells in any case how the program ended.
+* A signal that the program was started to ignore, as in the background of a shell, stays ignored.
+"""
+
+import signal
+import sys
+from types import FrameType
+from typing import Any
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Stop:
+    """Whether, and by which signal, the program was asked to stop."""
+
+    def __init__(self) -> None:
+        self._number = 0
+
+    def __bool__(self) -> bool:
+        return self._number != 0
+
+    @property
+    def exit_code(self) -> int:
+        """The exit code of a program that was stopped: 130 by Ctrl-C, 143 by SIGTERM."""
+        return 128 + (self._number or signal.SIGINT)
+
+    def listen(self) -> None:
+        """Hear both signals from now on."""
+        sys.unraisablehook = _without_interruptions
+        for one in _SIGNALS:
+            if signal.getsignal(one) is not signal.SIG_IGN:
+                signal.signal(one, self._ask)
+
+    def deafen(self) -> None:
+        """Hear no signal any more: the program is ending anyway."""
+        for one in _SIGNALS:
+            signal.signal(one, signal.SIG_IGN)
+
+    def check(self) -> None:
+        """Raise again what other code may have swallowed.
+
+        Raises:
+            KeyboardInterrupt: the program was asked to stop.
+        """
+        if self._number:
+            raise KeyboardInterrupt
+
+    def _ask(self, number: int, _frame: FrameType | None) -> None:
+        self._number = self._number or number
+        raise KeyboardInterrupt
+
+
+def _without_interruptions(told: Any) -> None:
+    """Python tells of exceptions that nobody can catch; of a stop the user knows already."""
+    if not (told.exc_type and issubclass(told.exc_type, KeyboardInterrupt)):
+        sys.__unraisablehook__(told)
+
+
+STOP = Stop()

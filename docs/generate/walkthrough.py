@@ -1,0 +1,97 @@
+"""Runs a page as its reader would: files are written, commands are run, and what they print is kept.
+
+Rules: a page works in a project of its own, made by `init`. A block of YAML, Python or CSV right below a line that
+ends with a file name and a colon becomes that file. Lines of `sh` blocks that begin with `backtestkit` are run, those
+with an address or a network in them are not. A `text` block below `<!-- output -->` holds what the commands of the
+block above it printed.
+"""
+
+import io
+import os
+import re
+import shlex
+from collections.abc import Iterator
+from contextlib import chdir, redirect_stderr, redirect_stdout
+from dataclasses import dataclass, field
+from pathlib import Path
+
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+FILE_LINE = re.compile(r"`([\w./-]+\.(?:yaml|py|csv))`:\n\n\Z")
+OUTPUT_MARK = "<!-- output -->\n\n"
+NETWORK = ("data fetch", "completion")
+STANDS_FOR = {"make demo": "backtestkit backtest ema-cross"}
+"""Commands that are shown and cannot be run inside a project; the Makefile is held to it by a test."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Block:
+    """One block of code. `file` is where it belongs; `is_output`: what the commands above print."""
+
+    language: str
+    text: str
+    start: int
+    end: int
+    file: str | None = None
+    is_output: bool = False
+
+    @property
+    def commands(self) -> list[str]:
+        """The commands to run, as they are shown."""
+        if self.language != "sh":
+            return []
+        return [line for line in self.text.splitlines() if line.startswith("backtestkit ") or line in STANDS_FOR]
+
+
+@dataclass(slots=True)
+class Walk:
+    """What came of a page: exit code and output of each command, and the page with fresh outputs."""
+
+    codes: dict[str, int] = field(default_factory=dict)
+    outputs: dict[str, str] = field(default_factory=dict)
+    page: str = ""
+
+
+def blocks(page: str) -> Iterator[Block]:
+    """The blocks of code of a page."""
+    for match in BLOCK.finditer(page):
+        before = page[: match.start()]
+        file = FILE_LINE.search(before)
+        yield Block(
+            language=match[1],
+            text=match[2],
+            start=match.start(2),
+            end=match.end(2),
+            file=file[1] if file else None,
+            is_output=before.endswith(OUTPUT_MARK),
+        )
+
+
+def walk(page: str, project: Path) -> Walk:
+    """Do what a page says in an empty folder."""
+    done, last, place = Walk(), "", 0
+    run("backtestkit init .", project)
+    for block in blocks(page):
+        if block.file is not None:
+            (project / block.file).parent.mkdir(parents=True, exist_ok=True)
+            (project / block.file).write_text(block.text, encoding="utf-8")
+        if block.is_output:
+            done.page += page[place : block.start] + last
+            place = block.end
+        commands = [command for command in block.commands if not any(word in command for word in NETWORK)]
+        for command in commands:
+            done.codes[command], done.outputs[command] = run(STANDS_FOR.get(command, command), project)
+        if commands:
+            last = "".join(done.outputs[command] for command in commands)
+    done.page += page[place:]
+    return done
+
+
+def run(command: str, project: Path) -> tuple[int, str]:
+    """Run one command line in a folder: its exit code, and all it printed."""
+    from backtestkit_cli.cli.app import run as run_arguments
+
+    printed = io.StringIO()
+    os.environ["COLUMNS"] = "80"
+    with chdir(project), redirect_stdout(printed), redirect_stderr(printed):
+        code = run_arguments(shlex.split(command, comments=True)[1:])
+    return code, printed.getvalue()
