@@ -53,7 +53,6 @@ def fetch(
     if exchange not in kit.config.exchanges:
         raise UsageError(unknown_name("exchange", exchange, kit.config.exchanges))
     within = read_range(range_)
-    source = remote_source(kit.config, exchange, kit.registry)
 
     def on_progress(done: int, total: int) -> None:
         if sys.stderr.isatty() and not as_json:
@@ -61,6 +60,7 @@ def fetch(
             sys.stderr.flush()
 
     with redirect_stdout(sys.stderr):
+        source = remote_source(kit.config, exchange, kit.registry)
         report = fetch_candles(
             source,
             store_of(kit.config.project),

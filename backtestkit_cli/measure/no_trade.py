@@ -38,6 +38,7 @@ RULE_REMEDIES = {
 CANCEL_REMEDIES = {
     CancelReason.STOP_LEVEL: "the price ran through to the stop loss first: place the stop loss farther away",
     CancelReason.WAIT_OVER: "the price never came to the limit: place it nearer, or wait longer",
+    CancelReason.RISK: "the risk profile refused the position: see its limits",
     CancelReason.STOPPED: "the run was stopped while they waited",
     CancelReason.END_OF_DATA: "the candles ended while they waited: give it more candles",
 }
@@ -58,7 +59,7 @@ def explain_no_trade(funnel: Funnel, stream: StreamRun) -> tuple[str, ...]:
     if funnel.scheduled:
         return tuple(_cancelled(funnel))
     if funnel.drafts:
-        return tuple(_invalid(funnel))
+        return (*_refused_by_risk(funnel), *_invalid(funnel))
     if funnel.decisions:
         return tuple(_no_draft(funnel, stream))
     return (_no_decision(funnel),)
@@ -87,11 +88,19 @@ def _cancelled(funnel: Funnel) -> Iterator[str]:
     for reason, count in funnel.cancelled.most_common():
         told = _of(count, funnel.scheduled, "limit entry").replace("entrys", "entries")
         yield f"{told} {_were(count)} given up ({reason.value}): {CANCEL_REMEDIES[reason]}"
-    if funnel.invalid:
-        yield from _invalid(funnel)
+    yield from _refused_by_risk(funnel)
+    yield from _invalid(funnel)
+
+
+def _refused_by_risk(funnel: Funnel) -> Iterator[str]:
+    for profile, count in sorted(funnel.risk_by_profile.items()):
+        told = _of(count, funnel.drafts, "draft")
+        yield f"{told} {_were(count)} refused by the risk profile {profile}: see its limits"
 
 
 def _invalid(funnel: Funnel) -> Iterator[str]:
+    if not funnel.invalid:
+        return
     told = _of(funnel.invalid, funnel.drafts, "draft")
     rules = sorted(funnel.invalid_by_rule.items(), key=lambda item: (-item[1], item[0]))
     if not rules:

@@ -131,7 +131,8 @@ class DraftRefused:
 class RiskRefused:
     """A risk profile refused a signal, at its decision or when it would have been activated.
 
-    `price` is the market at a decision, the entry at an activation, `open_positions` what the profile held then, `why` the words of a check.
+    `price` is the market at a decision, the entry at an activation; `open_positions` what the profile held then;
+    `why` the words of a check.
     """
 
     time_ms: int
@@ -158,3 +159,12 @@ class DecisionFailed:
 
 SignalEvent: TypeAlias = Idle | Scheduled | Opened | Active | Closed | Cancelled
 Event: TypeAlias = SignalEvent | LevelReached | DraftRefused | RiskRefused | DecisionFailed
+
+
+def key_of(event: Event) -> tuple[str, str]:
+    """The stream an event belongs to: strategy and symbol."""
+    match event:
+        case Idle() | DraftRefused() | DecisionFailed():
+            return event.strategy, event.symbol
+        case _:
+            return event.signal.strategy, event.signal.symbol

@@ -90,12 +90,12 @@ def _block(block: Block) -> Any:
 
 
 def _facts(facts: Facts) -> dict[str, Any]:
-    """Lay facts out by key; a dotted key nests."""
+    """Lay facts out by key; the first dot of a key nests."""
     told: dict[str, Any] = {}
     for fact in facts.facts:
-        group, _, key = fact.key.rpartition(".")
-        place = told.setdefault(group, {}) if group else told
-        place[key] = _plain(fact.value, fact.form)
+        group, dot, key = fact.key.partition(".")
+        place = told.setdefault(group, {}) if dot else told
+        place[key or group] = _plain(fact.value, fact.form)
     return told
 
 

@@ -20,6 +20,7 @@ from backtestkit_cli.model.event import (
     Idle,
     LevelReached,
     Opened,
+    RiskRefused,
     Scheduled,
 )
 from backtestkit_cli.model.signal import Signal
@@ -47,6 +48,9 @@ EVENT_COLUMNS = (
     "side",
     "level",
     "rules",
+    "profile",
+    "stage",
+    "open_positions",
     "what",
 )
 
@@ -111,6 +115,7 @@ def _event_schema() -> "dict[str, Any]":
         "lifetime_minutes": pl.Int64(),
         "pnl_percent": price,
         "level": pl.Int8(),
+        "open_positions": pl.Int64(),
     }
     return {name: special.get(name, pl.String()) for name in EVENT_COLUMNS}
 
@@ -134,6 +139,11 @@ def _event(event: Event) -> dict[str, Any] | None:
             return row | _signal(signal) | closing
         case DraftRefused():
             return row | {"rules": " ".join(event.rules)}
+        case RiskRefused(signal=signal):
+            refusal = {"price": event.price, "rules": event.rule, "profile": event.profile, "stage": event.stage}
+            return (
+                row | _signal(signal) | refusal | {"open_positions": event.open_positions, "what": _storable(event.why)}
+            )
         case DecisionFailed():
             return row | {"what": _storable(event.what)}
 

@@ -88,7 +88,7 @@ def _block(block: Block) -> Iterator[str]:
     match block:
         case Facts():
             shown = [fact for fact in block.facts if fact.depth in DEPTHS]
-            rows = [("· " * fact.indent + fact.label, escape(fact_text(fact))) for fact in shown]
+            rows = [("· " * fact.indent + escape(fact.label), escape(fact_text(fact))) for fact in shown]
             numbers = all(fact.form == "count" for fact in shown)
             yield from _grid(("", ""), rows, (True, not numbers))
         case Measures():

@@ -2,7 +2,7 @@
 
 * Nothing in here is formatted or escaped; texts of users are as they were given.
 * `depth` says who gets something: `summary` everybody, `full` whoever writes files, `record` the JSON document alone.
-* Keys are snake_case and stable; a dotted key nests in the JSON document.
+* Keys are snake_case and stable; the first dot of a key nests in the JSON document.
 """
 
 from collections.abc import Sequence

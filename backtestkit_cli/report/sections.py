@@ -66,6 +66,7 @@ def sum_of(funnels: Iterable[Funnel]) -> Funnel:
 def funnel_facts(funnel: Funnel) -> Facts:
     """Tell where decision times and drafts ended; parts that are zero are for the record."""
     rules = sorted(funnel.invalid_by_rule.items(), key=lambda item: (-item[1], item[0]))
+    profiles = sorted(funnel.risk_by_profile.items())
     rows: list[tuple[str, str, int, int]] = [
         ("ticks", "Decision times", funnel.ticks, 0),
         ("stopped", "stopped", funnel.stopped, 1),
@@ -80,6 +81,8 @@ def funnel_facts(funnel: Funnel) -> Facts:
         ("drafts", "Drafts", funnel.drafts, 0),
         ("invalid.total", "invalid", funnel.invalid, 1),
         *((f"invalid.{rule}", rule, count, 2) for rule, count in rules),
+        ("risk", "refused by risk", funnel.risk, 1),
+        *((f"risk_by_profile.{profile}", profile, count, 2) for profile, count in profiles),
         ("scheduled", "waiting for their price", funnel.scheduled, 1),
         ("cancelled.total", "cancelled", funnel.cancelled.total(), 2),
         *((f"cancelled.{reason.value}", reason.value, funnel.cancelled[reason], 3) for reason in CancelReason),

@@ -127,7 +127,7 @@ def _facts(facts: Facts) -> "Grid":
 
 
 def _label(fact: Fact) -> "Text":
-    return _text("  " * fact.indent + fact.label, QUIET)
+    return _text("  " * fact.indent + clean(fact.label), QUIET)
 
 
 def _measures(metrics: Sequence[Metric], width: int) -> Iterator["RenderableType"]:

@@ -1,7 +1,8 @@
-"""The backtest: frame × symbols × strategies, symbol by symbol.
+"""The backtest: frame × symbols × strategies, group by group.
 
-Candles of a symbol are loaded once for all its strategies. Streams are independent of one another and told in order
-of strategy, then symbol, whatever order was asked for and however many processes worked.
+Candles of a symbol are loaded once for all strategies of a group. Streams that share a risk profile walk in time order
+together; all others are independent. Results are told in order of strategy, then symbol, whatever order was asked for
+and however many processes worked.
 """
 
 import hashlib
@@ -11,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -19,23 +20,25 @@ from backtestkit_cli import __version__
 from backtestkit_cli.config.merge import Config
 from backtestkit_cli.config.show import effective
 from backtestkit_cli.data.load import LocalSource, fingerprint, first_hole, load_candles
-from backtestkit_cli.engine.candles import Candles
+from backtestkit_cli.engine.candles import Candles, Ints
 from backtestkit_cli.engine.columns import run_columns
-from backtestkit_cli.engine.decide import decision_ticks
+from backtestkit_cli.engine.decide import Decider, RowDecider, decision_ticks
+from backtestkit_cli.engine.gate import Ledger
 from backtestkit_cli.engine.result import CandleUse, RunResult, StreamResult, StreamRun
 from backtestkit_cli.engine.step import Terms
 from backtestkit_cli.engine.trades import trades_of
 from backtestkit_cli.engine.vwap import vwap_all
-from backtestkit_cli.engine.walk import StreamWalk
+from backtestkit_cli.engine.walk import StreamWalk, walk_together
 from backtestkit_cli.errors import DataError, Problem, Source
-from backtestkit_cli.model.event import Event
+from backtestkit_cli.model.event import Event, key_of
 from backtestkit_cli.model.time import MINUTE_MS, TimeRange, iso
 from backtestkit_cli.plugins.registry import Registry
 from backtestkit_cli.report.dump import DumpedFiles, dump
 from backtestkit_cli.report.report import Report
 from backtestkit_cli.run.clock import WallClock
 from backtestkit_cli.run.deadline import Deadline
-from backtestkit_cli.run.plan import Plan
+from backtestkit_cli.run.plan import Group, Plan
+from backtestkit_cli.run.risk import ledger_for
 from backtestkit_cli.run.sources import anomaly_of, local_source
 from backtestkit_cli.run.strategies import DecisionStrategy, Strategy, prepare
 
@@ -89,18 +92,79 @@ class Backtest:
             KeyboardInterrupt: the user stopped it; `result("interrupted")` tells what was finished.
         """
         self.started_ms = self.clock.now_ms()
-        if self.jobs > 1 and len(self.plan.symbols) > 1:
-            from backtestkit_cli.run.pool import run_symbols
+        if self.jobs > 1 and len(self.plan.groups) > 1:
+            from backtestkit_cli.run.pool import run_groups
 
-            run_symbols(self)
+            run_groups(self)
             return self.result()
-        strategies = {name: prepare(self.config, name, self.registry) for name in self.plan.strategies}
-        source = local_source(self.config, self.plan.exchange, self.registry)
         with Deadline(self.config.settings.limits.signal_seconds, self.on_abandon) as deadline:
-            for symbol in self.plan.symbols:
-                for name, candles in self._candles(source, symbol, strategies):
-                    self.streams.append(self._stream(name, symbol, strategies[name], candles, source, deadline))
+            for group in self.plan.groups:
+                self._run_group(group, deadline)
         return self.result()
+
+    def _run_group(self, group: Group, deadline: Deadline) -> None:
+        strategies = {name: prepare(self.config, name, self.registry) for name in group.strategies}
+        source = local_source(self.config, self.plan.exchange, self.registry)
+        ledger = ledger_for(self.config, group.strategies, self.registry)
+        together: list[_Walking] = []
+        for symbol in group.symbols:
+            for name, candles in self._candles(source, symbol, strategies):
+                strategy = strategies[name]
+                stream = _Stream(name, symbol, candles, self._terms(name, symbol), self._ticks(name))
+                self.on_progress(name, symbol, 0)
+                if group.is_shared or isinstance(strategy, DecisionStrategy):
+                    decider = self._decider(stream, strategy, source, deadline)
+                    together.append(_Walking(stream, strategy, decider, stream.walk(decider, ledger)))
+                else:
+                    rows = strategy.rows(symbol, candles, self._row_times(stream), deadline)
+                    self._finish(stream, strategy, run_columns(candles, rows, stream.ticks, stream.terms), [])
+                if not group.is_shared:
+                    self._walk(together)
+        self._walk(together)
+
+    def _walk(self, together: "list[_Walking]") -> None:
+        """Walk streams in time order and tell the events of each."""
+        events: dict[tuple[str, str], list[Event]] = {one.stream.key: [] for one in together}
+        for event in walk_together([one.walk for one in together]):
+            events[key_of(event)].append(event)
+        for one in together:
+            told_events, walk = tuple(events[one.stream.key]), one.walk
+            result = StreamResult(
+                terms=one.stream.terms,
+                trades=trades_of(told_events),
+                funnel=walk.funnel,
+                bridged_decisions=walk.bridged_decisions,
+                events=ToldEvents(told_events),
+            )
+            self._finish(one.stream, one.strategy, result, getattr(one.decider, "failures", []))
+        together.clear()
+
+    def _decider(self, stream: "_Stream", strategy: Strategy, source: LocalSource, deadline: Deadline) -> Decider:
+        name, symbol, start_ms = stream.name, stream.symbol, self.plan.range.start_ms
+        if isinstance(strategy, DecisionStrategy):
+
+            def on_time(time_ms: int) -> None:
+                self.on_progress(name, symbol, (time_ms - start_ms) // MINUTE_MS)
+
+            return strategy.decider(symbol, stream.candles, source.steps(symbol), deadline, on_time)
+        return RowDecider(strategy.rows(symbol, stream.candles, self._row_times(stream), deadline))
+
+    def _terms(self, name: str, symbol: str) -> Terms:
+        return Terms(
+            strategy=name,
+            symbol=symbol,
+            policy=self.plan.policy,
+            costs=self.plan.costs,
+            limits=self.config.settings.limits_model(),
+        )
+
+    def _ticks(self, name: str) -> Ints:
+        plan = self.plan
+        interval = self.config.strategies[name].interval
+        return decision_ticks(plan.range.start_ms, plan.range.end_ms, plan.tick.ms, interval.ms)
+
+    def _row_times(self, stream: "_Stream") -> TimeRange:
+        return TimeRange(self.plan.range.start_ms, int(stream.ticks[-1]))
 
     def result(self, status: Any = "complete") -> RunResult:
         """What is known so far, as a run."""
@@ -164,58 +228,56 @@ class Backtest:
                 raise DataError(Problem("no-candles", what, where, found=f"candles in {there}"))
             yield name, candles
 
-    def _stream(
-        self, name: str, symbol: str, strategy: Strategy, candles: Candles, source: LocalSource, deadline: Deadline
-    ) -> StreamRun:
-        plan, schema = self.plan, self.config.strategies[name]
-        terms = Terms(
-            strategy=name,
-            symbol=symbol,
-            policy=plan.policy,
-            costs=plan.costs,
-            limits=self.config.settings.limits_model(),
-        )
-        ticks = decision_ticks(plan.range.start_ms, plan.range.end_ms, plan.tick.ms, schema.interval.ms)
-        warnings = list(plan.warnings[name])
-        self.on_progress(name, symbol, 0)
-        if isinstance(strategy, DecisionStrategy):
-
-            def on_time(time_ms: int) -> None:
-                self.on_progress(name, symbol, (time_ms - plan.range.start_ms) // MINUTE_MS)
-
-            decider = strategy.decider(symbol, candles, source.steps(symbol), deadline, on_time)
-            walk = StreamWalk(
-                candles=candles,
-                price=vwap_all(candles, terms.limits.average_price_candles),
-                ticks=ticks,
-                decider=decider,
-                terms=terms,
-            )
-            events = tuple(walk.run())
-            warnings += _failures(decider.failures)
-            result = StreamResult(
-                terms=terms,
-                trades=trades_of(events),
-                funnel=walk.funnel,
-                bridged_decisions=walk.bridged_decisions,
-                events=ToldEvents(events),
-            )
-        else:
-            within = TimeRange(plan.range.start_ms, int(ticks[-1]))
-            result = run_columns(candles, strategy.rows(symbol, candles, within, deadline), ticks, terms)
-        self.on_progress(name, symbol, plan.range.minutes)
+    def _finish(self, stream: "_Stream", strategy: Strategy, result: StreamResult, failures: Sequence[str]) -> None:
+        self.on_progress(stream.name, stream.symbol, self.plan.range.minutes)
         if self.config.settings.gap == "fail":
-            _refuse_hole(candles, symbol, result)
-        return StreamRun(
-            strategy=name,
-            symbol=symbol,
+            _refuse_hole(stream.candles, stream.symbol, result)
+        schema = self.config.strategies[stream.name]
+        run = StreamRun(
+            strategy=stream.name,
+            symbol=stream.symbol,
             interval=schema.interval,
             form=strategy.form,
             result=result,
-            candles=_use(candles, plan.range),
+            candles=_use(stream.candles, self.plan.range),
             note=schema.note or "",
-            warnings=tuple(warnings),
+            warnings=(*self.plan.warnings[stream.name], *_failures(failures)),
         )
+        self.streams.append(run)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Stream:
+    """One strategy on one symbol, with everything the engine needs but its decisions."""
+
+    name: str
+    symbol: str
+    candles: Candles
+    terms: Terms
+    ticks: Ints
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return self.name, self.symbol
+
+    def walk(self, decider: Decider, ledger: Ledger) -> StreamWalk:
+        return StreamWalk(
+            candles=self.candles,
+            price=vwap_all(self.candles, self.terms.limits.average_price_candles),
+            ticks=self.ticks,
+            decider=decider,
+            terms=self.terms,
+            ledger=ledger,
+        )
+
+
+class _Walking(NamedTuple):
+    """A stream on its way."""
+
+    stream: _Stream
+    strategy: Strategy
+    decider: Decider
+    walk: StreamWalk
 
 
 def _failures(failures: Sequence[str]) -> list[str]:

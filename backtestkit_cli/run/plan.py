@@ -41,7 +41,17 @@ class Plan:
     tick: Interval
     policy: FillPolicy
     costs: Costs
+    groups: tuple["Group", ...]
     warnings: Mapping[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """Streams that run together: strategies on symbols. `is_shared` streams see each other's positions."""
+
+    strategies: tuple[str, ...]
+    symbols: tuple[str, ...]
+    is_shared: bool
 
 
 def plan_backtest(config: Config, request: Request) -> Plan:
@@ -68,8 +78,25 @@ def plan_backtest(config: Config, request: Request) -> Plan:
         tick=tick,
         policy=config.settings.policy(),
         costs=config.settings.costs_model(),
+        groups=_groups(config, strategies, symbols),
         warnings={name: _grid_warnings(config, name, within, tick) for name in strategies},
     )
+
+
+def _groups(config: Config, strategies: Sequence[str], symbols: Sequence[str]) -> tuple[Group, ...]:
+    """Strategies without risk by symbol; those that share a profile, directly or through others, on all symbols."""
+    alone = tuple(name for name in strategies if not config.strategies[name].risk_names)
+    linked: list[tuple[set[str], set[str]]] = []
+    for name in strategies:
+        names, risks = {name}, set(config.strategies[name].risk_names)
+        if risks:
+            for other in [one for one in linked if one[1] & risks]:
+                linked.remove(other)
+                names, risks = names | other[0], risks | other[1]
+            linked.append((names, risks))
+    together = [Group(strategies=tuple(sorted(names)), symbols=tuple(symbols), is_shared=True) for names, _ in linked]
+    apart = [Group(strategies=alone, symbols=(symbol,), is_shared=False) for symbol in symbols if alone]
+    return (*apart, *together)
 
 
 def read_range(text: str) -> TimeRange:
@@ -160,7 +187,7 @@ def _refuse_unavailable(config: Config, strategies: Sequence[str], exchange: str
     problems = []
     for kind, name, schema in chosen:
         values = schema.model_dump(exclude_none=True)
-        keys = [key for key in ("risk", "sizing", "callbacks") if values.get(key)]
+        keys = [key for key in ("sizing", "callbacks") if values.get(key)]
         keys += ["use"] if values.get("use") == "llm" else []
         problems += [_not_available(f"{key} of {name}", config.where(kind, name, key)) for key in keys]
     for key in ("balance", "columns"):

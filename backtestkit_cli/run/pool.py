@@ -1,4 +1,4 @@
-"""Several processes: each takes symbols, with references and values, never with callables.
+"""Several processes: each takes groups of streams, with references and values, never with callables.
 
 * Workers are spawned (a forked polars may hang) and open the candles themselves.
 * Ctrl-C reaches every process of a terminal; workers do not hear it, the one that started them ends them.
@@ -26,15 +26,15 @@ if TYPE_CHECKING:
     from backtestkit_cli.run.backtest import Backtest
 
 
-def run_symbols(backtest: "Backtest") -> None:
-    """Run the symbols of a backtest in `jobs` processes; streams arrive as their symbols are finished."""
+def run_groups(backtest: "Backtest") -> None:
+    """Run the groups of a backtest in `jobs` processes; streams arrive as their groups are finished."""
     plan = backtest.plan
-    pool = ProcessPoolExecutor(min(backtest.jobs, len(plan.symbols)), mp_context=get_context("spawn"))
+    pool = ProcessPoolExecutor(min(backtest.jobs, len(plan.groups)), mp_context=get_context("spawn"))
     try:
         with _sheltered_start():
             tasks = [
-                pool.submit(_run_one, backtest.config, replace(plan, symbols=(one,)), str(backtest.logs))
-                for one in plan.symbols
+                pool.submit(_run_one, backtest.config, replace(plan, groups=(group,)), str(backtest.logs))
+                for group in plan.groups
             ]
         for task in as_completed(tasks):
             for stream in task.result():

@@ -1,15 +1,17 @@
 """Runs a page as its reader would: files are written, commands are run, and what they print is kept.
 
 Rules: a page works in a project of its own, made by `init`. A block of YAML, Python or CSV right below a line that
-ends with a file name and a colon becomes that file. Lines of `sh` blocks that begin with `backtestkit` are run, those
-with an address or a network in them are not. A `text` block below `<!-- output -->` holds what the commands of the
-block above it printed.
+ends with a file name and a colon becomes that file. Lines of `sh` blocks that begin with `backtestkit` or `python` are
+run, those that need a network or change the shell (`LEFT_OUT`) are not. A `text` block below `<!-- output -->` holds
+what the commands of the block above it printed.
 """
 
 import io
 import os
 import re
 import shlex
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import chdir, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
@@ -18,7 +20,7 @@ from pathlib import Path
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 FILE_LINE = re.compile(r"`([\w./-]+\.(?:yaml|py|csv))`:\n\n\Z")
 OUTPUT_MARK = "<!-- output -->\n\n"
-NETWORK = ("data fetch", "completion")
+LEFT_OUT = ("--exchange binance --symbol BTCUSDT --range", "--exchange kraken", "-completion")
 STANDS_FOR = {"make demo": "backtestkit backtest ema-cross"}
 """Commands that are shown and cannot be run inside a project; the Makefile is held to it by a test."""
 
@@ -35,19 +37,25 @@ class Block:
     is_output: bool = False
 
     @property
-    def commands(self) -> list[str]:
-        """The commands to run, as they are shown."""
+    def commands(self) -> dict[str, int]:
+        """The commands to run, as they are shown, with the exit codes they are said to end with."""
         if self.language != "sh":
-            return []
-        return [line for line in self.text.splitlines() if line.startswith("backtestkit ") or line in STANDS_FOR]
+            return {}
+        lines = [line.partition("  # ends with code ") for line in self.text.splitlines()]
+        return {
+            line: int(code or 0)
+            for line, _, code in lines
+            if (line.startswith(("backtestkit ", "python ")) or line in STANDS_FOR)
+            and not any(words in line for words in LEFT_OUT)
+        }
 
 
 @dataclass(slots=True)
 class Walk:
-    """What came of a page: exit code and output of each command, and the page with fresh outputs."""
+    """What came of a page: what each command printed, unexpected exit codes, and the page with fresh outputs."""
 
-    codes: dict[str, int] = field(default_factory=dict)
     outputs: dict[str, str] = field(default_factory=dict)
+    surprises: dict[str, int] = field(default_factory=dict)
     page: str = ""
 
 
@@ -77,11 +85,12 @@ def walk(page: str, project: Path) -> Walk:
         if block.is_output:
             done.page += page[place : block.start] + last
             place = block.end
-        commands = [command for command in block.commands if not any(word in command for word in NETWORK)]
-        for command in commands:
-            done.codes[command], done.outputs[command] = run(STANDS_FOR.get(command, command), project)
-        if commands:
-            last = "".join(done.outputs[command] for command in commands)
+        for command, expected in block.commands.items():
+            code, done.outputs[command] = run(STANDS_FOR.get(command, command), project)
+            if code != expected:
+                done.surprises[command] = code
+        if block.commands:
+            last = "".join(done.outputs[command] for command in block.commands)
     done.page += page[place:]
     return done
 
@@ -90,8 +99,12 @@ def run(command: str, project: Path) -> tuple[int, str]:
     """Run one command line in a folder: its exit code, and all it printed."""
     from backtestkit_cli.cli.app import run as run_arguments
 
+    words = shlex.split(command)
+    if words[0] == "python":
+        done = subprocess.run([sys.executable, *words[1:]], cwd=project, capture_output=True, text=True, check=False)
+        return done.returncode, done.stdout + done.stderr
     printed = io.StringIO()
     os.environ["COLUMNS"] = "80"
     with chdir(project), redirect_stdout(printed), redirect_stderr(printed):
-        code = run_arguments(shlex.split(command, comments=True)[1:])
+        code = run_arguments(words[1:])
     return code, printed.getvalue()

@@ -220,6 +220,23 @@ def test_waiting_entries_are_blamed_on_what_ended_them() -> None:
     )
 
 
+def test_drafts_refused_by_risk_name_the_profile() -> None:
+    funnel = Funnel(ticks=5, drafts=5, risk=4, invalid=1)
+    funnel.risk_by_profile["calm"] = 4
+    funnel.invalid_by_rule["long_tp_too_close"] = 1
+    first, second = explain_no_trade(funnel, stream(funnel=funnel))
+    assert first == "4 of 5 drafts were refused by the risk profile calm: see its limits"
+    assert second.startswith("1 of 5 drafts was invalid; 1× long_tp_too_close")
+
+
+@pytest.mark.parametrize("reason", CancelReason)
+def test_every_reason_to_give_up_an_entry_has_its_remedy(reason: CancelReason) -> None:
+    funnel = Funnel(ticks=1, drafts=1, scheduled=1)
+    funnel.cancelled[reason] = 1
+    (told,) = explain_no_trade(funnel, stream(funnel=funnel))
+    assert told.startswith(f"the only limit entry was given up ({reason.value}): ")
+
+
 @pytest.mark.parametrize(
     ("counts", "part"),
     [

@@ -25,6 +25,7 @@ from backtestkit_cli.model.event import (
     Idle,
     LevelReached,
     Opened,
+    RiskRefused,
     Scheduled,
 )
 from backtestkit_cli.report.build import build
@@ -209,6 +210,16 @@ def test_every_kind_of_event_is_stored_but_idle_and_active(tmp_path: Path) -> No
         Idle(time_ms=START_MS, price=1.0, **whose),
         DraftRefused(time_ms=START_MS, rules=("long_tp_too_close", "wait_not_allowed"), **whose),
         DecisionFailed(time_ms=START_MS, what="ValueError: \ud800", **whose),
+        RiskRefused(
+            time_ms=START_MS,
+            signal=signal,
+            stage="decision",
+            price=100.0,
+            profile="calm",
+            rule="max_positions",
+            open_positions=3,
+            why="enough",
+        ),
         Scheduled(time_ms=START_MS, signal=signal, price=101.0),
         Cancelled(time_ms=START_MS, signal=signal, price=None, reason=CancelReason.STOPPED),
         Opened(time_ms=START_MS, signal=signal),
@@ -221,6 +232,7 @@ def test_every_kind_of_event_is_stored_but_idle_and_active(tmp_path: Path) -> No
     assert frame.select("kind", "price", "reason", "side", "level", "rules", "what", "pnl_percent").rows() == [
         ("draft_refused", None, None, None, None, "long_tp_too_close wait_not_allowed", None, None),
         ("decision_failed", None, None, None, None, None, "ValueError: ?", None),
+        ("risk_refused", 100.0, None, None, None, "max_positions", "enough", None),
         ("scheduled", 101.0, None, None, None, None, None, None),
         ("cancelled", None, "stopped", None, None, None, None, None),
         ("opened", 100.0, None, None, None, None, None, None),
@@ -228,7 +240,8 @@ def test_every_kind_of_event_is_stored_but_idle_and_active(tmp_path: Path) -> No
         ("closed", 102.0, "take_profit", None, None, None, None, 1.5),
     ]
     assert frame["strategy"].unique().to_list() == ["ema-cross"]
-    assert frame["id"].to_list()[2:] == [signal.id] * 5
+    assert frame["id"].to_list()[2:] == [signal.id] * 6
+    assert frame.select("profile", "stage", "open_positions").row(2) == ("calm", "decision", 3)
 
 
 def test_a_run_without_streams_is_stored_too(tmp_path: Path) -> None:

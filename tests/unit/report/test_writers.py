@@ -95,6 +95,16 @@ def test_every_key_is_snake_case(name: str) -> None:
     assert wrong == set()
 
 
+def test_risk_profiles_are_counted_by_name_whatever_it_is() -> None:
+    one = stream(1.0)
+    one.result.funnel.risk = 3
+    one.result.funnel.risk_by_profile.update({"calm.v2": 2, "total": 1})
+    report = build(run(one))
+    told = document(report)["streams"][0]["funnel"]
+    assert (told["risk"], told["risk_by_profile"]) == (3, {"calm.v2": 2, "total": 1})
+    assert "calm.v2" in markdown(report)
+
+
 def test_what_is_no_number_becomes_null_and_not_nan() -> None:
     whole = run(stream(Deal(pnl=math.nan), Deal(pnl=math.inf, opened_hours=5)))
     told = json.loads(json_text(build(whole)), parse_constant=no_constant)

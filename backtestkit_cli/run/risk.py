@@ -1,0 +1,101 @@
+"""Risk profiles of the config, made ready: limits, expressions and Python checks behind one ledger."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+from backtestkit_cli.config.merge import Config
+from backtestkit_cli.config.schema import AllowSchema, RiskSchema
+from backtestkit_cli.engine.gate import Check, Ledger, RiskProfile, RiskQuestion, reward_risk
+from backtestkit_cli.engine.rules.expression import Expression
+from backtestkit_cli.engine.rules.parse import RuleProblem
+from backtestkit_cli.engine.rules.scalar import parse_condition, value_of
+from backtestkit_cli.errors import ConfigError, Problem
+from backtestkit_cli.plugins.places import raised
+from backtestkit_cli.plugins.reference import Plugin, resolve
+from backtestkit_cli.plugins.registry import Registry
+
+NUMBERS = frozenset(
+    {
+        "price",
+        "price_open",
+        "price_take_profit",
+        "price_stop_loss",
+        "take_profit_percent",
+        "stop_loss_percent",
+        "reward_risk",
+        "lifetime_minutes",
+        "positions",
+        "positions_of_symbol",
+        "positions_of_strategy",
+    }
+)
+TRUTHS = frozenset({"is_long"})
+LIMITS = ("max_positions", "max_per_symbol", "max_per_strategy", "max_long", "max_short", "min_reward_risk")
+
+
+def ledger_for(config: Config, strategies: Sequence[str], registry: Registry) -> Ledger:
+    """The ledger that streams of these strategies share.
+
+    Raises:
+        ConfigError: an expression or a reference is wrong, or a limit needs what this version does not have.
+    """
+    names = {risk for strategy in strategies for risk in config.strategies[strategy].risk_names}
+    profiles = {name: _profile(config, config.risks[name], registry) for name in sorted(names)}
+    return Ledger({one: [profiles[risk] for risk in config.strategies[one].risk_names] for one in strategies})
+
+
+def _profile(config: Config, schema: RiskSchema, registry: Registry) -> RiskProfile:
+    if schema.needs_balance:
+        key = schema.needs_balance[0]
+        what = f"{key} needs sized positions, which this version cannot apply yet"
+        raise ConfigError(Problem("not-available", what, config.where("risks", schema.name, key)))
+    checks = {
+        f"checks[{place}]": _check(config, schema, place, check, registry)
+        for place, check in enumerate(schema.checks or ())
+    }
+    return RiskProfile(name=schema.name, checks=checks, **{key: getattr(schema, key) for key in LIMITS})
+
+
+def _check(config: Config, schema: RiskSchema, place: int, check: str | AllowSchema, registry: Registry) -> Check:
+    if isinstance(check, str):
+        plugin = resolve(check, "risk_check", config.project, registry)
+        return partial(_asked, plugin, plugin.bind({}))
+    try:
+        condition = parse_condition(check.allow, NUMBERS, TRUTHS)
+    except RuleProblem as problem:
+        where = config.where("risks", schema.name, "checks", place, "allow")
+        raise ConfigError(Problem("bad-rule", problem.what, where, hint=problem.hint)) from problem
+    return partial(_allowed, condition, check.note or f"not: {check.allow}")
+
+
+def _allowed(condition: Expression, note: str, question: RiskQuestion) -> str | None:
+    return None if value_of(condition, _values(question)) is True else note
+
+
+def _values(question: RiskQuestion) -> dict[str, float | bool]:
+    signal, held = question.signal, question.positions
+    entry = signal.price_open
+    return {
+        "price": question.price,
+        "price_open": entry,
+        "price_take_profit": signal.price_take_profit,
+        "price_stop_loss": signal.price_stop_loss,
+        "take_profit_percent": abs(signal.price_take_profit - entry) / entry * 100,
+        "stop_loss_percent": abs(entry - signal.price_stop_loss) / entry * 100,
+        "reward_risk": reward_risk(signal),
+        "lifetime_minutes": float(signal.lifetime_minutes),
+        "is_long": signal.is_long,
+        "positions": float(len(held)),
+        "positions_of_symbol": float(sum(one.symbol == signal.symbol for one in held)),
+        "positions_of_strategy": float(sum(one.strategy == signal.strategy for one in held)),
+    }
+
+
+def _asked(plugin: Plugin, function: Callable[[RiskQuestion], Any], question: RiskQuestion) -> str | None:
+    """A check in Python: None and False-like answers allow, a text refuses; what raises refuses too."""
+    try:
+        answer = function(question)
+    except Exception as error:  # noqa: BLE001  # a guard around user code: a check that fails must not open a position
+        return raised(error, plugin.place, f"risk check {plugin.reference.text}").what
+    return str(answer) if answer else None
