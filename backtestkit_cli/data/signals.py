@@ -49,12 +49,12 @@ def read_signals(path: Path, interval: Interval) -> tuple[SignalRow, ...]:
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         where = Source(file=str(path))
-        problem = Problem("missing-file", "there is no such file of signals", where, hint="correct `signals`")
+        problem = Problem("file-missing", "there is no such file of signals", where, hint="correct `signals`")
         raise ConfigError(problem) from None
     except (OSError, UnicodeDecodeError) as error:
         where = Source(file=str(path))
         problem = Problem(
-            "unreadable-file", "the file of signals cannot be read as UTF-8 text", where, found=str(error)
+            "file-unreadable", "the file of signals cannot be read as UTF-8 text", where, found=str(error)
         )
         raise DataError(problem) from error
     problems: list[Problem] = []

@@ -165,7 +165,8 @@ def _attribute(module: ModuleType, name: str, text: str) -> object:
 
 
 def _nameless(module: ModuleType, name: str, text: str) -> Problem:
-    place = Source(file=getattr(module, "__file__", None), key=module.__name__)
+    file = getattr(module, "__file__", None)
+    place = Source(file=file, key=None if file else module.__name__)
     known = [one for one, value in vars(module).items() if callable(value) and not one.startswith("_")]
     return Problem(
         "plugin-not-found", f"{text_of(place)} has no {name}", where=place, found=text, hint=meant(name, known)

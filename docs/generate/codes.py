@@ -59,8 +59,9 @@ class Search:
                     self._read(module, function, call)
 
     def _read(self, module: str, function: ast.FunctionDef | None, call: ast.Call) -> None:
-        name = getattr(call.func, "id", None) or getattr(call.func, "attr", "")
-        for carrier in [*self.carriers.get(("", name), ()), *self.carriers.get((module, name), ())]:
+        name = call.func.id if isinstance(call.func, ast.Name) else getattr(call.func, "attr", "")
+        shared = self.carriers.get(("", name), set()) if isinstance(call.func, ast.Name) else set()
+        for carrier in [*shared, *self.carriers.get((module, name), ())]:
             for given in arguments(call, carrier):
                 self._take(module, function, given, carrier)
 
@@ -102,7 +103,9 @@ def parts(given: ast.expr) -> tuple[str, str | None, str]:
         texts = [one.value if isinstance(one, ast.Constant) else None for one in given.values]
         middle = texts.index(None)
         value = given.values[middle]
-        before, after = (str(text) for text in ("".join(map(str, texts[:middle])), "".join(map(str, texts[1 + middle :]))))
+        before, after = (
+            str(text) for text in ("".join(map(str, texts[:middle])), "".join(map(str, texts[1 + middle :])))
+        )
         return before, ast.unparse(value.value) if isinstance(value, ast.FormattedValue) else "", after
     return "", ast.unparse(given), ""
 

@@ -33,6 +33,7 @@ from backtestkit_cli.model.funnel import Funnel
 from backtestkit_cli.model.limits import Limits
 from backtestkit_cli.model.policy import PRESETS, policy_keys
 from backtestkit_cli.model.time import DAY_MS, TimeRange
+from backtestkit_cli.run.risk import NUMBERS, TRUTHS
 
 WORDS = Path(__file__).with_name("words.yaml")
 SHARED_OPTIONS = ("--config", "--set", "--json", "--verbose")
@@ -291,7 +292,14 @@ def all_metrics() -> str:
     formulas = words("metrics")
     refuse_difference("metrics", {one.key for one in empty}, set(formulas))
     rows = [
-        (f"`{one.key}`", one.label, one.unit or "–", formulas[one.key], f"N/A: {one.reason}" if one.value is None else f"{one.value:g}") for one in empty
+        (
+            f"`{one.key}`",
+            one.label,
+            one.unit or "–",
+            formulas[one.key],
+            f"N/A: {one.reason}" if one.value is None else f"{one.value:g}",
+        )
+        for one in empty
     ]
     return table(("Key", "In the report", "Unit", "Formula", "Without trades"), rows)
 
@@ -332,6 +340,13 @@ def policies() -> str:
         for (key, values), own in zip(policy_keys().items(), chosen, strict=True)
     ]
     return table(("Key", "Values", *(f"`{name}`" for name in PRESETS)), rows)
+
+
+def risk_names() -> str:
+    """The names a risk expression can use."""
+    known = words("risk")
+    refuse_difference("risk", {*NUMBERS, *TRUTHS}, set(known))
+    return table(("Name", "Meaning"), [(f"`{name}`", meaning) for name, meaning in known.items()])
 
 
 def exit_codes() -> str:

@@ -120,7 +120,9 @@ class Project:
             code = run(arguments)
         return Done(code, *texts)
 
-    def start(self, *arguments: str, environ: Mapping[str, str] | None = None, **keywords: Any) -> "subprocess.Popen[str]":
+    def start(
+        self, *arguments: str, environ: Mapping[str, str] | None = None, **keywords: Any
+    ) -> "subprocess.Popen[str]":
         """Start a command in a process of its own."""
         return subprocess.Popen(
             [*COMMAND, *arguments],

@@ -50,8 +50,6 @@ WRONG_LINES: dict[str, tuple[int, Sequence[str]]] = {
     "unknown-symbol": (3, ("backtest", "listed", "--exchange", "files", "--symbol", "BTCUSD")),
     "unknown-kind": (2, ("list", "strategis")),
     "unknown-run": (2, ("report", "show", "abc")),
-    "unknown-option": (2, ("backtest", "--frmae", "day")),
-    "unknown-command": (2, ("bactest",)),
     "unknown-format": (2, ("report", "dump", "--format", "pdf")),
     "unknown-override": (2, ("backtest", "--set", "strategies.cross.interva=5m")),
     "override-without-value": (2, ("backtest", "--set", "settings.gap")),
@@ -64,10 +62,11 @@ WRONG_LINES: dict[str, tuple[int, Sequence[str]]] = {
     "range-no-time": (2, ("backtest", "--range", "monday..friday")),
     "range-inside-a-minute": (2, ("backtest", "--range", "2023-03-01T00:00:30..2023-03-02")),
     "range-and-frame": (2, ("backtest", "--range", "2023-03-01..2023-03-02", "--frame", "day")),
-    "jobs-zero": (2, ("backtest", "--jobs", "0")),
-    "jobs-no-number": (2, ("backtest", "--jobs", "many")),
     "config-missing": (2, ("backtest", "--config", "nowhere.yaml")),
-    "frame-off-the-grid": (2, ("backtest", "cross", "--frame", "hourly-from-half-past", "--set", "strategies.cross.interval=1h")),
+    "frame-off-the-grid": (
+        2,
+        ("backtest", "cross", "--frame", "hourly-from-half-past", "--set", "strategies.cross.interval=1h"),
+    ),
     "nothing-fetched": (3, ("backtest", "cross", "--exchange", "binance")),
 }
 
@@ -76,6 +75,26 @@ WRONG_LINES: dict[str, tuple[int, Sequence[str]]] = {
 def test_a_wrong_command_line_says_what_is_wrong(name: str, project: Project) -> None:
     code, arguments = WRONG_LINES[name]
     assert_refused(name, project, *arguments, code=code)
+
+
+PARSER_REFUSALS = {
+    ("backtest", "--frmae", "day"): "--frame",
+    ("bactest",): "bactest",
+    ("backtest", "--jobs", "0"): "--jobs",
+    ("backtest", "--jobs", "many"): "--jobs",
+    ("data", "fetch"): "--exchange",
+    ("backtest", "--symbol"): "--symbol",
+}
+
+
+@pytest.mark.parametrize("arguments", PARSER_REFUSALS)
+def test_what_the_parser_refuses_names_the_word_and_points_to_help(arguments: tuple[str, ...], tmp_path: Path) -> None:
+    done = Project(tmp_path).inside(*arguments)
+    assert done.code == 2
+    assert done.stdout == ""
+    assert done.stderr.startswith("error: usage\n")
+    assert PARSER_REFUSALS[arguments] in done.stderr
+    assert done.stderr.endswith("backtestkit --help lists the commands, COMMAND --help their options\n")
 
 
 def test_a_folder_without_configs_points_to_init(tmp_path: Path) -> None:
@@ -155,11 +174,15 @@ def test_a_function_that_is_not_there_is_told(project: Project) -> None:
 
 
 def test_a_parameter_that_the_function_does_not_take_is_told(project: Project) -> None:
-    assert_refused("plugin-parameter", project, "backtest", "asked", "--set", "strategies.asked.params={size: 1}", code=2)
+    assert_refused(
+        "plugin-parameter", project, "backtest", "asked", "--set", "strategies.asked.params={size: 1}", code=2
+    )
 
 
 def test_a_rule_that_means_nothing_is_told(project: Project) -> None:
-    project.write("configs/strategies.yaml", (project.folder / "configs/strategies.yaml").read_text().replace("sma", "smma"))
+    project.write(
+        "configs/strategies.yaml", (project.folder / "configs/strategies.yaml").read_text().replace("sma", "smma")
+    )
     assert_refused("rule-unknown-function", project, "backtest", "cross", code=2)
 
 
@@ -171,8 +194,13 @@ SIGNALS: dict[str, str | bytes | None] = {
     "signals-empty": "",
     "signals-no-text": b"\xff\xfe\x00",
     "signals-column-missing": signal_csv("2023-03-01T02:00Z,long", head="time,position"),
-    "signals-column-unknown": signal_csv(f"{GOOD_SIGNAL},1", head="time,symbol,position,price_take_profit,price_stop_loss,lifetime_minutes,size"),
-    "signals-column-twice": signal_csv(f"{GOOD_SIGNAL},60", head="time,symbol,position,price_take_profit,price_stop_loss,lifetime_minutes,lifetime_minutes"),
+    "signals-column-unknown": signal_csv(
+        f"{GOOD_SIGNAL},1", head="time,symbol,position,price_take_profit,price_stop_loss,lifetime_minutes,size"
+    ),
+    "signals-column-twice": signal_csv(
+        f"{GOOD_SIGNAL},60",
+        head="time,symbol,position,price_take_profit,price_stop_loss,lifetime_minutes,lifetime_minutes",
+    ),
     "signals-cell-missing": signal_csv(GOOD_SIGNAL, "2023-03-01T03:00Z,BTCUSDT,long,40000"),
     "signals-cell-too-many": signal_csv(f"{GOOD_SIGNAL},9,9"),
     "signals-bad-time": signal_csv(GOOD_SIGNAL, GOOD_SIGNAL.replace("2023-03-01T02:00Z", "tomorrow")),
@@ -257,7 +285,6 @@ FILES: dict[str, Callable[[], bytes]] = {
     "file-empty": lambda: b"",
     "file-of-zeros": lambda: bytes(1000),
     "file-parquet-cut-off": lambda: parquet_bytes()[:-100],
-    "file-parquet-damaged": lambda: parquet_bytes()[:200] + bytes(200) + parquet_bytes()[400:],
     "file-csv-of-other-columns": lambda: b"when,what\n1,2\n",
     "file-csv-cut-off": lambda: candle_csv(candle_rows()).encode()[:-5],
     "file-html": lambda: b"<!doctype html>\n<html><body>404</body></html>\n",
@@ -269,6 +296,15 @@ FILES: dict[str, Callable[[], bytes]] = {
 def test_a_broken_file_of_candles_is_refused(name: str, project: Project) -> None:
     project.write("data/BTCUSDT.csv", FILES[name]())
     assert_refused(name, project, "backtest", "listed", "--exchange", "files", code=3)
+
+
+def test_damage_inside_a_parquet_file_is_found(project: Project) -> None:
+    whole = parquet_bytes()
+    project.write("data/BTCUSDT.csv", whole[:200] + bytes(200) + whole[400:])
+    done = project.inside("backtest", "listed", "--exchange", "files")
+    assert done.code == 3
+    assert done.stderr.startswith("error: ")
+    assert not (project.folder / "logs").exists()
 
 
 def test_a_missing_file_of_candles_is_told(project: Project) -> None:

@@ -50,6 +50,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "reasons": tables.reasons,
     "draft rules": tables.draft_rules,
     "fill policies": tables.policies,
+    "risk names": tables.risk_names,
     "exit codes": tables.exit_codes,
     "constants": tables.constants,
     "error codes": lambda: str(tables.explained("errors", codes.problem_codes(PACKAGE), ("Code", "Meaning"))),
@@ -110,7 +111,9 @@ def test_every_yaml_block_loads_as_config(page: Path, tmp_path: Path) -> None:
 def shown_commands() -> Iterator[tuple[str, str]]:
     for page in PAGES:
         text = text_of(page)
-        lines = [line for block in walkthrough.blocks(text) if block.language == "sh" for line in block.text.splitlines()]
+        lines = [
+            line for block in walkthrough.blocks(text) if block.language == "sh" for line in block.text.splitlines()
+        ]
         for line in [*lines, *re.findall(r"`(backtestkit [^`\n]*)`", text)]:
             if line.startswith("backtestkit "):
                 yield f"{name_of(page)}: {line}", line
