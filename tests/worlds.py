@@ -14,6 +14,7 @@ from backtestkit_cli.engine.candles import Candles, Ints
 from backtestkit_cli.engine.columns import run_columns
 from backtestkit_cli.engine.decide import RowDecider, decision_ticks
 from backtestkit_cli.engine.drafts import DraftColumns
+from backtestkit_cli.engine.leap import leap
 from backtestkit_cli.engine.result import StreamResult
 from backtestkit_cli.engine.step import Terms
 from backtestkit_cli.engine.vwap import vwap_all
@@ -41,16 +42,25 @@ class World:
     terms: Terms
 
     def walked(self) -> tuple[list[Event], Funnel]:
-        walk = StreamWalk(
+        walk = self.walk()
+        events = list(walk.run())
+        walk.funnel.off_grid = off_grid_rows(self.rows.time_ms[self.rows.side != 0], self.ticks)
+        return events, walk.funnel
+
+    def leapt(self) -> tuple[list[Event], Funnel]:
+        walk = self.walk()
+        events = list(leap(walk))
+        walk.funnel.off_grid = off_grid_rows(self.rows.time_ms[self.rows.side != 0], self.ticks)
+        return events, walk.funnel
+
+    def walk(self) -> StreamWalk:
+        return StreamWalk(
             candles=self.candles,
             price=vwap_all(self.candles, self.terms.limits.average_price_candles),
             ticks=self.ticks,
             decider=RowDecider(self.rows),
             terms=self.terms,
         )
-        events = list(walk.run())
-        walk.funnel.off_grid = off_grid_rows(self.rows.time_ms[self.rows.side != 0], self.ticks)
-        return events, walk.funnel
 
     def in_columns(self) -> StreamResult:
         return run_columns(self.candles, self.rows, self.ticks, self.terms)

@@ -13,7 +13,7 @@ import numpy as np
 from backtestkit_cli.engine.candles import Bools, Candles, Floats, Ints
 from backtestkit_cli.engine.decide import distance_rules
 from backtestkit_cli.engine.draft import TOLERANCE_PERCENT, broken_rules
-from backtestkit_cli.engine.drafts import DraftColumns
+from backtestkit_cli.engine.drafts import DISTANCE_RULES, DraftColumns
 from backtestkit_cli.engine.note import plain_text, signal_id
 from backtestkit_cli.engine.result import StreamResult
 from backtestkit_cli.engine.step import LEVELS, Side, Terms
@@ -138,8 +138,16 @@ class Candidates:
 def _at_ticks(times: Ints, ticks: Ints) -> Bools:
     if not len(ticks):
         return np.zeros(len(times), dtype=bool)
-    place = np.minimum(np.searchsorted(ticks, times), len(ticks) - 1)
-    return np.asarray(ticks[place] == times)
+    step_ms = int(ticks[1] - ticks[0]) if len(ticks) > 1 else MINUTE_MS
+    place = (times - ticks[0]) // step_ms
+    np.clip(place, 0, len(ticks) - 1, out=place)
+    return ticks[0] + place * step_ms == times
+
+
+def _ticks_before(ticks: Ints, times_ms: Ints) -> Ints:
+    """How many ticks lie before each time."""
+    step_ms = int(ticks[1] - ticks[0]) if len(ticks) > 1 else MINUTE_MS
+    return np.clip(-((ticks[0] - times_ms) // step_ms), 0, len(ticks))
 
 
 def _candidates(market: Market, rows: DraftColumns, ticks: Ints, terms: Terms) -> Candidates:
@@ -462,17 +470,17 @@ def _funnel(
     begin, end = offered.row[outcome.chosen[taken]], outcome.end[taken]
     over = (outcome.code[taken] == END_OF_DATA) | (outcome.code[taken] == DATA_OVER)
     end = end + over  # at the end of data the slot is free only after the tick
-    tick_row = (ticks - candles.start_ms) // MINUTE_MS
     funnel = Funnel(ticks=len(ticks))
-    inside = np.searchsorted(tick_row, end) - np.searchsorted(tick_row, begin, side="right")
-    funnel.busy = int(inside.sum())
+    until = _ticks_before(ticks, candles.start_ms + end * MINUTE_MS)
+    since = _ticks_before(ticks, candles.start_ms + begin * MINUTE_MS + 1)
+    funnel.busy = int((until - since).sum())
     decided = bridged = 0
     if candles.present is None and candles.bridged is None:
-        low, high = np.searchsorted(tick_row, [1, len(candles)])
-        decided = int(high - low) - int(
-            (np.searchsorted(tick_row[low:high], end) - np.searchsorted(tick_row[low:high], begin, side="right")).sum()
-        )
+        edges = candles.start_ms + np.array([1, len(candles)]) * MINUTE_MS
+        low, high = _ticks_before(ticks, edges).tolist()
+        decided = high - low - int((np.clip(until, low, high) - np.clip(since, low, high)).sum())
     else:
+        tick_row = (ticks - candles.start_ms) // MINUTE_MS
         free = _is_fresh(candles, tick_row) & ~_busy_at(tick_row, begin, end)
         decided = int(free.sum())
         if candles.bridged is not None:
@@ -480,19 +488,20 @@ def _funnel(
     funnel.no_price = funnel.ticks - funnel.busy - decided
 
     at_tick = _at_ticks(rows.time_ms, ticks)
-    row = (rows.time_ms - candles.start_ms) // MINUTE_MS
-    busy = _busy_at(row, begin, end)
-    free_row = at_tick & ~busy & _is_fresh(candles, row)
     has_position = (rows.side != 0) & ~rows.warm_up & ~rows.ambiguous
-    funnel.warm_up = int((free_row & rows.warm_up).sum())
-    funnel.ambiguous = int((free_row & rows.ambiguous & ~rows.warm_up).sum())
-    funnel.short_history = int((free_row & rows.short_history).sum())
-    funnel.off_grid = int((has_position & ~at_tick).sum())
-    funnel.late = int((has_position & at_tick & busy).sum())
+    funnel.off_grid = int(np.count_nonzero(has_position & ~at_tick))
+    told = np.flatnonzero(at_tick)
+    row = (rows.time_ms[told] - candles.start_ms) // MINUTE_MS
+    busy = _busy_at(row, begin, end)
+    funnel.late = int(np.count_nonzero(has_position[told] & busy))
+    quiet = told[~busy & ~has_position[told] | ~busy & rows.short_history[told]]
+    quiet = quiet[_is_fresh(candles, (rows.time_ms[quiet] - candles.start_ms) // MINUTE_MS)]
+    funnel.warm_up = int(np.count_nonzero(rows.warm_up[quiet]))
+    funnel.ambiguous = int(np.count_nonzero(rows.ambiguous[quiet] & ~rows.warm_up[quiet]))
+    funnel.short_history = int(np.count_nonzero(rows.short_history[quiet]))
     funnel.drafts = len(outcome.chosen)
     funnel.no_draft = decided - funnel.warm_up - funnel.ambiguous - funnel.drafts
-    for rules in _refusals(rows, offered, outcome, terms).values():
-        funnel.refuse(rules)
+    _count_refusals(funnel, rows, offered, outcome, terms)
     is_market = offered.is_market[outcome.chosen]
     funnel.opened_at_decision = int((taken & is_market).sum())
     funnel.scheduled = int((taken & ~is_market).sum())
@@ -507,12 +516,24 @@ def _funnel(
     return funnel, bridged
 
 
-def _refusals(rows: DraftColumns, offered: Candidates, outcome: Outcome, terms: Terms) -> dict[int, tuple[str, ...]]:
-    """The broken rules of every refused draft, by candidate."""
+def _count_refusals(funnel: Funnel, rows: DraftColumns, offered: Candidates, outcome: Outcome, terms: Terms) -> None:
     who = outcome.chosen[outcome.code == REFUSED]
+    funnel.invalid = len(who)
     if not len(who):
-        return {}
-    broken = broken_rules(
+        return
+    distances = rows.distance_problem[offered.place[who]]
+    for bit, name in DISTANCE_RULES:
+        count = int(np.count_nonzero(distances & bit))
+        if count:
+            funnel.invalid_by_rule[name] = count
+    for rule, broken in _broken(offered, who[distances == 0], terms):
+        count = int(np.count_nonzero(broken))
+        if count:
+            funnel.invalid_by_rule[rule] = count
+
+
+def _broken(offered: Candidates, who: Ints, terms: Terms) -> Iterator[tuple[str, Bools]]:
+    return broken_rules(
         is_long=offered.is_long[who],
         is_scheduled=~offered.is_market[who],
         price=offered.vwap[who],
@@ -523,8 +544,15 @@ def _refusals(rows: DraftColumns, offered: Candidates, outcome: Outcome, terms: 
         wait=offered.wait[who],
         limits=terms.limits,
     )
+
+
+def _refusals(rows: DraftColumns, offered: Candidates, outcome: Outcome, terms: Terms) -> dict[int, tuple[str, ...]]:
+    """The broken rules of every refused draft, by candidate."""
+    who = outcome.chosen[outcome.code == REFUSED]
+    if not len(who):
+        return {}
     named: dict[int, list[str]] = {int(candidate): [] for candidate in who}
-    for rule, column in broken:
+    for rule, column in _broken(offered, who, terms):
         for candidate in who[column]:
             named[int(candidate)].append(rule)
     distances = rows.distance_problem[offered.place]
@@ -552,7 +580,7 @@ def _events(
             yield Scheduled(time_ms=decided_ms, signal=signal, price=float(offered.vwap[candidate]))
         if opened >= 0:
             yield Opened(time_ms=market.candles.time(opened), signal=signal)
-            yield from _levels(market, price, signal, opened, end if code == END_OF_DATA else end - 1)
+            yield from levels_between(market, price, signal, opened, end if code == END_OF_DATA else end - 1)
         if code < CANCELLED:
             yield trades.closed(trade, signal)
             trade += 1
@@ -583,7 +611,7 @@ def _signal(rows: DraftColumns, offered: Candidates, candidate: int, terms: Term
     )
 
 
-def _levels(market: Market, price: Floats, signal: Signal, start: int, stop: int) -> Iterator[Event]:
+def levels_between(market: Market, price: Floats, signal: Signal, start: int, stop: int) -> Iterator[LevelReached]:
     """Each tenth of the way to a level, at the first minute in `[start, stop)` whose price reaches it."""
     window = price[start:stop]
     entry = signal.price_open

@@ -45,10 +45,8 @@ def vwap_all(candles: Candles, count: int) -> Floats:
 
 def vwap_at(candles: Candles, rows: Ints, count: int) -> Floats:
     """Price at the end of the given minutes; NaN where a row is outside or missing."""
-    if not len(rows) or not len(candles):
-        return np.full(len(rows), np.nan)
-    if candles.present is None and rows.min() >= count - 1 and rows.max() < len(candles):
-        return _whole_windows(candles, rows - (count - 1), count)
+    if candles.present is None and len(rows) and rows.min() >= count - 1 and rows.max() < len(candles):
+        return _vwap_at_whole(candles, rows, count)
     amount, volume, closes, minutes = (np.zeros(len(rows)) for _ in range(4))
     for back in range(count - 1, -1, -1):
         row, is_there = _known_rows(candles, rows - back)
@@ -59,6 +57,22 @@ def vwap_at(candles: Candles, rows: Ints, count: int) -> Floats:
         closes += np.where(is_there, close, 0.0)
         minutes += is_there
     return np.where(_known_rows(candles, rows)[1], _average(amount, volume, closes, minutes), np.nan)
+
+
+def _vwap_at_whole(candles: Candles, rows: Ints, count: int) -> Floats:
+    """The same where every window is whole: one line of minutes per place in the window, oldest first."""
+    minutes = np.arange(1 - count, 1)[:, None] + rows
+    close, volumes = candles.close[minutes], candles.volume[minutes]
+    worth = candles.high[minutes]
+    worth += candles.low[minutes]
+    worth += close
+    worth /= 3
+    worth *= volumes
+    # a reduction along the first axis adds line by line, from the first to the last
+    amount, volume = np.add.reduce(worth, axis=0), np.add.reduce(volumes, axis=0)
+    if volume.all():
+        return np.asarray(amount / volume)
+    return _average(amount, volume, np.add.reduce(close, axis=0), np.full(len(rows), float(count)))
 
 
 def price_at(candles: Candles, times_ms: Ints, count: int) -> Floats:

@@ -105,6 +105,13 @@ class StreamWalk:
                 yield from self._apply(DataEnded(time_ms, quote))
         self._move_on(time_ms)
 
+    def skip_to(self, time_ms: int, place: int, state: SignalState) -> None:
+        """Go on at a later instant; the decision times before it, up to `place`, find the stream busy."""
+        for tick in self.ticks[self._place : place].tolist():
+            self.funnel.busy += 1
+            self.funnel.late += self.decider.has_row(tick)
+        self.state, self._place, self.next_ms = state, place, time_ms
+
     def _move_on(self, time_ms: int | None = None) -> None:
         upcoming = int(self.ticks[self._place]) if self._place < len(self.ticks) else None
         following = upcoming if time_ms is None or isinstance(self.state, Flat) else time_ms + MINUTE_MS

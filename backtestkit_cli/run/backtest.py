@@ -24,6 +24,7 @@ from backtestkit_cli.engine.candles import Candles, Ints
 from backtestkit_cli.engine.columns import run_columns
 from backtestkit_cli.engine.decide import Decider, RowDecider, decision_ticks
 from backtestkit_cli.engine.gate import Ledger
+from backtestkit_cli.engine.leap import leap
 from backtestkit_cli.engine.result import CandleUse, RunResult, StreamResult, StreamRun
 from backtestkit_cli.engine.step import Terms
 from backtestkit_cli.engine.trades import trades_of
@@ -125,7 +126,9 @@ class Backtest:
     def _walk(self, together: "list[_Walking]") -> None:
         """Walk streams in time order and tell the events of each."""
         events: dict[tuple[str, str], list[Event]] = {one.stream.key: [] for one in together}
-        for event in walk_together([one.walk for one in together]):
+        walks = [one.walk for one in together]
+        is_alone = len(walks) == 1 and not any(walks[0].ledger.profiles.values())
+        for event in leap(walks[0]) if is_alone else walk_together(walks):
             events[key_of(event)].append(event)
         for one in together:
             told_events, walk = tuple(events[one.stream.key]), one.walk

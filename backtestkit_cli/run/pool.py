@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 def run_groups(backtest: "Backtest") -> None:
     """Run the groups of a backtest in `jobs` processes; streams arrive as their groups are finished."""
     plan = backtest.plan
-    pool = ProcessPoolExecutor(min(backtest.jobs, len(plan.groups)), mp_context=get_context("spawn"))
+    with _sheltered_start():
+        pool = ProcessPoolExecutor(min(backtest.jobs, len(plan.groups)), mp_context=get_context("spawn"))
     try:
         with _sheltered_start():
             tasks = [
@@ -54,9 +55,9 @@ def run_groups(backtest: "Backtest") -> None:
 @contextmanager
 def _sheltered_start() -> Iterator[None]:
     """Start processes that hear no Ctrl-C and do not look for modules in the working folder."""
-    resource_tracker.ensure_running()  # it would let Ctrl-C through again while a worker starts
     is_given = "PYTHONSAFEPATH" in os.environ
     os.environ.setdefault("PYTHONSAFEPATH", "1")
+    resource_tracker.ensure_running()  # its own start would let Ctrl-C through again
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield

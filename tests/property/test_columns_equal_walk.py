@@ -79,6 +79,7 @@ def test_the_column_form_equals_walk_and_the_rare_cases_are_reached() -> None:
         told = list(result.events())
         assert told == events, f"seed {seed}: {next((a, b) for a, b in zip(told, events, strict=False) if a != b)}"
         assert result.funnel == funnel, f"seed {seed}"
+        assert world.leapt() == (events, funnel), f"seed {seed}"
         assert result.funnel.broken_sums() == [], f"seed {seed}"
         collected = trades_of(events)
         for name in ("closed_ms", "pnl_percent", "price_close", "vwap_lag_percent", "reason", "is_bridged"):

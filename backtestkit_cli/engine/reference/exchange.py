@@ -7,8 +7,10 @@
 
 import math
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import reduce
+from operator import add
 from typing import Protocol
 
 from backtestkit_cli.model.candle import Candle
@@ -127,10 +129,12 @@ def average_price(window: Sequence[Candle]) -> float:
         volume += candle.volume
     if volume:
         return amount / volume
-    closes = 0.0
-    for candle in window:
-        closes += candle.close
-    return closes / len(window)
+    return left_sum(candle.close for candle in window) / len(window)
+
+
+def left_sum(values: Iterable[float]) -> float:
+    """Add one after the other; the built-in sum of newer Pythons corrects its rounding, which the original does not."""
+    return reduce(add, values, 0.0)
 
 
 def broken_candle(
@@ -142,7 +146,7 @@ def broken_candle(
     """
     if not candles:
         return None
-    sample = sorted(price for candle in candles for price in candle[1:5] if price > 0)
+    sample = [price for candle in candles for price in candle[1:5] if price > 0]
     reference = _reference(sample, is_median=len(candles) >= median_candles)
     if not reference:
         return "candle_reference_price_zero", None
@@ -154,16 +158,16 @@ def broken_candle(
 
 
 def _reference(sample: Sequence[float], *, is_median: bool) -> float:
-    """The upper median of a sorted sample, or its mean; zero of an empty one."""
+    """The upper median of a sample, or its mean; zero of an empty one."""
     if not sample:
         return 0.0
-    return sample[len(sample) // 2] if is_median else sum(sample) / len(sample)
+    return sorted(sample)[len(sample) // 2] if is_median else left_sum(sample) / len(sample)
 
 
 def _fault(candle: Candle, least: float) -> str | None:
     lowest = min(candle[1:5])
     if not all(map(math.isfinite, candle)):
-        return "candle_not_finite"
+        return "candle_invalid_number"
     if lowest <= 0 or candle.volume < 0:
-        return "candle_not_positive"
+        return "candle_zero_or_negative"
     return "candle_anomalously_low" if lowest < least else None

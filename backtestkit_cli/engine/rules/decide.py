@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from backtestkit_cli.engine.candles import Bools, Candles, Floats, Ints
 from backtestkit_cli.engine.drafts import LIMIT_DISTANCE, STOP_LOSS_DISTANCE, TAKE_PROFIT_DISTANCE, DraftColumns
-from backtestkit_cli.engine.rules.evaluate import Evaluation, PriceAt
+from backtestkit_cli.engine.rules.evaluate import Evaluation, PriceAt, Rows
 from backtestkit_cli.engine.rules.expression import Column, Expression
 from backtestkit_cli.engine.rules.history import Reach
 from backtestkit_cli.engine.rules.levels import Level, level_prices
@@ -48,22 +48,23 @@ class CompiledRules:
         evaluation = Evaluation(candles, self.row_minutes, price, self.names)
         times_ms = evaluation.larger.close_ms
         first, last = np.searchsorted(times_ms, [first_ms, last_ms + 1])
-        rows = np.arange(first, last)
+        rows: Rows = slice(int(first), int(last))
         if not evaluation.larger.is_whole:
-            rows = rows[evaluation.larger.exists[rows]]
+            rows = np.flatnonzero(evaluation.larger.exists[rows]) + first
         with np.errstate(all="ignore"):
             return self._drafts(evaluation, rows)
 
-    def _drafts(self, evaluation: Evaluation, rows: Ints) -> DraftColumns:
+    def _drafts(self, evaluation: Evaluation, rows: Rows) -> DraftColumns:
         warm_up = ~evaluation.has_history(self.history, rows, settled=False)
         short_history = ~evaluation.has_history(self.history, rows, settled=True) & ~warm_up
         fires = [self._fires(evaluation, side, rows) & ~warm_up for side in SIDES]
         ambiguous = fires[0] & fires[1]
         told = np.flatnonzero(fires[0] | fires[1] | warm_up | short_history)
         side = (fires[0].astype(np.int8) - fires[1].astype(np.int8))[told]
-        priced = self._priced(evaluation, rows[told], side)
+        told_rows = told + rows.start if isinstance(rows, slice) else rows[told]
+        priced = self._priced(evaluation, told_rows, side)
         return DraftColumns(
-            time_ms=evaluation.larger.close_ms[rows[told]],
+            time_ms=evaluation.larger.close_ms[told_rows],
             side=side,
             ambiguous=ambiguous[told],
             warm_up=warm_up[told],
@@ -79,10 +80,10 @@ class CompiledRules:
             notes=self.note,
         )
 
-    def _fires(self, evaluation: Evaluation, side: Side, rows: Ints) -> Bools:
+    def _fires(self, evaluation: Evaluation, side: Side, rows: Rows) -> Bools:
         condition = self.conditions.get(side)
         if condition is None:
-            return np.zeros(len(rows), dtype=bool)
+            return np.zeros(len(evaluation.larger.close_ms[rows]), dtype=bool)
         return evaluation.truth(condition).yes[rows]
 
     def _priced(self, evaluation: Evaluation, rows: Ints, side: SideColumn) -> "_Priced":

@@ -40,6 +40,9 @@ from backtestkit_cli.model.time import DAY_MS, MINUTE_MS
 PriceAt: TypeAlias = Callable[[Ints], Floats]
 """Answers the price (NaN without a fresh one) at each of the given times in UTC ms."""
 
+Rows: TypeAlias = Ints | slice
+"""Rows by number, or a stretch of them."""
+
 _OPERATORS: dict[str, Callable[[Floats, Floats], Floats]] = {
     "+": operator.add,
     "-": operator.sub,
@@ -112,10 +115,10 @@ class Evaluation:
         whole = self._truths[expression]
         return whole if rows is None else whole[rows]
 
-    def has_history(self, needs: Iterable[Reach], rows: Ints, *, settled: bool) -> Bools:
+    def has_history(self, needs: Iterable[Reach], rows: Rows, *, settled: bool) -> Bools:
         """Which of the given rows have the candles that their expressions need, or need to be settled."""
         times_ms = self.larger.close_ms[rows]
-        enough = np.ones(len(rows), dtype=bool)
+        enough = np.ones(len(times_ms), dtype=bool)
         for reach in needs:
             asked = self._on(reach.interval_minutes) if reach.interval_minutes else self
             length_ms = reach.minutes(self.larger.interval_minutes, settled=settled) * MINUTE_MS
