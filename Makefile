@@ -5,7 +5,11 @@ BIN := $(VENV)/bin
 SEED ?= 1
 WORKERS ?= 2
 
-.PHONY: help setup demo test quick lint types check oracles bench clean
+SHARED := $(or $(BACKTESTKIT_SHARED),../shared)
+RULES ?= $(SHARED)/rules
+GOLDEN ?= $(SHARED)/golden
+
+.PHONY: help setup demo test quick lint types check oracles rules golden bench clean
 
 help:  ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -41,6 +45,12 @@ check: lint types test  ## is it good? format, lint, types, tests
 
 oracles: setup  ## recompute the committed values of independent implementations
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'TA-Lib>=0.6' && $(BIN)/python tests/oracles/make.py
+
+rules: setup  ## our engine against an independent implementation (RULES=folder)
+	$(BIN)/python tests/golden/run_rules.py $(RULES)
+
+golden: setup  ## the reference policy against vectors of the original (GOLDEN=folder)
+	$(BIN)/python tests/golden/run_golden.py $(GOLDEN)
 
 bench: setup  ## speed against other backtesters, as ratios (SEED= to change the candles)
 	SEED=$(SEED) $(BIN)/python tests/benchmarks/run.py

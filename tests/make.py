@@ -194,5 +194,6 @@ def run(*streams: StreamRun, **changed: Any) -> RunResult:
         "costs": first.costs if first else NO_COSTS,
         "gap": "skip",
         "streams": streams,
+        "shows_notes": True,
     }
     return RunResult(**values | changed)

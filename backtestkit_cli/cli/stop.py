@@ -1,6 +1,6 @@
 """Ctrl-C and SIGTERM: one clean way out, whatever code is running.
 
-* The first signal raises `KeyboardInterrupt` where the program stands, and is remembered: where other code swallows
+* A signal raises `Stopped` where the program stands, and is remembered: where other code swallows
   the exception `check` raises it again, and the exit code tells in any case how the program ended.
 * A signal that the program was started to ignore, as in the background of a shell, stays ignored.
 """
@@ -11,6 +11,10 @@ from types import FrameType
 from typing import Any
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Stopped(KeyboardInterrupt):
+    """The program was asked to stop; not `KeyboardInterrupt` itself, which Python may turn into another exit code."""
 
 
 class Stop:
@@ -43,14 +47,14 @@ class Stop:
         """Raise again what other code may have swallowed.
 
         Raises:
-            KeyboardInterrupt: the program was asked to stop.
+            Stopped: the program was asked to stop.
         """
         if self._number:
-            raise KeyboardInterrupt
+            raise Stopped
 
     def _ask(self, number: int, _frame: FrameType | None) -> None:
         self._number = self._number or number
-        raise KeyboardInterrupt
+        raise Stopped
 
 
 def _without_interruptions(told: Any) -> None:

@@ -77,10 +77,10 @@ def fetch(
         return renewal
 
     with _alone(store, exchange_name, symbol):
-        steps = source.steps(symbol)
-        origin = type(source).__name__
-        store.write_market(Market(exchange=exchange_name, symbol=symbol, steps=steps, source=origin))
-        return _month_by_month(store, exchange_name, symbol, window, renewed, on_progress)
+        market = Market(
+            exchange=exchange_name, symbol=symbol, steps=source.steps(symbol), source=type(source).__name__
+        )
+        return _month_by_month(store, market, window, renewed, on_progress)
 
 
 def import_file(
@@ -102,22 +102,24 @@ def import_file(
         return _united(part, new, *stored, path=path) if stored else (part, new)
 
     with _alone(store, exchange_name, symbol):
-        if not store.has_market(exchange_name, symbol):
-            store.write_market(
-                Market(exchange=exchange_name, symbol=symbol, steps=MarketSteps(), source=f"file {path.name}")
-            )
-        return _month_by_month(store, exchange_name, symbol, window, renewed, None)
+        if store.has_market(exchange_name, symbol):
+            market = store.market(exchange_name, symbol)
+        else:
+            market = Market(exchange=exchange_name, symbol=symbol, steps=MarketSteps(), source=f"file {path.name}")
+        return _month_by_month(store, market, window, renewed, None)
 
 
 def _month_by_month(
     store: CandleStore,
-    exchange_name: str,
-    symbol: str,
+    market: Market,
     window: TimeRange,
     renewed: Callable[[TimeRange, _Stored | None], _Stored | None],
     on_progress: OnProgress | None,
 ) -> FetchReport:
-    """Write each month that `renewed` has something new for; None keeps the stored one."""
+    """Write each month that `renewed` has something new for; None keeps the stored one.
+
+    The market is noted once there is an answer: one that never gave any leaves no trace.
+    """
     written: list[str] = []
     kept: list[str] = []
     repaired: list[str] = []
@@ -128,13 +130,15 @@ def _month_by_month(
             on_progress(done, len(parts))
         stored = None
         try:
-            stored = store.read_month(exchange_name, symbol, month)
+            stored = store.read_month(market.exchange, market.symbol, month)
         except DataError:
             repaired.append(month)
         renewal = renewed(part, stored)
+        if done == 0:
+            store.write_market(market)
         if renewal is not None:
             asked, candles = renewal
-            store.write_month(exchange_name, symbol, month, candles, asked)
+            store.write_month(market.exchange, market.symbol, month, candles, asked)
         (written if renewal else kept).append(month)
         count += len(_inside((renewal or stored or _NOTHING)[1], part))
     if on_progress is not None:

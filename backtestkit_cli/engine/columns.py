@@ -141,13 +141,13 @@ def _at_ticks(times: Ints, ticks: Ints) -> Bools:
     step_ms = int(ticks[1] - ticks[0]) if len(ticks) > 1 else MINUTE_MS
     place = (times - ticks[0]) // step_ms
     np.clip(place, 0, len(ticks) - 1, out=place)
-    return ticks[0] + place * step_ms == times
+    return np.asarray(ticks[0] + place * step_ms == times)
 
 
 def _ticks_before(ticks: Ints, times_ms: Ints) -> Ints:
     """How many ticks lie before each time."""
     step_ms = int(ticks[1] - ticks[0]) if len(ticks) > 1 else MINUTE_MS
-    return np.clip(-((ticks[0] - times_ms) // step_ms), 0, len(ticks))
+    return np.asarray(np.clip(-((ticks[0] - times_ms) // step_ms), 0, len(ticks)))
 
 
 def _candidates(market: Market, rows: DraftColumns, ticks: Ints, terms: Terms) -> Candidates:

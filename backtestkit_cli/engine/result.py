@@ -74,3 +74,4 @@ class RunResult:
     streams: tuple[StreamRun, ...]
     warnings: tuple[str, ...] = ()
     status: RunStatus = "complete"
+    shows_notes: bool = False

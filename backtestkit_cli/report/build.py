@@ -186,7 +186,7 @@ def _stream_chapter(
     sections = (
         *_result_sections(trades, run.range, stream.result.funnel, findings),
         Section(key="candles", title="Stream and candles", block=candle_facts(stream, run), depth="full"),
-        Section(key="trades", title="Trades", block=trades_table(stream), depth=of_trades),
+        Section(key="trades", title="Trades", block=trades_table(stream, shows_notes=run.shows_notes), depth=of_trades),
     )
     return Chapter(
         strategy=stream.strategy,

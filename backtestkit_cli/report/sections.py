@@ -136,7 +136,7 @@ def candle_facts(stream: StreamRun, run: RunResult) -> Facts:
     )
 
 
-def trades_table(stream: StreamRun) -> Table:
+def trades_table(stream: StreamRun, *, shows_notes: bool) -> Table:
     """Every trade, newest last."""
     trades, terms = stream.result.trades, stream.result.terms
     rows = range(len(trades))
@@ -175,7 +175,7 @@ def trades_table(stream: StreamRun) -> Table:
             percents("profit_at_stake_percent", "At stake", trades.profit_at_stake_percent, _full_if(is_ambiguous)),
             percents("vwap_lag_percent", "VWAP lag", trades.vwap_lag_percent, "record"),
             Column(key="is_bridged", label="Bridged", values=bridged, form="truth", depth=_full_if(any(bridged))),
-            Column(key="note", label="Note", values=notes, depth=_full_if(any(notes))),
+            Column(key="note", label="Note", values=notes, depth=_full_if(shows_notes and any(notes))),
             Column(key="id", label="Signal", values=[trades.id(row, terms) for row in rows], depth="full"),
         ),
         last=LAST_TRADES,

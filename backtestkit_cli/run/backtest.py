@@ -185,6 +185,7 @@ class Backtest:
             gap=self.config.settings.gap,
             streams=streams,
             status=status,
+            shows_notes=self.config.settings.report_show_note,
         )
 
     def dump(self, run: RunResult, report: Report | None = None) -> DumpedFiles:

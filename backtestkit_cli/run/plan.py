@@ -181,11 +181,14 @@ def _refuse_unavailable(config: Config, strategies: Sequence[str], exchange: str
         ConfigError: a chosen schema or the settings ask for something that this version cannot do.
     """
     chosen: list[tuple[str, str, NamedSchema]] = [("strategies", name, config.strategies[name]) for name in strategies]
+    chosen += [
+        ("risks", risk, config.risks[risk]) for name in strategies for risk in config.strategies[name].risk_names
+    ]
     chosen.append(("exchanges", exchange, config.exchanges[exchange]))
     if frame is not None:
         chosen.append(("frames", frame, config.frames[frame]))
     problems = []
-    for kind, name, schema in chosen:
+    for kind, name, schema in {(kind, name): (kind, name, schema) for kind, name, schema in chosen}.values():
         values = schema.model_dump(exclude_none=True)
         keys = [key for key in ("sizing", "callbacks") if values.get(key)]
         keys += ["use"] if values.get("use") == "llm" else []

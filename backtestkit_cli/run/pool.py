@@ -45,9 +45,9 @@ def run_groups(backtest: "Backtest") -> None:
         what = "a worker process ended without an answer; what it last said stands above"
         raise StrategyError(Problem("worker-ended", what, hint="run with --jobs 1 to see where")) from error
     except BaseException:
-        pool.shutdown(wait=False, cancel_futures=True)
         for process in list((getattr(pool, "_processes", None) or {}).values()):
-            process.terminate()
+            process.kill()
+        pool.shutdown(wait=False, cancel_futures=True)
         raise
     pool.shutdown()
 

@@ -4,6 +4,8 @@ YAML rules, vectorised Python and CSV signals become rows; Python per decision b
 is wrong with a strategy is found here, before any candle is loaded.
 """
 
+import difflib
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -246,6 +248,9 @@ def _rules(config: Config, schema: StrategySchema, rules: RulesSchema) -> RulesS
         lifetime_minutes=minutes_of(rules.lifetime),
         note=rules.note or "",
     )
+    unread = [name for name in schema.params if name not in _names_in(rules)]
+    if unread:
+        raise ConfigError(*(_unread(config, schema, rules, name) for name in unread))
     try:
         return RulesStrategy(compile_rules(spec, schema.params), config.settings.limits_model())
     except RuleProblems as found:
@@ -260,6 +265,18 @@ def _rules(config: Config, schema: StrategySchema, rules: RulesSchema) -> RulesS
                 for key, problem in found.problems
             )
         ) from found
+
+
+def _names_in(rules: RulesSchema) -> set[str]:
+    """Every name that the texts of the rules use."""
+    return set(re.findall(r"[A-Za-z_][A-Za-z0-9_]*", repr(rules.model_dump(mode="json", exclude={"note"}))))
+
+
+def _unread(config: Config, schema: StrategySchema, rules: RulesSchema, name: str) -> Problem:
+    where = config.where("strategies", schema.name, "params", name)
+    near = difflib.get_close_matches(name, _names_in(rules), n=1)
+    hint = f"did you mean {near[0]}?" if near else "remove it, or use it in an expression"
+    return Problem("unread-param", f"no expression of {schema.name} reads the param {name}", where, hint=hint)
 
 
 def _level(level: str | SidesSchema) -> str | Mapping[str, str]:

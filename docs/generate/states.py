@@ -1,16 +1,18 @@
 """Drives every pair of state and input through the step function, and writes down what happened.
 
 Rules: each kind of state and of input has examples that reach all it can do, with prices around an entry at 100. Every
-example of a state meets every example of an input, under both presets; a cell of the table tells the different
-outcomes. Nothing in the table is written by hand.
+example of a state meets every example of an input, under each preset, with risk that admits and that refuses; a cell
+of the table tells the different outcomes. Nothing in the table is written by hand.
 """
 
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from itertools import product
 from typing import Any, get_args
 
 from backtestkit_cli.engine import step
+from backtestkit_cli.engine.gate import Gate, Ledger, RiskProfile
 from backtestkit_cli.model.candle import Candle
 from backtestkit_cli.model.event import Cancelled, Closed, Event
 from backtestkit_cli.model.limits import Limits
@@ -73,19 +75,21 @@ def unknown_kinds() -> set[str]:
 def outcomes(state_kind: type, input_kind: type) -> dict[tuple[str, ...], str]:
     """What can come of a pair: the events, with the state after them."""
     found: dict[tuple[str, ...], str] = {}
-    for state, happened, terms in _cases(state_kind, input_kind):
-        after, events = step.advance(state, happened, terms)
+    for state, happened, terms, gate in _cases(state_kind, input_kind):
+        after, events = step.advance(state, happened, terms, gate)
         if after != state or events:
             found.setdefault(_told(events), type(after).__name__)
     return found
 
 
-def _cases(state_kind: type, input_kind: type) -> Iterator[tuple[SignalState, step.Input, step.Terms]]:
-    for policy in PRESETS.values():
+def _cases(state_kind: type, input_kind: type) -> Iterator[tuple[SignalState, step.Input, step.Terms, Gate]]:
+    closed = RiskProfile(name="a profile", max_positions=0)
+    gates: tuple[Gate, ...] = (step.OPEN_GATE, Ledger({"a strategy": [closed]}))
+    for policy, gate in product(PRESETS.values(), gates):
         terms = step.Terms(strategy="a strategy", symbol="BTCUSDT", policy=policy, costs=Costs(), limits=Limits())
         for state in STATES[state_kind]:
             for happened in INPUTS[input_kind]:
-                yield state, happened, terms
+                yield state, happened, terms, gate
 
 
 def _told(events: tuple[Event, ...]) -> tuple[str, ...]:

@@ -181,12 +181,10 @@ def key_rows(path: str, model: type[BaseModel]) -> Iterator[tuple[str, str, str,
     """Each key below a model: path, type, default, and the keys it stands for where several are alike."""
     hints = get_type_hints(model, include_extras=True)
     names = [name for name in hints if name in model.model_fields]
-    if len(names) > 2 and all(hints[name] == hints[names[0]] for name in names):
-        listed = " Keys: " + ", ".join(f"`{name}`" for name in names) + "."
+    is_alike = len(names) > 2 and all(hints[name] == hints[names[0]] for name in names)
+    if is_alike or model.__name__.endswith("Callbacks"):
+        listed = f" Key{'s' * (len(names) > 1)}: " + ", ".join(f"`{name}`" for name in names) + "."
         yield from _key(f"{path}.…", hints[names[0]], model.model_fields[names[0]], listed)
-        return
-    if model.__name__.endswith("Callbacks"):
-        yield from _key(f"{path}.…", hints[names[0]], model.model_fields[names[0]], f" Key: `{names[0]}`.")
         return
     for name in names:
         yield from _key(f"{path}.{name}", hints[name], model.model_fields[name], "")
@@ -320,7 +318,7 @@ def draft_rules() -> str:
     one = np.ones(1)
     true = np.ones(1, dtype=bool)
     columns_of_one = dict.fromkeys(("price", "price_open", "take_profit", "stop_loss", "lifetime", "wait"), one)
-    found = broken_rules(is_long=true, is_scheduled=true, limits=Limits(), **columns_of_one)  # type: ignore[arg-type]
+    found = broken_rules(is_long=true, is_scheduled=true, limits=Limits(), **columns_of_one)
     names = [name for name, _ in found] + [name for _, name in DISTANCE_RULES]
     pairs = {name: f"`{name}`, `{name.replace('long_', 'short_', 1)}`" for name in names if name.startswith("long_")}
     shown = [name for name in names if not name.startswith("short_")]
@@ -352,7 +350,7 @@ def risk_names() -> str:
 def exit_codes() -> str:
     """The exit codes with the errors that lead to them."""
     meanings = {code: words("exits")[str(code)] for code in (0, 1, 130, 143)}
-    classes = [BacktestkitError, *BacktestkitError.__subclasses__()]
+    classes: list[type[BacktestkitError]] = [BacktestkitError, *BacktestkitError.__subclasses__()]
     for one in classes:
         if one.exit_code not in meanings:
             meanings[one.exit_code] = words("exits")[str(one.exit_code)]

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import chdir, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
+from unittest.mock import patch
 
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 FILE_LINE = re.compile(r"`([\w./-]+\.(?:yaml|py|csv))`:\n\n\Z")
@@ -86,7 +87,9 @@ def walk(page: str, project: Path) -> Walk:
             done.page += page[place : block.start] + last
             place = block.end
         for command, expected in block.commands.items():
-            code, done.outputs[command] = run(STANDS_FOR.get(command, command), project)
+            meant = STANDS_FOR.get(command, command)
+            code, printed = run(meant, project)
+            done.outputs[command] = printed if meant == command else f".venv/bin/{meant}\n{printed}"
             if code != expected:
                 done.surprises[command] = code
         if block.commands:
@@ -101,10 +104,10 @@ def run(command: str, project: Path) -> tuple[int, str]:
 
     words = shlex.split(command)
     if words[0] == "python":
-        done = subprocess.run([sys.executable, *words[1:]], cwd=project, capture_output=True, text=True, check=False)
+        command_line = [sys.executable, *words[1:]]
+        done = subprocess.run(command_line, cwd=project, capture_output=True, text=True, check=False)  # noqa: S603  # ours
         return done.returncode, done.stdout + done.stderr
     printed = io.StringIO()
-    os.environ["COLUMNS"] = "80"
-    with chdir(project), redirect_stdout(printed), redirect_stderr(printed):
+    with patch.dict(os.environ, COLUMNS="80"), chdir(project), redirect_stdout(printed), redirect_stderr(printed):
         code = run_arguments(words[1:])
     return code, printed.getvalue()

@@ -1,4 +1,4 @@
-"""Small projects, and the real command run in them: in a process of its own, or inside this one where that is enough."""
+"""Small projects, and the real command run in them: in a process of its own, or in this one where that is enough."""
 
 import json
 import os
@@ -149,7 +149,12 @@ class Project:
 
 def finished(process: "subprocess.Popen[str]") -> Done:
     """Wait for a command."""
-    stdout, stderr = process.communicate(timeout=60)
+    try:
+        stdout, stderr = process.communicate(timeout=60)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.communicate()
+        raise
     return Done(process.returncode, stdout, stderr)
 
 

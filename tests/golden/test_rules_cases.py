@@ -59,11 +59,11 @@ def compare(folder: Path, found: tuple[list[Event], dict[str, Funnel]]) -> None:
     expected = read_json(folder, "expected.json")
     events = [event_as_expected(event) for event in found[0]]
     for name, funnel in found[1].items():
-        of_stream = [
+        wanted, told = (
             [one for one in several if f"{one['strategy']}|{one['symbol']}" == name]
             for several in (expected["events"], events)
-        ]
-        assert differences(*of_stream, "events") == []
+        )
+        assert differences(wanted, told, "events") == []
         assert differences(expected["funnel"][name], funnel_as_expected(funnel), "funnel") == []
         assert differences(expected["rows"][name], {"off_grid": funnel.off_grid, "late": funnel.late}) == []
         assert funnel.broken_sums() == []

@@ -4,6 +4,7 @@
 """
 
 import importlib.util
+import inspect
 import os
 import re
 import shlex
@@ -17,6 +18,8 @@ from shared import SHARED, needs_shared
 
 import backtestkit_cli
 from backtestkit_cli import Kit
+from backtestkit_cli.config import schema, settings
+from backtestkit_cli.config.fields import Schema
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -155,12 +158,7 @@ def test_every_command_option_and_key_is_in_the_reference() -> None:
     assert {one for one in wanted if one not in reference and one.replace("`", ".") not in reference} == set()
 
 
-def key_models() -> list[type]:
-    import inspect
-
-    from backtestkit_cli.config import schema, settings
-    from backtestkit_cli.config.fields import Schema
-
+def key_models() -> list[type[Schema]]:
     found = [one for module in (schema, settings) for one in vars(module).values() if inspect.isclass(one)]
     return [one for one in found if issubclass(one, Schema) and "Undecided" not in one.__name__]
 

@@ -14,7 +14,7 @@ from operator import add
 from typing import Protocol
 
 from backtestkit_cli.model.candle import Candle
-from backtestkit_cli.model.time import DAY_MS, MINUTE_MS, Interval
+from backtestkit_cli.model.time import DAY_MS, Interval
 
 
 class RequestFailed(Exception):  # noqa: N818  # no error of the program: the original reports it and goes on
@@ -75,16 +75,16 @@ class Exchange:
         since_ms = window_start(when_ms, interval, limit)
         return [candle for candle in self._asked(interval, since_ms, limit) if since_ms <= candle.time <= when_ms]
 
-    def next_candles(self, when_ms: int, limit: int) -> list[Candle]:
-        """The next 1m candles from a time on; none when the last of them would end after the present.
+    def next_candles(self, when_ms: int, interval: Interval, limit: int) -> list[Candle]:
+        """The next candles from a time on; none when the last of them would end after the present.
 
         Raises:
             RequestFailed: a broken candle.
         """
-        end_ms = when_ms + limit * MINUTE_MS
+        end_ms = when_ms + limit * interval.ms
         if end_ms > self.now_ms:
             return []
-        return [candle for candle in self._asked(Interval.M1, when_ms, limit) if when_ms <= candle.time <= end_ms]
+        return [candle for candle in self._asked(interval, when_ms, limit) if when_ms <= candle.time <= end_ms]
 
     def price(self, when_ms: int) -> float:
         """The price at a time.

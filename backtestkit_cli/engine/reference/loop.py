@@ -14,7 +14,7 @@ from backtestkit_cli.engine.reference.exchange import RequestFailed
 from backtestkit_cli.engine.reference.fast_path import Wake, follow_signal, requested_candles
 from backtestkit_cli.engine.reference.strategy import ReferenceStream, tick
 from backtestkit_cli.model.event import Cancelled, Closed, Idle, Opened, Scheduled
-from backtestkit_cli.model.time import MINUTE_MS
+from backtestkit_cli.model.time import MINUTE_MS, Interval
 
 HandOut: TypeAlias = Callable[[ReferenceStream, SignalResult], None]
 """Gets each result of a followed signal; may stop the stream."""
@@ -54,7 +54,8 @@ def _step(stream: ReferenceStream, when_ms: int) -> Generator[Wake, None, tuple[
         if not isinstance(result, Scheduled | Opened) or not isinstance(result.signal, Row):
             return result, False
         before_ms = (stream.terms.limits.average_price_candles - 1) * MINUTE_MS
-        candles = stream.exchange.next_candles(when_ms - before_ms, requested_candles(stream, result.signal))
+        limit = requested_candles(stream, result.signal)
+        candles = stream.exchange.next_candles(when_ms - before_ms, Interval.M1, limit)
         if not candles:
             return None
         end = yield from follow_signal(stream, when_ms, candles)
@@ -76,7 +77,9 @@ def _first_tick_from(ticks: Sequence[int], index: int, result: SignalResult) -> 
 
 def together(runs: Iterable[Iterator[Wake]]) -> None:
     """Advance runs in simulated time: at equal times closes first, then in the order given."""
-    waiting = [(wake.time_ms, not wake.is_close, place, run) for place, run in enumerate(runs) if (wake := next(run, None))]
+    waiting = [
+        (wake.time_ms, not wake.is_close, place, run) for place, run in enumerate(runs) if (wake := next(run, None))
+    ]
     heapify(waiting)
     while waiting:
         _, _, place, run = waiting[0]

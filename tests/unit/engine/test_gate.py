@@ -71,7 +71,7 @@ def test_checks_come_after_the_limits_and_the_first_profile_that_refuses_ends() 
     refusal = ledger.refuses(START_MS, signal(), 100.0)
     assert refusal is not None
     assert (refusal.profile, refusal.rule, refusal.why, asked) == ("b", "checks[0]", "no", ["a", "b"])
-    limited = RiskProfile(name="d", max_positions=0, checks={"checks[0]": lambda _: asked.append("never") or "x"})
+    limited = RiskProfile(name="d", max_positions=0, checks={"checks[0]": check("never", "x").checks["checks[0]"]})
     assert limited.refusal(RiskQuestion(START_MS, signal(), 100.0, [])) == ("max_positions", "")
     assert "never" not in asked
 
