@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from backtestkit_cli.engine.columns import Market, levels_between
+from backtestkit_cli.engine.step import FLAT
 from backtestkit_cli.engine.touch import first_touch_of_one
 from backtestkit_cli.engine.walk import StreamWalk
 from backtestkit_cli.model.event import Event
@@ -22,7 +23,8 @@ def leap(walk: StreamWalk) -> Iterator[Event]:
     ticks = walk.ticks.tolist()
     while walk.next_ms is not None:
         now_ms = walk.next_ms
-        yield from walk.settle(now_ms)
+        if walk.state is not FLAT:
+            yield from walk.settle(now_ms)
         yield from walk.decide(now_ms)
         yield from walk.end(now_ms)
         if isinstance(walk.state, OpenPosition) and walk.next_ms is not None:

@@ -1,14 +1,14 @@
 """How much to trade: three methods, and limits on what they answer.
 
-Quantities are in base currency and not rounded. The limits act in a fixed order: the share of the balance, then the least,
-then the most; so that the least may break the share, and the most wins.
+Quantities are in base currency and not rounded. The limits act in a fixed order: the share of the balance, then the
+least, then the most; so that the least may break the share, and the most wins.
 Source: semantics of the original, section 14; the order of operations is kept.
 """
 
 from dataclasses import dataclass
 
 
-class CannotSize(ValueError):
+class SizingError(ValueError):
     """The inputs allow no quantity; `code` is kebab-case."""
 
     def __init__(self, code: str, what: str) -> None:
@@ -39,11 +39,11 @@ def fixed_percentage(balance: float, price_open: float, price_stop_loss: float, 
     """Risk a share of the balance on the distance to the stop.
 
     Raises:
-        CannotSize: the stop is at the entry.
+        SizingError: the stop is at the entry.
     """
     distance = abs(price_open - price_stop_loss)
     if not distance:
-        raise CannotSize("stop-distance-zero", "the stop is at the entry price")
+        raise SizingError("stop-distance-zero", "the stop is at the entry price")
     return balance * (risk_percentage / 100) / distance
 
 
@@ -55,12 +55,12 @@ def kelly_criterion(
     `win_rate` is a share between 0 and 1; `win_loss_ratio` the average win over the average loss.
 
     Raises:
-        CannotSize: odds that cannot be.
+        SizingError: odds that cannot be.
     """
     if not 0 < win_rate < 1:
-        raise CannotSize("win-rate-out-of-range", f"a win rate of {win_rate:g} is not between 0 and 1")
+        raise SizingError("win-rate-out-of-range", f"a win rate of {win_rate:g} is not between 0 and 1")
     if not win_loss_ratio > 0:
-        raise CannotSize("win-loss-ratio-not-positive", f"a win-loss ratio of {win_loss_ratio:g} is not above 0")
+        raise SizingError("win-loss-ratio-not-positive", f"a win-loss ratio of {win_loss_ratio:g} is not above 0")
     share = (win_rate * win_loss_ratio - (1 - win_rate)) / win_loss_ratio
     return balance * (max(0.0, share) * kelly_multiplier) / price_open
 
@@ -69,8 +69,8 @@ def atr_based(balance: float, atr: float, *, risk_percentage: float, atr_multipl
     """Risk a share of the balance on a multiple of the average true range.
 
     Raises:
-        CannotSize: a range that is not positive.
+        SizingError: a range that is not positive.
     """
     if not atr > 0:
-        raise CannotSize("atr-not-positive", f"an average true range of {atr:g} is not above 0")
+        raise SizingError("atr-not-positive", f"an average true range of {atr:g} is not above 0")
     return balance * (risk_percentage / 100) / (atr * atr_multiplier)

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -96,25 +96,30 @@ class Trades:
         """The columns as a polars frame: times as UTC datetimes in ms, side and reason as categories."""
         import polars as pl
 
-        return pl.DataFrame(
-            {
-                "decided": self.decided_ms,
-                "opened": self.opened_ms,
-                "closed": self.closed_ms,
-                "position": _words(SIDES, (self.side > 0).astype(np.int64)),
-                "price_open": self.price_open,
-                "price_close": self.price_close,
-                "price_take_profit": self.price_take_profit,
-                "price_stop_loss": self.price_stop_loss,
-                "lifetime_minutes": self.lifetime_minutes.astype(np.int64),
-                "reason": _words(REASONS, self.reason),
-                "pnl_percent": self.pnl_percent,
-                "ambiguous_minutes": self.ambiguous_minutes,
-                "profit_at_stake_percent": self.profit_at_stake_percent,
-                "vwap_lag_percent": self.vwap_lag_percent,
-                "is_bridged": self.is_bridged,
-            }
-        ).with_columns(pl.col("decided", "opened", "closed").cast(pl.Datetime("ms", "UTC")))
+        columns: dict[str, Any] = {
+            "decided": _times(self.decided_ms),
+            "opened": _times(self.opened_ms),
+            "closed": _times(self.closed_ms),
+            "position": _words(SIDES, (self.side > 0).astype(np.int64)),
+            "price_open": self.price_open,
+            "price_close": self.price_close,
+            "price_take_profit": self.price_take_profit,
+            "price_stop_loss": self.price_stop_loss,
+            "lifetime_minutes": self.lifetime_minutes.astype(np.int64),
+            "reason": _words(REASONS, self.reason),
+            "pnl_percent": self.pnl_percent,
+            "ambiguous_minutes": self.ambiguous_minutes,
+            "profit_at_stake_percent": self.profit_at_stake_percent,
+            "vwap_lag_percent": self.vwap_lag_percent,
+            "is_bridged": self.is_bridged,
+        }
+        return pl.DataFrame([pl.Series(name, column) for name, column in columns.items()])
+
+
+def _times(times_ms: Ints) -> "pl.Series":
+    import polars as pl
+
+    return pl.Series(times_ms).cast(pl.Datetime("ms", "UTC"))
 
 
 def _words(words: Sequence[StrEnum], places: Ints | Codes) -> "pl.Series":

@@ -298,13 +298,10 @@ class ScheduleEntry(NamedTuple):
 
 def schedule_entry(event: ReferenceEvent) -> ScheduleEntry | None:
     """The line of an event; an opening counts only where it ended a wait."""
-    match event:
-        case Scheduled():
-            return ScheduleEntry(event.signal.decided_at, "scheduled", None)
-        case Opened() if event.time_ms != event.signal.decided_at:
-            return ScheduleEntry(event.time_ms, "opened", round_minutes(event.time_ms - event.signal.decided_at))
-        case Cancelled():
-            return ScheduleEntry(event.time_ms, "cancelled", round_minutes(event.time_ms - event.signal.decided_at))
+    if isinstance(event, Scheduled):
+        return ScheduleEntry(event.signal.decided_at, "scheduled", None)
+    if isinstance(event, Cancelled) or (isinstance(event, Opened) and event.time_ms != event.signal.decided_at):
+        return ScheduleEntry(event.time_ms, event.kind, round_minutes(event.time_ms - event.signal.decided_at))
     return None
 
 
@@ -470,4 +467,5 @@ def walker_results(tested: Iterable[tuple[str, TradeFigures]], metric: str = "sh
 
 def walker_ranking(results: Sequence[WalkerResult]) -> list[WalkerResult]:
     """The comparison table: by metric, none last; of equal ones the last tested stands first."""
-    return sorted(reversed(results), key=lambda one: (one.metric_value is None, -(one.metric_value or 0.0)))
+    last_first = results[::-1]
+    return sorted(last_first, key=lambda one: (one.metric_value is None, -(one.metric_value or 0.0)))

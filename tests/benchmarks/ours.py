@@ -18,6 +18,7 @@ from backtestkit_cli.engine.candles import Candles, Floats, Ints
 from backtestkit_cli.engine.columns import run_columns
 from backtestkit_cli.engine.decide import RowDecider, decision_ticks
 from backtestkit_cli.engine.drafts import DraftColumns
+from backtestkit_cli.engine.leap import leap
 from backtestkit_cli.engine.result import StreamResult
 from backtestkit_cli.engine.step import Terms
 from backtestkit_cli.engine.trades import Trades, trades_of
@@ -134,7 +135,7 @@ def asked(folder: Path, policy: str) -> Run:
             decider = strategy.decider(symbol, candles, MarketSteps(), deadline, lambda _time_ms: None)
             price = vwap_all(candles, terms.limits.average_price_candles)
             walk = StreamWalk(candles=candles, price=price, ticks=ticks, decider=decider, terms=terms)
-            return len(trades_of(tuple(walk.run())).frame())
+            return len(trades_of(tuple(leap(walk))).frame())
 
     return run
 

@@ -4,7 +4,7 @@ import csv
 import gzip
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import count
@@ -17,10 +17,7 @@ from backtestkit_cli.engine.reference.events import (
     Called,
     CheckRaised,
     Offer,
-    OfferRejected,
     ReferenceEvent,
-    Row,
-    StepFailed,
     Tape,
     Told,
 )
@@ -33,15 +30,13 @@ from backtestkit_cli.model.event import (
     Active,
     Cancelled,
     Closed,
-    DraftRefused,
-    Idle,
     LevelReached,
     Opened,
     Scheduled,
 )
 from backtestkit_cli.model.limits import Limits
 from backtestkit_cli.model.policy import Costs
-from backtestkit_cli.model.signal import Signal, SignalDraft
+from backtestkit_cli.model.signal import SignalDraft
 from backtestkit_cli.model.time import Interval, parse_time
 
 MADE_UP = "made-up-"
@@ -163,7 +158,7 @@ class Case:
         return next(one for one in self.terms["strategies"] if one["name"] == name)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Outcome:
     """What our engine made of a case: a stream per strategy and symbol, in the order of the runs.
 
@@ -177,11 +172,14 @@ class Outcome:
 
     def told(self, key: str | None = None) -> list[Told]:
         """All events, or those of one stream."""
-        return [
-            entry
-            for entry in self.entries
-            if isinstance(entry, Told) and (key is None or stream_of_event(entry.event) == key)
-        ]
+        return self._by_stream.get(key, []) if key else [one for one in self.entries if isinstance(one, Told)]
+
+    @cached_property
+    def _by_stream(self) -> dict[str | None, list[Told]]:
+        groups: dict[str | None, list[Told]] = {}
+        for one in self.told():
+            groups.setdefault(stream_of_event(one.event), []).append(one)
+        return groups
 
 
 def stream_of_event(event: ReferenceEvent) -> str | None:
@@ -300,19 +298,18 @@ class Rule:
 
     def _refuses(self, question: Question) -> bool:
         given, offer = self.given, question.offer
-        match given["type"]:
-            case "max_concurrent":
-                return len(question.positions) >= int(given["limit"])
-            case "max_per_strategy":
-                held = sum(one.strategy == question.strategy for one in question.positions)
-                return held >= int(given["limit"])
-            case "position":
-                return offer.position == given["position"]
-            case "max_price":
-                return question.price > float(given["max"])
-            case "min_rr":
-                return reward_risk(offer, question.price) < float(given["min"])
-        raise ValueError(f"unknown type of validation: {given['type']}")
+        refusals: dict[str, Callable[[], bool]] = {
+            "max_concurrent": lambda: len(question.positions) >= given["limit"],
+            "max_per_strategy": lambda: _held_by(question) >= given["limit"],
+            "position": lambda: str(offer.position) == given["position"],
+            "max_price": lambda: question.price > given["max"],
+            "min_rr": lambda: reward_risk(offer, question.price) < given["min"],
+        }
+        return bool(refusals[given["type"]]())
+
+
+def _held_by(question: Question) -> int:
+    return sum(one.strategy == question.strategy for one in question.positions)
 
 
 def reward_risk(offer: Offer, price: float) -> float:

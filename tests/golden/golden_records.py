@@ -152,7 +152,8 @@ def result_as_recorded(event: Scheduled | Opened | Active | Closed | Cancelled, 
             return {**told, "close_timestamp": event.time_ms}
         case Active():
             return {**told, "percent_tp": event.take_profit_percent, "percent_sl": event.stop_loss_percent}
-    return told
+        case Scheduled() | Opened():
+            return told
 
 
 def offer_as_recorded(offer: Offer, ids: Ids) -> dict[str, Any]:

@@ -25,7 +25,10 @@ Offer: TypeAlias = SignalDraft | Row
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OfferRejected:
-    """A risk profile refused an unchecked draft, or a signal. `note` is None where the original has a text of its own."""
+    """A risk profile refused an unchecked draft, or a signal.
+
+    `note` is None where the original has a text of its own; `by` is the form of the refusing answer.
+    """
 
     time_ms: int
     strategy: str
