@@ -5,23 +5,111 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from backtestkit_cli.engine.resample import resample as resample
     from backtestkit_cli.kit import Kit as Kit
+    from backtestkit_cli.model.event import Active as Active
+    from backtestkit_cli.model.event import Cancelled as Cancelled
+    from backtestkit_cli.model.event import CandlesLoaded as CandlesLoaded
+    from backtestkit_cli.model.event import Closed as Closed
+    from backtestkit_cli.model.event import DecisionFailed as DecisionFailed
+    from backtestkit_cli.model.event import DraftRefused as DraftRefused
+    from backtestkit_cli.model.event import FrameStarted as FrameStarted
+    from backtestkit_cli.model.event import Idle as Idle
+    from backtestkit_cli.model.event import LevelReached as LevelReached
+    from backtestkit_cli.model.event import ListenerFailed as ListenerFailed
+    from backtestkit_cli.model.event import Opened as Opened
+    from backtestkit_cli.model.event import Progress as Progress
+    from backtestkit_cli.model.event import RiskAllowed as RiskAllowed
+    from backtestkit_cli.model.event import RiskCheckFailed as RiskCheckFailed
+    from backtestkit_cli.model.event import RiskRefused as RiskRefused
+    from backtestkit_cli.model.event import RunDone as RunDone
+    from backtestkit_cli.model.event import Scheduled as Scheduled
+    from backtestkit_cli.model.event import SignalEvent as SignalEvent
+    from backtestkit_cli.model.event import StreamDone as StreamDone
+    from backtestkit_cli.model.levels import SL_LEVEL1 as SL_LEVEL1
+    from backtestkit_cli.model.levels import SL_LEVEL2 as SL_LEVEL2
+    from backtestkit_cli.model.levels import TP_LEVEL1 as TP_LEVEL1
+    from backtestkit_cli.model.levels import TP_LEVEL2 as TP_LEVEL2
+    from backtestkit_cli.model.levels import TP_LEVEL3 as TP_LEVEL3
     from backtestkit_cli.model.signal import SignalDraft as SignalDraft
     from backtestkit_cli.plugins.ports import Market as Market
     from backtestkit_cli.plugins.registry import exchange as exchange
     from backtestkit_cli.plugins.registry import strategy as strategy
+    from backtestkit_cli.run.log import log as log
+    from backtestkit_cli.run.memo import memo as memo
 
 __version__ = "0.1.0"
 
+_EVENTS = "backtestkit_cli.model.event"
+_LEVELS = "backtestkit_cli.model.levels"
 _PLACES = {
+    "Active": _EVENTS,
+    "Cancelled": _EVENTS,
+    "CandlesLoaded": _EVENTS,
+    "Closed": _EVENTS,
+    "DecisionFailed": _EVENTS,
+    "DraftRefused": _EVENTS,
+    "FrameStarted": _EVENTS,
+    "Idle": _EVENTS,
     "Kit": "backtestkit_cli.kit",
+    "LevelReached": _EVENTS,
+    "ListenerFailed": _EVENTS,
     "Market": "backtestkit_cli.plugins.ports",
+    "Opened": _EVENTS,
+    "Progress": _EVENTS,
+    "RiskAllowed": _EVENTS,
+    "RiskCheckFailed": _EVENTS,
+    "RiskRefused": _EVENTS,
+    "RunDone": _EVENTS,
+    "SL_LEVEL1": _LEVELS,
+    "SL_LEVEL2": _LEVELS,
+    "Scheduled": _EVENTS,
     "SignalDraft": "backtestkit_cli.model.signal",
+    "SignalEvent": _EVENTS,
+    "StreamDone": _EVENTS,
+    "TP_LEVEL1": _LEVELS,
+    "TP_LEVEL2": _LEVELS,
+    "TP_LEVEL3": _LEVELS,
     "exchange": "backtestkit_cli.plugins.registry",
+    "log": "backtestkit_cli.run.log",
+    "memo": "backtestkit_cli.run.memo",
     "resample": "backtestkit_cli.engine.resample",
     "strategy": "backtestkit_cli.plugins.registry",
 }
 
-__all__ = ["Kit", "Market", "SignalDraft", "__version__", "exchange", "resample", "strategy"]
+__all__ = [
+    "SL_LEVEL1",
+    "SL_LEVEL2",
+    "TP_LEVEL1",
+    "TP_LEVEL2",
+    "TP_LEVEL3",
+    "Active",
+    "Cancelled",
+    "CandlesLoaded",
+    "Closed",
+    "DecisionFailed",
+    "DraftRefused",
+    "FrameStarted",
+    "Idle",
+    "Kit",
+    "LevelReached",
+    "ListenerFailed",
+    "Market",
+    "Opened",
+    "Progress",
+    "RiskAllowed",
+    "RiskCheckFailed",
+    "RiskRefused",
+    "RunDone",
+    "Scheduled",
+    "SignalDraft",
+    "SignalEvent",
+    "StreamDone",
+    "__version__",
+    "exchange",
+    "log",
+    "memo",
+    "resample",
+    "strategy",
+]
 
 
 def __getattr__(name: str) -> object:

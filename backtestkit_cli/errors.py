@@ -5,6 +5,7 @@ BacktestkitError            exit code 1
 ├── ConfigError             2   YAML that is wrong, all its problems together
 ├── DataError               3   candles missing or damaged
 ├── StrategyError           4   user code that raised, hung or answered nonsense
+├── GateFailedError         5   finished, but a requirement is not met
 ├── ExchangeError           6   the exchange or the network
 │   ├── TransientError          may work when tried again
 │   ├── RejectedError           refused for good
@@ -87,6 +88,12 @@ class StrategyError(BacktestkitError):
     """User code that raised, hung or answered nonsense."""
 
     exit_code = 4
+
+
+class GateFailedError(BacktestkitError):
+    """A run that finished but does not meet what was required of it."""
+
+    exit_code = 5
 
 
 class ExchangeError(BacktestkitError):

@@ -1,12 +1,15 @@
 """Kit: load a project and run its commands; the same door for the command line and for Python users."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import UnionType
+from typing import TYPE_CHECKING, Any, overload
 
 from backtestkit_cli.config.merge import Config, load
+from backtestkit_cli.plugins.ports import Mode
 from backtestkit_cli.plugins.registry import ROOT, Registry
+from backtestkit_cli.run.listen import Heard, Listeners, Subscription
 
 if TYPE_CHECKING:
     from backtestkit_cli.run.backtest import Backtest
@@ -14,12 +17,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Kit:
-    """A loaded project: its config, and its own copy of the plugin registry."""
+    """A loaded project: its config, its own copy of the plugin registry, and who listens to its runs."""
 
     config: Config
     registry: Registry
     paths: tuple[Path, ...]
     overrides: tuple[str, ...]
+    listeners: Listeners = field(default_factory=Listeners)
 
     @classmethod
     def load(cls, *paths: str | Path, overrides: Sequence[str] = ()) -> "Kit":
@@ -35,6 +39,44 @@ class Kit:
     def logs(self) -> Path:
         """The folder of reports and run bundles."""
         return self.config.project / "logs"
+
+    @overload
+    def on(
+        self,
+        event_type: type[Heard],
+        function: Callable[[Heard], object],
+        *,
+        where: Callable[[Heard], object] | None = None,
+        mode: Mode | None = None,
+        once: bool = False,
+    ) -> Subscription: ...
+
+    @overload
+    def on(
+        self,
+        event_type: UnionType,
+        function: Callable[[Any], object],
+        *,
+        where: Callable[[Any], object] | None = None,
+        mode: Mode | None = None,
+        once: bool = False,
+    ) -> Subscription: ...
+
+    def on(
+        self,
+        event_type: Any,
+        function: Callable[[Any], object],
+        *,
+        where: Callable[[Any], object] | None = None,
+        mode: Mode | None = None,
+        once: bool = False,
+    ) -> Subscription:
+        """Listen to all runs of this project: a function is told of each event of a class for which `where` is true.
+
+        Raises:
+            UsageError: nothing of that class is ever told, there is no such mode, or a function is none.
+        """
+        return self.listeners.on(event_type, function, where=where, mode=mode, once=once)
 
     def backtest(
         self,
@@ -57,4 +99,11 @@ class Kit:
 
         request = Request(strategies=strategies, symbols=symbols, exchange=exchange, frame=frame, range=range)
         plan = plan_backtest(self.config, request)
-        return Backtest(config=self.config, plan=plan, registry=self.registry, logs=self.logs, jobs=jobs)
+        return Backtest(
+            config=self.config,
+            plan=plan,
+            registry=self.registry,
+            logs=self.logs,
+            jobs=jobs,
+            listeners=self.listeners,
+        )

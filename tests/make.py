@@ -139,6 +139,7 @@ def candle_use(**changed: Any) -> CandleUse:
         "bridged_minutes": 0,
         "price_first": 100.0,
         "price_last": 103.0,
+        "daily_prices": (101.0, 99.0, 100.5, 102.0, 101.5, 102.5, 103.0),
     }
     return CandleUse(**values | changed)
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from backtestkit_cli.cli import complete
 from backtestkit_cli.cli.options import ConfigOption, JsonOption, SetOption, VerboseOption
 from backtestkit_cli.cli.output import Output
 from backtestkit_cli.cli.project import open_kit
@@ -23,9 +24,19 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Fetch, import, audit and show candles.", no_args_is_help=True, rich_markup_mode=None)
 
 NeededExchange = Annotated[
-    str, typer.Option("--exchange", "-e", metavar="E", help="Name of an exchange of the config.")
+    str,
+    typer.Option(
+        "--exchange",
+        "-e",
+        metavar="E",
+        help="Name of an exchange of the config.",
+        autocompletion=complete.exchanges,
+    ),
 ]
-NeededSymbol = Annotated[str, typer.Option("--symbol", "-s", metavar="S", help="Market such as BTCUSDT.")]
+NeededSymbol = Annotated[
+    str,
+    typer.Option("--symbol", "-s", metavar="S", help="Market such as BTCUSDT.", autocompletion=complete.symbols),
+]
 What = Annotated[str, typer.Argument(metavar="WHAT", help="EXCHANGE/SYMBOL of the store, or a file.")]
 _SHOWN = 10
 
@@ -93,6 +104,7 @@ def import_(
     output = Output(as_json=as_json, verbose=verbose)
     kit = open_kit(output, config, set_)
     from backtestkit_cli.data.fetch import import_file
+    from backtestkit_cli.run.clock import WallClock
     from backtestkit_cli.run.plan import checked_symbol, unknown_name
     from backtestkit_cli.run.sources import anomaly_of, is_local, store_of
 
@@ -103,7 +115,7 @@ def import_(
         hint = "import into an exchange with `use: ccxt` or a plugin, or give the file to one with `use: files`"
         raise ConfigError(Problem("not-stored", what, kit.config.where("exchanges", exchange, "use"), hint=hint))
     store = store_of(kit.config.project)
-    report = import_file(file, store, exchange, checked_symbol(symbol), anomaly_of(kit.config))
+    report = import_file(file, store, exchange, checked_symbol(symbol), anomaly_of(kit.config), WallClock().now_ms())
     return _tell_stored(output, exchange, symbol, report, {})
 
 

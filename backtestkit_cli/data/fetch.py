@@ -77,14 +77,17 @@ def fetch(
         return renewal
 
     with _alone(store, exchange_name, symbol):
-        market = Market(
-            exchange=exchange_name, symbol=symbol, steps=source.steps(symbol), source=type(source).__name__
-        )
+        market = Market(exchange=exchange_name, symbol=symbol, steps=source.steps(symbol), source=type(source).__name__)
         return _month_by_month(store, market, window, renewed, on_progress)
 
 
 def import_file(
-    path: Path, store: CandleStore, exchange_name: str, symbol: str, anomaly: Anomaly = USUAL
+    path: Path,
+    store: CandleStore,
+    exchange_name: str,
+    symbol: str,
+    anomaly: Anomaly = USUAL,
+    now_ms: int | None = None,
 ) -> FetchReport:
     """Put the candles of a file into the store, beside those that are there.
 
@@ -94,7 +97,7 @@ def import_file(
         DataError: the file or its candles are refused, or the store holds other candles for the same minutes.
         UsageError: another program is writing the same market.
     """
-    candles = read_candles(path, anomaly)
+    candles = read_candles(path, anomaly, now_ms)
     window = TimeRange(int(candles["time"][0]), int(candles["time"][-1]) + MINUTE_MS)
 
     def renewed(part: TimeRange, stored: _Stored | None) -> _Stored:

@@ -89,8 +89,8 @@ class FilesExchange:
         return known[1]
 
 
-def read_candles(path: Path, anomaly: Anomaly = USUAL) -> pl.DataFrame:
-    """Read a file of 1m candles through the border.
+def read_candles(path: Path, anomaly: Anomaly = USUAL, now_ms: int | None = None) -> pl.DataFrame:
+    """Read a file of 1m candles through the border; with `now_ms` none may lie in the future.
 
     Columns: time (Int64, open time in UTC ms), open, high, low, close, volume (Float64); at least one row.
 
@@ -106,7 +106,7 @@ def read_candles(path: Path, anomaly: Anomaly = USUAL) -> pl.DataFrame:
     frame = _parquet(content, path) if content.startswith(PARQUET_MARK) else _csv(_unpacked(content, path), path)
     if frame.is_empty():
         raise _damaged("file-without-candles", "the file has a head but no candles", path)
-    return checked(frame, where=str(path), anomaly=anomaly)
+    return checked(frame, where=str(path), anomaly=anomaly, now_ms=now_ms)
 
 
 def _unpacked(content: bytes, path: Path) -> bytes:

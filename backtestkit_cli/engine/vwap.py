@@ -45,7 +45,9 @@ def vwap_all(candles: Candles, count: int) -> Floats:
 
 def vwap_at(candles: Candles, rows: Ints, count: int) -> Floats:
     """Price at the end of the given minutes; NaN where a row is outside or missing."""
-    if candles.present is None and len(rows) and rows.min() >= count - 1 and rows.max() < len(candles):
+    if not len(candles) or not len(rows):
+        return np.full(len(rows), np.nan)
+    if candles.present is None and rows.min() >= count - 1 and rows.max() < len(candles):
         return _vwap_at_whole(candles, rows, count)
     amount, volume, closes, minutes = (np.zeros(len(rows)) for _ in range(4))
     for back in range(count - 1, -1, -1):
@@ -68,11 +70,18 @@ def _vwap_at_whole(candles: Candles, rows: Ints, count: int) -> Floats:
     worth += close
     worth /= 3
     worth *= volumes
-    # a reduction along the first axis adds line by line, from the first to the last
-    amount, volume = np.add.reduce(worth, axis=0), np.add.reduce(volumes, axis=0)
+    amount, volume = _added(worth), _added(volumes)
     if volume.all():
         return np.asarray(amount / volume)
-    return _average(amount, volume, np.add.reduce(close, axis=0), np.full(len(rows), float(count)))
+    return _average(amount, volume, _added(close), np.full(len(rows), float(count)))
+
+
+def _added(lines: Floats) -> Floats:
+    """Add lines one after the other; a reduction of numpy may add a single column in blocks."""
+    total: Floats = lines[0].copy()
+    for line in lines[1:]:
+        total += line
+    return total
 
 
 def price_at(candles: Candles, times_ms: Ints, count: int) -> Floats:

@@ -1,6 +1,6 @@
-"""The statistics of the original engine, figure by figure, for results of the mode `reference`.
+"""The original's statistics of trades, figure by figure, for results of the mode `reference`: also heat map and walker.
 
-* Each figure is computed over what the original still holds: the newest 250 events (10 000 timings), newest first.
+* Each figure is computed over what the original still holds: the newest 250 events, newest first.
   Sums run in that order, one after the other.
 * A figure that is no finite number is None. Nothing here is a good estimate of anything: the Sharpe ratio is per trade
   and annualised as if there were one trade a day, the drawdown of the heat map runs backwards in time.
@@ -8,19 +8,17 @@
 """
 
 import math
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeVar
 
-from backtestkit_cli.engine.reference.events import OfferRejected, ReferenceEvent
+from backtestkit_cli.engine.reference.events import ReferenceEvent
 from backtestkit_cli.engine.reference.exchange import left_sum
-from backtestkit_cli.model.event import Active, Cancelled, Closed, Idle, LevelReached, Opened, Scheduled
+from backtestkit_cli.model.event import Active, Closed, Idle, Opened
 from backtestkit_cli.model.fixed import round_minutes
 from backtestkit_cli.model.time import DAY_MS, MINUTE_MS
 
 HELD_EVENTS = 250
-HELD_TIMINGS = 10_000
 
 WALKER_METRICS = {
     "sharpeRatio": "sharpe_ratio",
@@ -135,10 +133,10 @@ def _trade_figures(held: Sequence[ClosedTrade], durations_ms: Sequence[float]) -
     count = len(returns)
     wins, losses = [one for one in returns if one > 0], [one for one in returns if one < 0]
     total = left_sum(returns)
-    average = _mean(returns)
-    deviation = _deviation(returns, average)
+    average = mean_or_zero(returns)
+    deviation = population_deviation(returns, average)
     sharpe = average / deviation if deviation > 0 else 0.0
-    days = _mean(durations_ms) / DAY_MS
+    days = mean_or_zero(durations_ms) / DAY_MS
     return TradeFigures(
         total_closed=count,
         win_count=len(wins),
@@ -149,19 +147,19 @@ def _trade_figures(held: Sequence[ClosedTrade], durations_ms: Sequence[float]) -
         std_dev=_finite(deviation),
         sharpe_ratio=_finite(sharpe),
         annualized_sharpe_ratio=_finite(sharpe * math.sqrt(365)),
-        certainty_ratio=_finite(_mean(wins) / abs(_mean(losses)) if _mean(losses) < 0 else 0.0),
+        certainty_ratio=_finite(mean_or_zero(wins) / abs(mean_or_zero(losses)) if mean_or_zero(losses) < 0 else 0.0),
         expected_yearly_returns=_finite(average * (365 / days if days > 0 else 0.0)),
     )
 
 
-def _mean(values: Sequence[float]) -> float:
+def mean_or_zero(values: Sequence[float]) -> float:
     """The mean; zero of nothing."""
     return left_sum(values) / len(values) if values else 0.0
 
 
-def _deviation(values: Sequence[float], mean: float) -> float:
+def population_deviation(values: Sequence[float], mean: float) -> float:
     """The deviation of the whole population; zero of nothing."""
-    return math.sqrt(_mean([(value - mean) * (value - mean) for value in values]))
+    return math.sqrt(mean_or_zero([(value - mean) * (value - mean) for value in values]))
 
 
 def _finite(value: float) -> float | None:
@@ -227,9 +225,9 @@ def _heat_row(symbol: str, held: Sequence[ClosedTrade]) -> HeatRow:
     count = len(returns)
     wins, losses = [one for one in returns if one > 0], [one for one in returns if one < 0]
     average = left_sum(returns) / count
-    deviation = _deviation(returns, average) if count > 1 else None
+    deviation = population_deviation(returns, average) if count > 1 else None
     rate = len(wins) / count * 100
-    expectancy = rate / 100 * _mean(wins) + (100 - rate) / 100 * _mean(losses) if wins and losses else None
+    expected = rate / 100 * mean_or_zero(wins) + (100 - rate) / 100 * mean_or_zero(losses)
     return HeatRow(
         symbol=symbol,
         total_pnl=_finite(left_sum(returns)),
@@ -242,11 +240,11 @@ def _heat_row(symbol: str, held: Sequence[ClosedTrade]) -> HeatRow:
         avg_pnl=_finite(average),
         std_dev=None if deviation is None else _finite(deviation),
         profit_factor=_finite(left_sum(wins) / abs(left_sum(losses))) if wins and losses else None,
-        avg_win=_finite(_mean(wins)) if wins else None,
-        avg_loss=_finite(_mean(losses)) if losses else None,
+        avg_win=_finite(mean_or_zero(wins)) if wins else None,
+        avg_loss=_finite(mean_or_zero(losses)) if losses else None,
         max_win_streak=_longest_streak(returns, lambda one: one > 0, lambda one: one < 0),
         max_loss_streak=_longest_streak(returns, lambda one: one < 0, lambda one: one > 0),
-        expectancy=None if expectancy is None else _finite(expectancy),
+        expectancy=_finite(expected) if wins and losses else None,
     )
 
 
@@ -269,175 +267,6 @@ def _longest_streak(returns: Iterable[float], counts: Callable[[float], bool], b
         elif breaks(one):
             length = 0
     return longest
-
-
-# ---- waiting entries, levels, risk
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ScheduleFigures:
-    """What became of waiting entries; times in minutes. Rates are percents of the scheduled ones."""
-
-    total_events: int
-    total_scheduled: int
-    total_opened: int
-    total_cancelled: int
-    cancellation_rate: float | None
-    activation_rate: float | None
-    avg_wait_time: float | None
-    avg_activation_time: float | None
-
-
-class ScheduleEntry(NamedTuple):
-    """One line of the schedule report; `minutes` waited, None of one that starts to wait."""
-
-    time_ms: int
-    action: str
-    minutes: int | None
-
-
-def schedule_entry(event: ReferenceEvent) -> ScheduleEntry | None:
-    """The line of an event; an opening counts only where it ended a wait."""
-    if isinstance(event, Scheduled):
-        return ScheduleEntry(event.signal.decided_at, "scheduled", None)
-    if isinstance(event, Cancelled) or (isinstance(event, Opened) and event.time_ms != event.signal.decided_at):
-        return ScheduleEntry(event.time_ms, event.kind, round_minutes(event.time_ms - event.signal.decided_at))
-    return None
-
-
-def schedule_figures(entries: Iterable[ScheduleEntry]) -> ScheduleFigures:
-    """Measure the lines of a schedule report."""
-    held = newest_first(entries)
-    counts = Counter(entry.action for entry in held)
-    scheduled = counts["scheduled"]
-    return ScheduleFigures(
-        total_events=len(held),
-        total_scheduled=scheduled,
-        total_opened=counts["opened"],
-        total_cancelled=counts["cancelled"],
-        cancellation_rate=counts["cancelled"] / scheduled * 100 if scheduled else None,
-        activation_rate=counts["opened"] / scheduled * 100 if scheduled else None,
-        avg_wait_time=_average_minutes(held, "cancelled"),
-        avg_activation_time=_average_minutes(held, "opened"),
-    )
-
-
-def _average_minutes(held: Iterable[ScheduleEntry], action: str) -> float | None:
-    waited = [float(entry.minutes or 0) for entry in held if entry.action == action]
-    return _mean(waited) if waited else None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LevelFigures:
-    """How many levels were reached."""
-
-    total_events: int
-    total_profit: int
-    total_loss: int
-
-
-def level_figures(levels: Iterable[LevelReached]) -> LevelFigures:
-    """Count reached levels."""
-    held = newest_first(levels)
-    profit = sum(level.side == "profit" for level in held)
-    return LevelFigures(total_events=len(held), total_profit=profit, total_loss=len(held) - profit)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RejectionFigures:
-    """How often risk refused."""
-
-    total_rejections: int
-    by_symbol: Mapping[str, int]
-    by_strategy: Mapping[str, int]
-
-
-def rejection_figures(rejections: Iterable[OfferRejected]) -> RejectionFigures:
-    """Count refusals."""
-    held = newest_first(rejections)
-    return RejectionFigures(
-        total_rejections=len(held),
-        by_symbol=dict(Counter(one.symbol for one in held)),
-        by_strategy=dict(Counter(one.strategy for one in held)),
-    )
-
-
-# ---- timings
-
-
-class Timing(NamedTuple):
-    """How long a piece of work took, and when it and the one before it ended (wall clock, ms)."""
-
-    time_ms: float
-    previous_ms: float | None
-    metric_type: str
-    duration: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TimingFigures:
-    """The timings of one type, all in ms; percentiles by nearest rank."""
-
-    metric_type: str
-    count: int
-    total_duration: float
-    avg_duration: float
-    min_duration: float
-    max_duration: float
-    std_dev: float
-    median: float
-    p95: float
-    p99: float
-    avg_wait_time: float
-    min_wait_time: float
-    max_wait_time: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PerformanceFigures:
-    """All timings; types overlap, so that the total counts time several times."""
-
-    total_events: int
-    total_duration: float
-    metric_stats: Mapping[str, TimingFigures]
-
-
-def performance_figures(timings: Iterable[Timing]) -> PerformanceFigures:
-    """Measure timings, by type."""
-    held = newest_first(timings, HELD_TIMINGS)
-    by_type: dict[str, list[Timing]] = {}
-    for timing in held:
-        by_type.setdefault(timing.metric_type, []).append(timing)
-    return PerformanceFigures(
-        total_events=len(held),
-        total_duration=left_sum(timing.duration for timing in held),
-        metric_stats={name: _timing_figures(name, own) for name, own in by_type.items()},
-    )
-
-
-def _timing_figures(name: str, held: Sequence[Timing]) -> TimingFigures:
-    durations = sorted(timing.duration for timing in held)
-    waits = [timing.time_ms - timing.previous_ms for timing in held if timing.previous_ms is not None]
-    average = _mean(durations)
-    return TimingFigures(
-        metric_type=name,
-        count=len(durations),
-        total_duration=left_sum(durations),
-        avg_duration=average,
-        min_duration=durations[0],
-        max_duration=durations[-1],
-        std_dev=_deviation(durations, average),
-        median=_nearest_rank(durations, 50),
-        p95=_nearest_rank(durations, 95),
-        p99=_nearest_rank(durations, 99),
-        avg_wait_time=_mean(waits),
-        min_wait_time=min(waits, default=0.0),
-        max_wait_time=max(waits, default=0.0),
-    )
-
-
-def _nearest_rank(ascending: Sequence[float], percentile: int) -> float:
-    return ascending[max(0, math.ceil(len(ascending) * percentile / 100) - 1)]
 
 
 # ---- walker

@@ -1,6 +1,7 @@
 """What happened: facts for listeners, reports and the journal.
 
-Times are UTC ms. What is learnt from a minute happens at its end.
+Times are UTC ms. What is learnt from a minute happens at its end. Events are what became of a stream and are stored,
+but for idle and active ones; notices are about the run itself, only for who listens.
 """
 
 from dataclasses import dataclass
@@ -8,6 +9,7 @@ from enum import StrEnum
 from typing import Literal, TypeAlias
 
 from backtestkit_cli.model.signal import Signal
+from backtestkit_cli.model.time import Interval
 
 
 class CloseReason(StrEnum):
@@ -157,8 +159,117 @@ class DecisionFailed:
     kind: Literal["decision_failed"] = "decision_failed"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FrameStarted:
+    """A run over a frame begins; `ticks` are its instants."""
+
+    time_ms: int
+    frame: str
+    start_ms: int
+    end_ms: int
+    interval: Interval
+    ticks: range
+    kind: Literal["frame_started"] = "frame_started"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CandlesLoaded:
+    """The candles of a symbol were loaded: `count`, the first opens at `start_ms`, the last ends at `end_ms`."""
+
+    time_ms: int
+    exchange: str
+    symbol: str
+    interval: Interval
+    start_ms: int
+    end_ms: int
+    count: int
+    kind: Literal["candles_loaded"] = "candles_loaded"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far a stream is, in minutes of its frame."""
+
+    time_ms: int
+    exchange: str
+    strategy: str
+    symbol: str
+    done_minutes: int
+    total_minutes: int
+    kind: Literal["progress"] = "progress"
+
+    @property
+    def percent(self) -> float:
+        """The share that is done, 0 to 100."""
+        return 100 * self.done_minutes / self.total_minutes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamDone:
+    """A stream came to its end, with so many closed trades."""
+
+    time_ms: int
+    exchange: str
+    frame: str
+    strategy: str
+    symbol: str
+    trades: int
+    kind: Literal["stream_done"] = "stream_done"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunDone:
+    """All streams of a run came to their end."""
+
+    time_ms: int
+    run_id: str
+    exchange: str
+    frame: str
+    streams: int
+    trades: int
+    kind: Literal["run_done"] = "run_done"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RiskAllowed:
+    """A risk profile let a signal pass; `price` and `open_positions` as in a refusal."""
+
+    time_ms: int
+    signal: Signal
+    price: float
+    profile: str
+    open_positions: int
+    kind: Literal["risk_allowed"] = "risk_allowed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RiskCheckFailed:
+    """A check of a risk profile raised, which refuses the signal; `check` is its reference."""
+
+    time_ms: int
+    signal: Signal
+    price: float
+    profile: str
+    check: str
+    what: str
+    kind: Literal["risk_check_failed"] = "risk_check_failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListenerFailed:
+    """A listener or callback raised while it was told of an event of kind `event`."""
+
+    time_ms: int
+    event: str
+    what: str
+    kind: Literal["listener_failed"] = "listener_failed"
+
+
 SignalEvent: TypeAlias = Idle | Scheduled | Opened | Active | Closed | Cancelled
 Event: TypeAlias = SignalEvent | LevelReached | DraftRefused | RiskRefused | DecisionFailed
+Notice: TypeAlias = (
+    FrameStarted | CandlesLoaded | Progress | StreamDone | RunDone | RiskAllowed | RiskCheckFailed | ListenerFailed
+)
 
 
 def key_of(event: Event) -> tuple[str, str]:

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import polars as pl
 
-PluginKind: TypeAlias = Literal["strategy", "exchange", "risk_check", "sizing", "store", "notifier", "broker", "source"]
+PluginKind: TypeAlias = Literal[
+    "strategy", "exchange", "risk_check", "sizing", "store", "notifier", "broker", "source", "callback"
+]
 Mode: TypeAlias = Literal["backtest", "paper", "live"]
 StrategyForm: TypeAlias = Literal["decision", "vector"]
 

@@ -26,7 +26,7 @@ _SPECIAL_FUNCTIONS: tuple[tuple[Callable[[object], bool], str, str], ...] = (
     (inspect.isasyncgenfunction, "an async generator", "write def instead of async def, and return the answer"),
     (inspect.isgeneratorfunction, "a generator", "return the answer instead of yielding it"),
 )
-_TAKES_SUBJECT: frozenset[PluginKind] = frozenset({"strategy", "risk_check", "sizing", "source"})
+_TAKES_SUBJECT: frozenset[PluginKind] = frozenset({"strategy", "risk_check", "sizing", "source", "callback"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

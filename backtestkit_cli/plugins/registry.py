@@ -39,6 +39,7 @@ GROUPS: Mapping[PluginKind, str] = MappingProxyType(
         "notifier": "backtestkit.notifiers",
         "broker": "backtestkit.brokers",
         "source": "backtestkit.sources",
+        "callback": "backtestkit.callbacks",
     }
 )
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -203,3 +204,8 @@ def broker(name: str) -> Callable[[Function], Function]:
 def source(name: str) -> Callable[[Function], Function]:
     """Register a function as a source of the optimizer."""
     return _decorator("source", name)
+
+
+def callback(name: str) -> Callable[[Function], Function]:
+    """Register a function that is told of events."""
+    return _decorator("callback", name)

@@ -13,7 +13,9 @@ import numpy as np
 
 from backtestkit_cli.engine.result import RunResult, StreamRun
 from backtestkit_cli.engine.trades import Trades
-from backtestkit_cli.measure.metrics import merged, metrics, total
+from backtestkit_cli.measure.equity import DailyEquity, run_equity, stream_equity
+from backtestkit_cli.measure.metrics import merged, total
+from backtestkit_cli.measure.statistics import all_metrics, run_metrics, stream_metrics
 from backtestkit_cli.measure.trust import Finding, trust
 from backtestkit_cli.model.funnel import Funnel
 from backtestkit_cli.model.policy import FillPolicy
@@ -39,6 +41,7 @@ from backtestkit_cli.report.sections import (
     curve,
     exits,
     funnel_facts,
+    months,
     sum_of,
     trades_table,
 )
@@ -49,6 +52,7 @@ OVERVIEW: tuple[tuple[str, str, Form, str], ...] = (
     ("pnl_percent", "PnL", "signed", "%"),
     ("profit_factor", "PF", "number", ""),
     ("max_drawdown_percent", "Max DD", "number", "%"),
+    ("sharpe_ratio", "Sharpe", "number", ""),
     ("exposure_percent", "Exposure", "number", "%"),
 )
 """Metrics that stand side by side: key, head, form, unit."""
@@ -162,8 +166,7 @@ def _fingerprint(run: RunResult) -> str:
 
 
 def _overview(run: RunResult) -> Table:
-    measured = [metrics(stream.result.trades, run.range) for stream in run.streams]
-    measured.append(metrics(merged([stream.result.trades for stream in run.streams]), run.range))
+    measured = [*(stream_metrics(stream, run.range) for stream in run.streams), run_metrics(run)]
     values = [{metric.key: metric.value for metric in one} for one in measured]
     held = [*(buy_and_hold_percent(stream, run) for stream in run.streams), _held(run)]
     columns: list[Column] = [
@@ -184,7 +187,13 @@ def _stream_chapter(
     trades = stream.result.trades
     of_trades: Depth = "summary" if len(trades) else "record"
     sections = (
-        *_result_sections(trades, run.range, stream.result.funnel, findings),
+        *_result_sections(
+            trades,
+            stream_equity(stream, run.range),
+            run.range,
+            stream.result.funnel,
+            findings,
+        ),
         Section(key="candles", title="Stream and candles", block=candle_facts(stream, run), depth="full"),
         Section(key="trades", title="Trades", block=trades_table(stream, shows_notes=run.shows_notes), depth=of_trades),
     )
@@ -201,17 +210,23 @@ def _whole_chapter(run: RunResult, findings: tuple[Finding, ...]) -> Chapter:
     if trades is None:
         return Chapter(sections=(Section(key="warnings", title="How far to trust it", block=Findings(findings)),))
     funnel = sum_of(stream.result.funnel for stream in run.streams)
-    return Chapter(sections=tuple(_result_sections(trades, run.range, funnel, findings)))
+    return Chapter(sections=tuple(_result_sections(trades, run_equity(run), run.range, funnel, findings)))
 
 
 def _result_sections(
-    trades: Trades, within: TimeRange, funnel: Funnel, findings: tuple[Finding, ...]
+    trades: Trades,
+    equity: DailyEquity,
+    within: TimeRange,
+    funnel: Funnel,
+    findings: tuple[Finding, ...],
 ) -> Iterator[Section]:
     """The sections that a stream and all streams together share; without a trade figures are for the record."""
     depth: Depth = "summary" if len(trades) else "record"
-    measured = metrics(trades, within)
-    yield Section(key="metrics", title="Result", block=Measures(measured), depth=depth)
+    by_month = months(equity)
+    of_months: Depth = "full" if depth == "summary" and len(by_month) == 1 else depth
+    yield Section(key="metrics", title="Result", block=Measures(all_metrics(trades, within, equity)), depth=depth)
     yield Section(key="pnl_curve_percent", title="PnL over time", block=curve(trades, within), depth=depth)
+    yield Section(key="months", title="Month by month", block=by_month, depth=of_months)
     yield Section(key="exit_reasons", title="Why positions closed", block=exits(trades), depth=depth)
     yield Section(key="funnel", title="Signal funnel", block=funnel_facts(funnel))
     yield Section(key="warnings", title="How far to trust it", block=Findings(findings))

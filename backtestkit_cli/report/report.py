@@ -64,9 +64,13 @@ class Measures:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Columns of one length. A narrow reader gets the last `last` rows, None for all; `total` marks a last row."""
+    """Columns of one length, whose rows are `row` each.
+
+    A narrow reader gets the last `last` rows, None for all; `has_total` marks a last row.
+    """
 
     columns: tuple[Column, ...]
+    row: str = "row"
     last: int | None = None
     has_total: bool = False
 

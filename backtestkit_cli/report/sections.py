@@ -12,6 +12,7 @@ from backtestkit_cli.engine.candles import Floats, Ints
 from backtestkit_cli.engine.note import plain_text
 from backtestkit_cli.engine.result import RunResult, StreamRun
 from backtestkit_cli.engine.trades import REASONS, Trades
+from backtestkit_cli.measure.equity import DailyEquity, monthly
 from backtestkit_cli.measure.metrics import HOUR_MS, cumulative_percent, total
 from backtestkit_cli.model.event import CancelReason, CloseReason
 from backtestkit_cli.model.funnel import Funnel
@@ -22,6 +23,7 @@ from backtestkit_cli.report.report import Column, Curve, Depth, Fact, Facts, Tab
 FINGERPRINT_DIGITS = 12
 CURVE_POINTS = 60
 LAST_TRADES = 10
+LAST_MONTHS = 12
 
 
 def buy_and_hold_percent(stream: StreamRun, run: RunResult) -> float | None:
@@ -37,6 +39,20 @@ def curve(trades: Trades, within: TimeRange) -> Curve:
     times = np.linspace(within.start_ms, end_ms, CURVE_POINTS)
     sums = np.concatenate(([0.0], cumulative_percent(trades)))
     return Curve(tuple(sums[np.searchsorted(trades.closed_ms, times, side="right")].tolist()))
+
+
+def months(equity: DailyEquity) -> Table:
+    """What the days of each calendar month (UTC) add up to, open trades marked, and the curve at its end."""
+    names, points, ends = zip(*monthly(equity), strict=True)
+    return Table(
+        (
+            Column(key="month", label="Month", values=names),
+            Column(key="pnl_percent", label="PnL", values=points, form="signed", unit="%"),
+            Column(key="equity", label="Equity", values=ends, form="number"),
+        ),
+        row="month",
+        last=LAST_MONTHS,
+    )
 
 
 def exits(trades: Trades) -> Table:
@@ -178,6 +194,7 @@ def trades_table(stream: StreamRun, *, shows_notes: bool) -> Table:
             Column(key="note", label="Note", values=notes, depth=_full_if(shows_notes and any(notes))),
             Column(key="id", label="Signal", values=[trades.id(row, terms) for row in rows], depth="full"),
         ),
+        row="trade",
         last=LAST_TRADES,
     )
 

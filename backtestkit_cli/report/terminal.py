@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, assert_never
 
 from backtestkit_cli.measure.metrics import Metric
+from backtestkit_cli.measure.trust import counted
 from backtestkit_cli.report.report import (
     Block,
     Column,
@@ -131,13 +132,14 @@ def _label(fact: Fact) -> "Text":
 
 
 def _measures(metrics: Sequence[Metric], width: int) -> Iterator["RenderableType"]:
-    """Metrics in one or two columns, read downwards; then the reasons for what is not there."""
+    """Metrics that have a value in one or two columns, read downwards; then the others with their reasons."""
     columns = 2 if width >= WIDE else 1
-    height = -(-len(metrics) // columns)
+    known = [metric for metric in metrics if metric.value is not None]
+    height = -(-len(known) // columns)
     grid = _grid(2 * columns, right=range(1, 2 * columns, 2))
     for row in range(height):
         cells: list[Text] = []
-        for metric in metrics[row::height]:
+        for metric in known[row::height]:
             value = _text(metric_text(metric), _tone(metric.value, form_of(metric)))
             cells += (_text(metric.label, QUIET), value)
         grid.add_row(*cells)
@@ -158,8 +160,7 @@ def _table(table: Table, where: str) -> Iterator["RenderableType"]:
     count = len(table)
     first = 0 if table.last is None else max(0, count - table.last)
     if first:
-        earlier = "1 earlier trade" if first == 1 else f"{first} earlier trades"
-        yield _text(f"{earlier} in {clean(where)}", QUIET)
+        yield _text(f"{counted(first, f'earlier {table.row}')} in {clean(where)}", QUIET)
     gap = 2 if len(columns) <= FEW_COLUMNS else 1
     grid = Grid(box=None, pad_edge=False, padding=(0, gap, 0, 0), header_style=QUIET)
     for column in columns:

@@ -2,7 +2,8 @@
 
 Candles of a symbol are loaded once for all strategies of a group. Streams that share a risk profile walk in time order
 together; all others are independent. Results are told in order of strategy, then symbol, whatever order was asked for
-and however many processes worked.
+and however many processes worked. Who listens is told of streams that are walked as things happen, of all others
+stream by stream; while somebody listens, all work is done in this process.
 """
 
 import hashlib
@@ -12,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import numpy as np
 
@@ -23,25 +24,40 @@ from backtestkit_cli.data.load import LocalSource, fingerprint, first_hole, load
 from backtestkit_cli.engine.candles import Candles, Ints
 from backtestkit_cli.engine.columns import run_columns
 from backtestkit_cli.engine.decide import Decider, RowDecider, decision_ticks
+from backtestkit_cli.engine.drafts import DraftColumns
 from backtestkit_cli.engine.gate import Ledger
 from backtestkit_cli.engine.leap import leap
 from backtestkit_cli.engine.result import CandleUse, RunResult, StreamResult, StreamRun
 from backtestkit_cli.engine.step import Terms
 from backtestkit_cli.engine.trades import trades_of
-from backtestkit_cli.engine.vwap import vwap_all
-from backtestkit_cli.engine.walk import StreamWalk, walk_together
+from backtestkit_cli.engine.vwap import price_at, vwap_all
+from backtestkit_cli.engine.walk import StreamWalk, off_grid_rows, walk_together
 from backtestkit_cli.errors import DataError, Problem, Source
-from backtestkit_cli.model.event import Event, key_of
-from backtestkit_cli.model.time import MINUTE_MS, TimeRange, iso
+from backtestkit_cli.measure.equity import mark_times
+from backtestkit_cli.model.event import (
+    Active,
+    CandlesLoaded,
+    Event,
+    FrameStarted,
+    Idle,
+    Progress,
+    RunDone,
+    StreamDone,
+    key_of,
+)
+from backtestkit_cli.model.time import MINUTE_MS, Interval, TimeRange, iso
 from backtestkit_cli.plugins.registry import Registry
 from backtestkit_cli.report.dump import DumpedFiles, dump
 from backtestkit_cli.report.report import Report
+from backtestkit_cli.run.callbacks import callbacks_of
 from backtestkit_cli.run.clock import WallClock
+from backtestkit_cli.run.context import CURRENT, inside
 from backtestkit_cli.run.deadline import Deadline
+from backtestkit_cli.run.listen import Audience, Listeners
 from backtestkit_cli.run.plan import Group, Plan
 from backtestkit_cli.run.risk import ledger_for
 from backtestkit_cli.run.sources import anomaly_of, local_source
-from backtestkit_cli.run.strategies import DecisionStrategy, Strategy, prepare
+from backtestkit_cli.run.strategies import DecisionStrategy, RowStrategy, Strategy, prepare
 
 OnProgress = Callable[[str, str, int], None]
 """Told of strategy, symbol and the minutes of the frame that are done."""
@@ -79,6 +95,11 @@ class Backtest:
     streams: list[StreamRun] = field(default_factory=list)
     clock: WallClock = field(default_factory=WallClock)
     started_ms: int = 0
+    listeners: Listeners = field(default_factory=Listeners)
+    audience: Audience = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.audience = self._audience()
 
     def __iter__(self) -> Iterator[Event]:
         """Run, and tell the events of each stream in order of time, one stream after the other."""
@@ -93,32 +114,52 @@ class Backtest:
             KeyboardInterrupt: the user stopped it; `result("interrupted")` tells what was finished.
         """
         self.started_ms = self.clock.now_ms()
-        if self.jobs > 1 and len(self.plan.groups) > 1:
+        self.audience = self._audience(self._callbacks())
+        if self.jobs > 1 and len(self.plan.groups) > 1 and self.audience.is_empty:
             from backtestkit_cli.run.pool import run_groups
 
             run_groups(self)
             return self.result()
-        with Deadline(self.config.settings.limits.signal_seconds, self.on_abandon) as deadline:
+        with inside(None), Deadline(self.config.settings.limits.signal_seconds, self.on_abandon) as deadline:
+            self._tell_start()
             for group in self.plan.groups:
                 self._run_group(group, deadline)
+            self._tell_end()
         return self.result()
+
+    def _audience(self, callbacks: Listeners | None = None) -> Audience:
+        first = Listeners() if callbacks is None else callbacks
+        return Audience("backtest", first, self.listeners, exchange=self.plan.exchange, frame=self.plan.frame)
+
+    def _callbacks(self) -> Listeners:
+        plan = self.plan
+        frame = plan.frame if plan.frame in self.config.frames else None
+        return callbacks_of(self.config, self.registry, strategies=plan.strategies, exchange=plan.exchange, frame=frame)
 
     def _run_group(self, group: Group, deadline: Deadline) -> None:
         strategies = {name: prepare(self.config, name, self.registry) for name in group.strategies}
         source = local_source(self.config, self.plan.exchange, self.registry)
-        ledger = ledger_for(self.config, group.strategies, self.registry)
+        ledger = ledger_for(self.config, group.strategies, self.registry, self.audience)
+        is_walked = group.is_shared or self.audience.wants(Idle, Active)
         together: list[_Walking] = []
         for symbol in group.symbols:
             for name, candles in self._candles(source, symbol, strategies):
                 strategy = strategies[name]
                 stream = _Stream(name, symbol, candles, self._terms(name, symbol), self._ticks(name))
-                self.on_progress(name, symbol, 0)
-                if group.is_shared or isinstance(strategy, DecisionStrategy):
+                self._progressed(name, symbol, 0)
+                if isinstance(strategy, DecisionStrategy):
                     decider = self._decider(stream, strategy, source, deadline)
-                    together.append(_Walking(stream, strategy, decider, stream.walk(decider, ledger)))
+                    together.append(self._walking(stream, strategy, decider, ledger))
+                elif is_walked:
+                    rows = self._rows(stream, strategy, deadline)
+                    walking = self._walking(stream, strategy, RowDecider(rows), ledger)
+                    walking.walk.funnel.off_grid = off_grid_rows(rows.time_ms[rows.side != 0], stream.ticks)
+                    together.append(walking)
                 else:
-                    rows = strategy.rows(symbol, candles, self._row_times(stream), deadline)
-                    self._finish(stream, strategy, run_columns(candles, rows, stream.ticks, stream.terms), [])
+                    rows = self._rows(stream, strategy, deadline)
+                    result = run_columns(candles, rows, stream.ticks, stream.terms)
+                    self._tell_stream(result)
+                    self._finish(stream, strategy, result, [])
                 if not group.is_shared:
                     self._walk(together)
         self._walk(together)
@@ -128,8 +169,11 @@ class Backtest:
         events: dict[tuple[str, str], list[Event]] = {one.stream.key: [] for one in together}
         walks = [one.walk for one in together]
         is_alone = len(walks) == 1 and not any(walks[0].ledger.profiles.values())
-        for event in leap(walks[0]) if is_alone else walk_together(walks):
-            events[key_of(event)].append(event)
+        for event in leap(walks[0]) if is_alone and not walks[0].tells_active else walk_together(walks):
+            self.audience.tell(event)
+            if not isinstance(event, Idle | Active):
+                events[key_of(event)].append(event)
+        CURRENT.set(None)
         for one in together:
             told_events, walk = tuple(events[one.stream.key]), one.walk
             result = StreamResult(
@@ -142,15 +186,91 @@ class Backtest:
             self._finish(one.stream, one.strategy, result, getattr(one.decider, "failures", []))
         together.clear()
 
-    def _decider(self, stream: "_Stream", strategy: Strategy, source: LocalSource, deadline: Deadline) -> Decider:
+    def _walking(self, stream: "_Stream", strategy: Strategy, decider: Decider, ledger: Ledger) -> "_Walking":
+        walk = stream.walk(decider, ledger)
+        walk.tells_idle, walk.tells_active = self.audience.wants(Idle), self.audience.wants(Active)
+        return _Walking(stream, strategy, decider, walk)
+
+    def _decider(
+        self, stream: "_Stream", strategy: DecisionStrategy, source: LocalSource, deadline: Deadline
+    ) -> Decider:
         name, symbol, start_ms = stream.name, stream.symbol, self.plan.range.start_ms
-        if isinstance(strategy, DecisionStrategy):
+        on_progress = self._progressed if self.audience.wants(Progress) else self.on_progress
+        context = self.audience.context(name, symbol)
 
-            def on_time(time_ms: int) -> None:
-                self.on_progress(name, symbol, (time_ms - start_ms) // MINUTE_MS)
+        def on_time(time_ms: int) -> None:
+            on_progress(name, symbol, (time_ms - start_ms) // MINUTE_MS)
+            context.time_ms = time_ms
+            CURRENT.set(context)
 
-            return strategy.decider(symbol, stream.candles, source.steps(symbol), deadline, on_time)
-        return RowDecider(strategy.rows(symbol, stream.candles, self._row_times(stream), deadline))
+        return strategy.decider(symbol, stream.candles, source.steps(symbol), deadline, on_time)
+
+    def _rows(self, stream: "_Stream", strategy: RowStrategy, deadline: Deadline) -> DraftColumns:
+        with inside(self.audience.context(*stream.key)):
+            return strategy.rows(stream.symbol, stream.candles, self._row_times(stream), deadline)
+
+    def _progressed(self, name: str, symbol: str, minutes: int) -> None:
+        self.on_progress(name, symbol, minutes)
+        if self.audience.wants(Progress):
+            self.audience.tell(
+                Progress(
+                    time_ms=self.plan.range.start_ms + minutes * MINUTE_MS,
+                    exchange=self.plan.exchange,
+                    strategy=name,
+                    symbol=symbol,
+                    done_minutes=minutes,
+                    total_minutes=self.plan.range.minutes,
+                )
+            )
+
+    def _tell_start(self) -> None:
+        plan = self.plan
+        if self.audience.wants(FrameStarted):
+            start_ms, end_ms = plan.range.start_ms, plan.range.end_ms
+            self.audience.tell(
+                FrameStarted(
+                    time_ms=start_ms,
+                    frame=plan.frame,
+                    start_ms=start_ms,
+                    end_ms=end_ms,
+                    interval=plan.tick,
+                    ticks=range(start_ms, end_ms, plan.tick.ms),
+                )
+            )
+
+    def _tell_candles(self, symbol: str, candles: Candles) -> None:
+        if self.audience.wants(CandlesLoaded):
+            self.audience.tell(
+                CandlesLoaded(
+                    time_ms=self.plan.range.start_ms,
+                    exchange=self.plan.exchange,
+                    symbol=symbol,
+                    interval=Interval.M1,
+                    start_ms=candles.start_ms,
+                    end_ms=candles.end_ms,
+                    count=len(candles) if candles.present is None else int(candles.present.sum()),
+                )
+            )
+
+    def _tell_stream(self, result: StreamResult) -> None:
+        """Tell of a stream that was computed as a whole."""
+        if self.audience.wants(*get_args(Event)):
+            for event in result.events():
+                self.audience.tell(event)
+
+    def _tell_end(self) -> None:
+        if self.audience.wants(RunDone):
+            run = self.result()
+            self.audience.tell(
+                RunDone(
+                    time_ms=max(_end_ms(self.plan.range, stream.result) for stream in run.streams),
+                    run_id=run.run_id,
+                    exchange=run.exchange,
+                    frame=run.frame,
+                    streams=len(run.streams),
+                    trades=sum(len(stream.result.trades) for stream in run.streams),
+                )
+            )
 
     def _terms(self, name: str, symbol: str) -> Terms:
         return Terms(
@@ -184,6 +304,7 @@ class Backtest:
             costs=plan.costs,
             gap=self.config.settings.gap,
             streams=streams,
+            warnings=self.audience.warnings,
             status=status,
             shows_notes=self.config.settings.report_show_note,
         )
@@ -224,6 +345,7 @@ class Backtest:
         loaded = load_candles(
             source, symbol, min(starts.values()), end_ms, self.config.settings.gap, anomaly_of(self.config)
         )
+        self._tell_candles(symbol, loaded)
         for name in strategies:
             candles = loaded.from_time(starts[name])
             if candles.start_ms >= within.end_ms:
@@ -233,7 +355,7 @@ class Backtest:
             yield name, candles
 
     def _finish(self, stream: "_Stream", strategy: Strategy, result: StreamResult, failures: Sequence[str]) -> None:
-        self.on_progress(stream.name, stream.symbol, self.plan.range.minutes)
+        self._progressed(stream.name, stream.symbol, self.plan.range.minutes)
         if self.config.settings.gap == "fail":
             _refuse_hole(stream.candles, stream.symbol, result)
         schema = self.config.strategies[stream.name]
@@ -243,11 +365,22 @@ class Backtest:
             interval=schema.interval,
             form=strategy.form,
             result=result,
-            candles=_use(stream.candles, self.plan.range),
+            candles=_use(stream.candles, self.plan.range, stream.terms.limits.average_price_candles),
             note=schema.note or "",
             warnings=(*self.plan.warnings[stream.name], *_failures(failures)),
         )
         self.streams.append(run)
+        if self.audience.wants(StreamDone):
+            self.audience.tell(
+                StreamDone(
+                    time_ms=_end_ms(self.plan.range, result),
+                    exchange=self.plan.exchange,
+                    frame=self.plan.frame,
+                    strategy=stream.name,
+                    symbol=stream.symbol,
+                    trades=len(result.trades),
+                )
+            )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -284,6 +417,12 @@ class _Walking(NamedTuple):
     walk: StreamWalk
 
 
+def _end_ms(within: TimeRange, result: StreamResult) -> int:
+    """The end of the frame, or of the last trade if that is later."""
+    closed_ms = result.trades.closed_ms
+    return max(within.end_ms, int(closed_ms[-1])) if len(closed_ms) else within.end_ms
+
+
 def _failures(failures: Sequence[str]) -> list[str]:
     """The first failures of a strategy, in words."""
     if not failures:
@@ -303,7 +442,7 @@ def _refuse_hole(candles: Candles, symbol: str, result: StreamResult) -> None:
         raise DataError(Problem("hole-in-candles", what, Source(symbol=symbol, time_ms=start_ms), hint=hint))
 
 
-def _use(candles: Candles, within: TimeRange) -> CandleUse:
+def _use(candles: Candles, within: TimeRange, price_candles: int) -> CandleUse:
     first, last = max(0, candles.row(within.start_ms)), min(len(candles), candles.row(within.end_ms))
     close = candles.close[first:last]
     there = close[~np.isnan(close)] if candles.present is not None else close
@@ -317,7 +456,17 @@ def _use(candles: Candles, within: TimeRange) -> CandleUse:
         bridged_minutes=0 if candles.bridged is None else int(candles.bridged[frame].sum()),
         price_first=float(there[0]) if len(there) else None,
         price_last=float(there[-1]) if len(there) else None,
+        daily_prices=_prices(candles, mark_times(within), price_candles),
     )
+
+
+def _prices(candles: Candles, times_ms: Ints, price_candles: int) -> tuple[float | None, ...]:
+    """The price at each time: the last known one, None before the first candle."""
+    rows = np.arange(len(candles)) if candles.present is None else np.flatnonzero(candles.present)
+    place = np.searchsorted(rows, (times_ms - candles.start_ms) // MINUTE_MS) - 1
+    known_ms = candles.start_ms + (rows[np.maximum(place, 0)] + 1) * MINUTE_MS
+    prices = price_at(candles, known_ms, price_candles).tolist()
+    return tuple(price if is_known else None for price, is_known in zip(prices, (place >= 0).tolist(), strict=True))
 
 
 def run_id(config: Config, plan: Plan, streams: Sequence[StreamRun], status: str) -> str:

@@ -190,7 +190,7 @@ def _refuse_unavailable(config: Config, strategies: Sequence[str], exchange: str
     problems = []
     for kind, name, schema in {(kind, name): (kind, name, schema) for kind, name, schema in chosen}.values():
         values = schema.model_dump(exclude_none=True)
-        keys = [key for key in ("sizing", "callbacks") if values.get(key)]
+        keys = ["sizing"] if values.get("sizing") else []
         keys += ["use"] if values.get("use") == "llm" else []
         problems += [_not_available(f"{key} of {name}", config.where(kind, name, key)) for key in keys]
     for key in ("balance", "columns"):

@@ -20,6 +20,7 @@ from backtestkit_cli.config.merge import Config
 from backtestkit_cli.engine.result import StreamRun
 from backtestkit_cli.errors import Problem, StrategyError
 from backtestkit_cli.plugins.registry import ROOT
+from backtestkit_cli.run.log import shown, verbosity
 from backtestkit_cli.run.plan import Plan
 
 if TYPE_CHECKING:
@@ -34,9 +35,11 @@ def run_groups(backtest: "Backtest") -> None:
     try:
         with _sheltered_start():
             tasks = [
-                pool.submit(_run_one, backtest.config, replace(plan, groups=(group,)), str(backtest.logs))
+                pool.submit(_run_one, backtest.config, replace(plan, groups=(group,)), str(backtest.logs), verbosity())
                 for group in plan.groups
             ]
+        # polars has put a handler before ours after which a wait simply goes on
+        signal.siginterrupt(signal.SIGINT, True)  # noqa: FBT003  # it takes no keyword
         for task in as_completed(tasks):
             for stream in task.result():
                 backtest.streams.append(stream)
@@ -73,7 +76,7 @@ def _say(text: str) -> None:
     sys.stderr.flush()
 
 
-def _run_one(config: Config, plan: Plan, logs: str) -> Sequence[StreamRun]:
+def _run_one(config: Config, plan: Plan, logs: str, verbose: int) -> Sequence[StreamRun]:
     from pathlib import Path
 
     from backtestkit_cli.run.backtest import Backtest, told
@@ -81,5 +84,5 @@ def _run_one(config: Config, plan: Plan, logs: str) -> Sequence[StreamRun]:
     backtest = Backtest(
         config=config, plan=plan, registry=ROOT.child(), logs=Path(logs), on_abandon=lambda text: _say(f"{text}\n")
     )
-    with redirect_stdout(sys.stderr):
+    with redirect_stdout(sys.stderr), shown(lambda text: _say(f"{text}\n"), verbose):
         return [told(stream) for stream in backtest.run().streams]

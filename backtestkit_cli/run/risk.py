@@ -1,6 +1,7 @@
 """Risk profiles of the config, made ready: limits, expressions and Python checks behind one ledger."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -11,9 +12,12 @@ from backtestkit_cli.engine.rules.expression import Expression
 from backtestkit_cli.engine.rules.parse import RuleProblem
 from backtestkit_cli.engine.rules.scalar import parse_condition, value_of
 from backtestkit_cli.errors import ConfigError, Problem
+from backtestkit_cli.model.event import RiskAllowed, RiskCheckFailed
 from backtestkit_cli.plugins.places import raised
 from backtestkit_cli.plugins.reference import Plugin, resolve
 from backtestkit_cli.plugins.registry import Registry
+from backtestkit_cli.run.context import inside
+from backtestkit_cli.run.listen import Audience
 
 NUMBERS = frozenset(
     {
@@ -34,33 +38,54 @@ TRUTHS = frozenset({"is_long"})
 LIMITS = ("max_positions", "max_per_symbol", "max_per_strategy", "max_long", "max_short", "min_reward_risk")
 
 
-def ledger_for(config: Config, strategies: Sequence[str], registry: Registry) -> Ledger:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToldProfile(RiskProfile):
+    """A profile that tells of what it lets pass; its checks run in the context of the stream that asks."""
+
+    audience: Audience
+
+    def refusal(self, question: RiskQuestion) -> tuple[str, str] | None:
+        """The first rule that refuses."""
+        time_ms, signal, price, held = question
+        with inside(self.audience.context(signal.strategy, signal.symbol), time_ms):
+            found = RiskProfile.refusal(self, question)
+        if found is None and self.audience.wants(RiskAllowed):
+            self.audience.tell(
+                RiskAllowed(time_ms=time_ms, signal=signal, price=price, profile=self.name, open_positions=len(held))
+            )
+        return found
+
+
+def ledger_for(config: Config, strategies: Sequence[str], registry: Registry, audience: Audience) -> Ledger:
     """The ledger that streams of these strategies share.
 
     Raises:
         ConfigError: an expression or a reference is wrong, or a limit needs what this version does not have.
     """
     names = {risk for strategy in strategies for risk in config.strategies[strategy].risk_names}
-    profiles = {name: _profile(config, config.risks[name], registry) for name in sorted(names)}
+    profiles = {name: _profile(config, config.risks[name], registry, audience) for name in sorted(names)}
     return Ledger({one: [profiles[risk] for risk in config.strategies[one].risk_names] for one in strategies})
 
 
-def _profile(config: Config, schema: RiskSchema, registry: Registry) -> RiskProfile:
+def _profile(config: Config, schema: RiskSchema, registry: Registry, audience: Audience) -> RiskProfile:
     if schema.needs_balance:
         key = schema.needs_balance[0]
         what = f"{key} needs sized positions, which this version cannot apply yet"
         raise ConfigError(Problem("not-available", what, config.where("risks", schema.name, key)))
     checks = {
-        f"checks[{place}]": _check(config, schema, place, check, registry)
+        f"checks[{place}]": _check(config, schema, place, check, registry, audience)
         for place, check in enumerate(schema.checks or ())
     }
-    return RiskProfile(name=schema.name, checks=checks, **{key: getattr(schema, key) for key in LIMITS})
+    limits = {key: getattr(schema, key) for key in LIMITS}
+    return ToldProfile(name=schema.name, checks=checks, audience=audience, **limits)
 
 
-def _check(config: Config, schema: RiskSchema, place: int, check: str | AllowSchema, registry: Registry) -> Check:
+def _check(
+    config: Config, schema: RiskSchema, place: int, check: str | AllowSchema, registry: Registry, audience: Audience
+) -> Check:
     if isinstance(check, str):
         plugin = resolve(check, "risk_check", config.project, registry)
-        return partial(_asked, plugin, plugin.bind({}))
+        return partial(_asked, plugin, plugin.bind({}), schema.name, audience)
     try:
         condition = parse_condition(check.allow, NUMBERS, TRUTHS)
     except RuleProblem as problem:
@@ -92,10 +117,19 @@ def _values(question: RiskQuestion) -> dict[str, float | bool]:
     }
 
 
-def _asked(plugin: Plugin, function: Callable[[RiskQuestion], Any], question: RiskQuestion) -> str | None:
+def _asked(
+    plugin: Plugin, function: Callable[[RiskQuestion], Any], profile: str, audience: Audience, question: RiskQuestion
+) -> str | None:
     """A check in Python: None and False-like answers allow, a text refuses; what raises refuses too."""
     try:
         answer = function(question)
-    except Exception as error:  # noqa: BLE001  # a guard around user code: a check that fails must not open a position
-        return raised(error, plugin.place, f"risk check {plugin.reference.text}").what
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001  # user code, `sys.exit` too: a check that fails opens no position
+        text = plugin.reference.text
+        what = raised(error, plugin.place, f"risk check {text}").what
+        time_ms, signal, price, _ = question
+        failed = RiskCheckFailed(time_ms=time_ms, signal=signal, price=price, profile=profile, check=text, what=what)
+        audience.tell(failed)
+        return what
     return str(answer) if answer else None

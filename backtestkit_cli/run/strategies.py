@@ -35,6 +35,9 @@ from backtestkit_cli.plugins.reference import Plugin, resolve
 from backtestkit_cli.plugins.registry import Registry
 from backtestkit_cli.run.deadline import CallTimedOut, Deadline
 
+MOST_TIMEOUTS = 3
+"""Calls of one strategy that may time out in a row before the run ends."""
+
 Form: TypeAlias = Literal["rules", "decision", "vector", "signals"]
 
 
@@ -180,6 +183,7 @@ class CallingDecider:
     deadline: Deadline
     on_time: Callable[[int], None]
     failures: list[str] = field(default_factory=list)
+    timeouts: int = 0
 
     def decide(self, time_ms: int, price: float) -> Answer:
         """Call the function; whatever it raises is an answer too."""
@@ -188,9 +192,13 @@ class CallingDecider:
         market.now, market.price = time_ms, price
         try:
             draft = draft_from(self.deadline.run(strategy.name, strategy.function, market))
+            self.timeouts = 0
         except TooFewCandles:
             return NoDraft.WARM_UP
         except CallTimedOut as error:
+            self.timeouts += 1
+            if self.timeouts == MOST_TIMEOUTS:  # it would take its whole time at every decision
+                raise StrategyError(error.problem) from error
             return self._failed(time_ms, str(error))
         except AnswerProblem as error:
             return self._failed(time_ms, f"strategy {strategy.name} answered no draft: {error}")

@@ -24,15 +24,13 @@ from backtestkit_cli.engine.draft import broken_rules
 from backtestkit_cli.engine.drafts import DISTANCE_RULES
 from backtestkit_cli.engine.rules.functions import FUNCTIONS, LENGTHS
 from backtestkit_cli.engine.rules.parse import COLUMNS
-from backtestkit_cli.engine.trades import trades_of
 from backtestkit_cli.errors import BacktestkitError
-from backtestkit_cli.measure.metrics import metrics
 from backtestkit_cli.measure.no_trade import remedy
+from backtestkit_cli.measure.statistics import empty_metrics
 from backtestkit_cli.model.event import CancelReason, CloseReason
 from backtestkit_cli.model.funnel import Funnel
 from backtestkit_cli.model.limits import Limits
 from backtestkit_cli.model.policy import PRESETS, policy_keys
-from backtestkit_cli.model.time import DAY_MS, TimeRange
 from backtestkit_cli.run.risk import NUMBERS, TRUTHS
 
 WORDS = Path(__file__).with_name("words.yaml")
@@ -286,7 +284,7 @@ def columns() -> str:
 
 def all_metrics() -> str:
     """The metrics of a report."""
-    empty = metrics(trades_of(()), TimeRange(0, DAY_MS))
+    empty = empty_metrics()
     formulas = words("metrics")
     refuse_difference("metrics", {one.key for one in empty}, set(formulas))
     rows = [

@@ -14,6 +14,7 @@ import pytest
 from e2e.project import (
     DAY_MINUTES,
     MINUTE_MS,
+    START_MS,
     Project,
     assert_golden,
     candle_csv,
@@ -254,12 +255,12 @@ CANDLES: dict[str, Callable[[Rows], Rows]] = {
     "candles-high-below-low": changed(10, high=1.0),
     "candles-double": lambda rows: [*rows[:11], rows[10], *rows[11:]],
     "candles-unordered": swapped,
-    "candles-off-grid": changed(10, time=candle_rows(11)[10][0] + 1000),
+    "candles-off-grid": changed(10, time=START_MS + 10 * MINUTE_MS + 1000),
     "candles-in-seconds": lambda rows: [[row[0] // 1000, *row[1:]] for row in rows],
     "candles-in-the-future": in_the_future,
     "candles-no-time": changed(10, time="noon"),
     "candles-none": lambda rows: [],
-    "candles-elsewhere": lambda rows: candle_rows(60, start_ms=candle_rows(1)[0][0] - 10 * DAY_MINUTES * MINUTE_MS),
+    "candles-elsewhere": lambda rows: candle_rows(60, start_ms=START_MS - 10 * DAY_MINUTES * MINUTE_MS),
     "candles-spike": changed(10, open=9e9, high=9e9, low=9e9, close=9e9),
 }
 

@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import count
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +21,11 @@ from backtestkit_cli.engine.reference.events import (
     Tape,
     Told,
 )
-from backtestkit_cli.engine.reference.exchange import Exchange, MinuteLists, frame_ticks
+from backtestkit_cli.engine.reference.exchange import CandleList, Exchange, frame_ticks
 from backtestkit_cli.engine.reference.loop import backtest, live_tick, together
 from backtestkit_cli.engine.reference.risk import Question, ReferenceCheck, ReferenceProfile, RiskDesk
-from backtestkit_cli.engine.reference.strategy import ReferenceStream, ReferenceTerms
+from backtestkit_cli.engine.reference.signals import number
+from backtestkit_cli.engine.reference.stream import ReferenceStream, ReferenceTerms
 from backtestkit_cli.model.candle import Candle
 from backtestkit_cli.model.event import (
     Active,
@@ -39,7 +40,6 @@ from backtestkit_cli.model.policy import Costs
 from backtestkit_cli.model.signal import SignalDraft
 from backtestkit_cli.model.time import Interval, parse_time
 
-MADE_UP = "made-up-"
 SignalEvents = Scheduled | Opened | Active | Closed | Cancelled | LevelReached
 NOW_MS = 1_790_000_000_000  # after the end of every recorded candle
 
@@ -56,10 +56,10 @@ def read_number(text: str) -> float | None:
     return float(text) if text else None
 
 
-def read_candles(folder: Path, name: str) -> MinuteLists:
-    rows = csv.reader((read_text(folder, name) or "").splitlines())
+def read_candles(folder: Path, name: str) -> CandleList:
+    rows = csv.reader(StringIO(read_text(folder, name) or ""))
     next(rows)
-    return MinuteLists.of([Candle(int(row[0]), *map(float, row[1:6])) for row in rows if row])
+    return CandleList.of([Candle(int(row[0]), *map(float, row[1:6])) for row in rows if row])
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ class ReplayedRows:
 
     strategy: str
     rows: Mapping[int, Mapping[str, str]]
-    has_own_ids: bool
+    is_unnamed: bool
 
     def __call__(self, when_ms: int, price: float) -> SignalDraft | None:
         row = self.rows.get(when_ms)
@@ -78,7 +78,8 @@ class ReplayedRows:
             name: read_number(row[name]) for name in ("price_open", "price_take_profit", "price_stop_loss")
         }
         lifetime: Any = read_number(row["minute_estimated_time"])
-        own = row.get("id") or (None if self.has_own_ids else f"{self.strategy}-{when_ms}")
+        default = "" if self.is_unnamed else f"{self.strategy}-{when_ms}"
+        own = row.get("id", default) or None
         return SignalDraft(position=row["position"], lifetime_minutes=lifetime, note=row.get("note"), id=own, **given)
 
 
@@ -100,10 +101,10 @@ class Case:
 
     @cached_property
     def signals(self) -> list[dict[str, str]]:
-        return list(csv.DictReader((read_text(self.folder, "signals.csv") or "").splitlines()))
+        return list(csv.DictReader(StringIO(read_text(self.folder, "signals.csv") or "")))
 
     @cached_property
-    def candle_files(self) -> dict[str, MinuteLists]:
+    def candle_files(self) -> dict[str, CandleList]:
         names = {run.get("candles", "candles.csv") for run in self.terms["runs"]}
         return {name: read_candles(self.folder, name) for name in names}
 
@@ -129,9 +130,14 @@ class Case:
         """Whether the case needs stored state, which has no reader yet."""
         return "persisted" in self.terms
 
+    @property
+    def config(self) -> dict[str, Any]:
+        """The settings that differ from the original's defaults."""
+        return self.terms.get("config") or {}
+
     @cached_property
     def limits(self) -> Limits:
-        given = self.terms.get("config") or {}
+        given = self.config
         names = {
             "CC_SCHEDULE_AWAIT_MINUTES": "schedule_await_minutes",
             "CC_AVG_PRICE_CANDLES_COUNT": "average_price_candles",
@@ -144,7 +150,7 @@ class Case:
 
     @cached_property
     def costs(self) -> Costs:
-        given = self.terms.get("config") or {}
+        given = self.config
         return Costs(
             fee_percent=given.get("CC_PERCENT_FEE", 0.1), slippage_percent=given.get("CC_PERCENT_SLIPPAGE", 0.1)
         )
@@ -193,11 +199,10 @@ def run_case(case: Case) -> Outcome:
     """Run all runs of a case in its mode."""
     outcome = Outcome(case)
     profiles = {one["name"]: ReferenceProfile(one["name"], checks_of(one)) for one in case.terms.get("risks") or []}
-    fresh = count(1)
     runs = case.runs
     for place, run in enumerate(runs, 1):
         key = f"{run['strategy']}|{run['symbol']}"
-        stream = stream_of(case, run, profiles, outcome.entries, lambda: f"{MADE_UP}{next(fresh)}")
+        stream = stream_of(case, run, profiles, outcome.entries)
         outcome.streams[key] = stream
         outcome.exchanges[key] = "golden" if len(case.terms["runs"]) == 1 else f"golden_{place}"
     drive(case, list(outcome.streams.values()))
@@ -206,10 +211,10 @@ def run_case(case: Case) -> Outcome:
 
 def drive(case: Case, streams: Sequence[ReferenceStream]) -> None:
     if case.is_live:
-        stops = set(case.terms.get("stop_at") or [])
+        first_stop_ms = min(case.terms.get("stop_at") or [], default=math.inf)
         for when_ms in case.ticks:
             for stream in streams:
-                if when_ms in stops:
+                if when_ms >= first_stop_ms:
                     stream.stop()
                 live_tick(stream, when_ms)
         return
@@ -240,7 +245,6 @@ def stream_of(
     run: Mapping[str, Any],
     profiles: Mapping[str, ReferenceProfile],
     entries: list[Told | Called],
-    new_id: Callable[[], str],
 ) -> ReferenceStream:
     name, symbol = run["strategy"], run["symbol"]
     strategy = case.strategy(name)
@@ -262,9 +266,10 @@ def stream_of(
             source=case.candle_files[run.get("candles", "candles.csv")],
             now_ms=NOW_MS,
             average_candles=case.limits.average_price_candles,
+            anomaly_factor=case.config.get("CC_GET_CANDLES_PRICE_ANOMALY_THRESHOLD_FACTOR", 1000),
+            anomaly_median_candles=case.config.get("CC_GET_CANDLES_MIN_CANDLES_FOR_MEDIAN", 5),
         ),
-        decide=ReplayedRows(name, rows, has_own_ids=bool(case.terms.get("auto_ids"))),
-        new_id=new_id,
+        decide=ReplayedRows(name, rows, is_unnamed=bool(case.terms.get("auto_ids"))),
         desk=RiskDesk([profiles[one] for one in named if one]),
         tape=Tape(entries=entries),
     )
@@ -313,6 +318,7 @@ def _held_by(question: Question) -> int:
 
 
 def reward_risk(offer: Offer, price: float) -> float:
+    """The way to the take profit over the way to the stop; what is no number compares like NaN."""
     entry = price if offer.price_open is None else offer.price_open
-    reward, risk = abs(offer.price_take_profit - entry), abs(entry - offer.price_stop_loss)
+    reward, risk = abs(number(offer.price_take_profit) - entry), abs(entry - number(offer.price_stop_loss))
     return reward / risk if risk else math.inf

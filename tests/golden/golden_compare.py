@@ -80,8 +80,8 @@ def _add_records(
         one, other = wanted.get(key, []), ours.get(key, [])
         count = max(len(one), len(other))
         for place in range(count):
-            pair = [records[place] if place < len(records) else None for records in (one, other)]
-            texts = list(differences(*pair, f"{key}[{place}]"))
+            wanted_here, found_here = (records[place] if place < len(records) else None for records in (one, other))
+            texts = list(differences(wanted_here, found_here, f"{key}[{place}]"))
             tally.add(name, 1, texts, wrong=bool(texts))
 
 

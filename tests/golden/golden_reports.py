@@ -21,8 +21,10 @@ from backtestkit_cli.measure.original import (
     TradeFigures,
     WalkerResult,
     newest_first,
-    schedule_entry,
     walker_ranking,
+)
+from backtestkit_cli.measure.original_events import (
+    schedule_entry,
 )
 from backtestkit_cli.model.event import Cancelled, Closed, LevelReached, Opened, Scheduled
 from backtestkit_cli.model.fixed import round_minutes, to_fixed
@@ -55,6 +57,7 @@ class Report:
 def read_report(text: str) -> Report:
     """Read a recorded report."""
     report, heading = Report(), ""
+    labels: list[str] = []
     lines = text.splitlines()
     for place, line in enumerate(lines):
         if line.startswith("#"):
@@ -69,7 +72,7 @@ def read_report(text: str) -> Report:
             report.tables.append([])
             labels = _cells(line)
         elif line.startswith("| ") and not line.startswith("| ---"):
-            report.tables[-1].append(dict(zip(labels, _cells(line), strict=True)))
+            report.tables[-1].append(dict(zip(labels, _cells(line), strict=False)))
         else:
             report.figures |= _named(line)
     return report
@@ -226,8 +229,7 @@ class Writer:
         return found
 
     def _note(self, note: str | None) -> Row:
-        shown = (self.outcome.case.terms.get("config") or {}).get("CC_REPORT_SHOW_SIGNAL_NOTE", False)
-        if not shown:
+        if not self.outcome.case.config.get("CC_REPORT_SHOW_SIGNAL_NOTE", False):
             return {}
         return {"Note": NONE if note is None else plain_text(note)}
 

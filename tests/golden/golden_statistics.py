@@ -12,13 +12,15 @@ from backtestkit_cli.measure.original import (
     WalkerResult,
     backtest_figures,
     heat_figures,
-    level_figures,
     live_figures,
+    trade_of,
+    walker_results,
+)
+from backtestkit_cli.measure.original_events import (
+    level_figures,
     rejection_figures,
     schedule_entry,
     schedule_figures,
-    trade_of,
-    walker_results,
 )
 from backtestkit_cli.model.event import Closed, LevelReached
 

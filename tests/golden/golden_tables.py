@@ -29,11 +29,13 @@ from backtestkit_cli.engine.reference.signals import broken_rules
 from backtestkit_cli.engine.sizing import QuantityLimits, SizingError, atr_based, fixed_percentage, kelly_criterion
 from backtestkit_cli.measure.original import (
     ClosedTrade,
-    ScheduleEntry,
-    Timing,
     backtest_figures,
     heat_figures,
     live_figures,
+)
+from backtestkit_cli.measure.original_events import (
+    ScheduleEntry,
+    Timing,
     performance_figures,
     schedule_entry,
     schedule_figures,

@@ -71,15 +71,18 @@ CallName: TypeAlias = Literal[
 
 
 class Told(NamedTuple):
-    """An event, and the tick that caused it."""
+    """An event, and the tick that caused it; None where a step failed as a whole."""
 
-    when_ms: int
+    when_ms: int | None
     event: ReferenceEvent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Called:
-    """A call of user code. `price` and `percent` where the call gets them; `offer` None when nothing is pending now."""
+    """A call of user code: of a strategy at its tick, of a risk profile at the time it was asked about.
+
+    `price` and `percent` where the call gets them; `offer` is None when nothing is pending any more.
+    """
 
     when_ms: int
     name: CallName
@@ -103,7 +106,7 @@ class Tape:
     progressed: int = 0
     measured: int = 0
 
-    def tell(self, when_ms: int, event: ReferenceEvent) -> None:
+    def tell(self, when_ms: int | None, event: ReferenceEvent) -> None:
         """Add an event."""
         self.entries.append(Told(when_ms, event))
 

@@ -33,25 +33,19 @@ class CandleLists(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class MinuteLists:
-    """A source over one list of 1m candles in order of time."""
+class CandleList:
+    """A source over one list of candles in order of time, all of one interval."""
 
     times: Sequence[int]
     candles: Sequence[Candle]
 
     @classmethod
-    def of(cls, candles: Sequence[Candle]) -> "MinuteLists":
+    def of(cls, candles: Sequence[Candle]) -> "CandleList":
         """Index a list of candles by their open time."""
         return cls([candle.time for candle in candles], candles)
 
-    def __call__(self, interval: Interval, since_ms: int, limit: int) -> Sequence[Candle]:
-        """Answer a request.
-
-        Raises:
-            RequestFailed: any interval but one minute.
-        """
-        if interval is not Interval.M1:
-            raise RequestFailed("interval_not_offered")
+    def __call__(self, interval: Interval, since_ms: int, limit: int) -> Sequence[Candle]:  # noqa: ARG002  # there is one
+        """Answer a request."""
         first = bisect_left(self.times, since_ms)
         return self.candles[first : first + limit]
 

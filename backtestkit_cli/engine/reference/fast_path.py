@@ -13,7 +13,7 @@ from typing import NamedTuple, TypeAlias
 
 from backtestkit_cli.engine.reference.events import Row, SignalResult
 from backtestkit_cli.engine.reference.exchange import RequestFailed, average_price
-from backtestkit_cli.engine.reference.strategy import (
+from backtestkit_cli.engine.reference.stream import (
     ReferenceStream,
     activate,
     active,

@@ -12,7 +12,8 @@ from typing import TypeAlias
 from backtestkit_cli.engine.reference.events import Row, SignalResult
 from backtestkit_cli.engine.reference.exchange import RequestFailed
 from backtestkit_cli.engine.reference.fast_path import Wake, follow_signal, requested_candles
-from backtestkit_cli.engine.reference.strategy import ReferenceStream, tick
+from backtestkit_cli.engine.reference.stream import ReferenceStream
+from backtestkit_cli.engine.reference.tick import tick
 from backtestkit_cli.model.event import Cancelled, Closed, Idle, Opened, Scheduled
 from backtestkit_cli.model.time import MINUTE_MS, Interval
 

@@ -2,13 +2,13 @@
 
 from dataclasses import replace
 
-from make import HOUR_MS, WEEK, Deal, candle_use, deals, run, stream
+from make import HOUR_MS, START_MS, WEEK, Deal, candle_use, deals, run, stream
 
 from backtestkit_cli.engine.result import RunResult
 from backtestkit_cli.model.event import CancelReason, CloseReason
 from backtestkit_cli.model.funnel import Funnel
 from backtestkit_cli.model.policy import PRESETS, Costs
-from backtestkit_cli.model.time import Interval
+from backtestkit_cli.model.time import DAY_MS, Interval, TimeRange
 
 REASONS = (CloseReason.TAKE_PROFIT, CloseReason.STOP_LOSS, CloseReason.TIME_EXPIRED)
 
@@ -77,9 +77,21 @@ def without_loss() -> RunResult:
     return run(stream(made, candles=used, form="signals", bridged_decisions=1), gap="bridge")
 
 
+def quarter() -> RunResult:
+    """Two streams over 90 days of three calendar months; the end of the range marks a position that is still open."""
+    within = TimeRange(START_MS, START_MS + 90 * DAY_MS)
+    prices = tuple(23145.678 * (1 + 0.002 * (day % 7 - 3)) for day in range(90))
+    used = candle_use(daily_prices=prices, data_end_ms=within.end_ms + 48 * HOUR_MS)
+    made = [replace(deal, opened_hours=deal.opened_hours * 14, hours=deal.hours * 12) for deal in mixed(52)]
+    return run(
+        stream(*made, candles=used), stream(*made[::3], symbol="ETHUSDT", candles=used), range=within, frame="quarter"
+    )
+
+
 GOLDEN = {
     "winning": winning,
     "portfolio": portfolio,
+    "quarter": quarter,
     "without-trade": without_trade,
     "without-loss": without_loss,
 }
