@@ -7,7 +7,11 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent.parent
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests" / "golden")]
 
-from test_rules_cases import compare, in_columns, walked  # noqa: E402  # found by the path above
+from test_rules_cases import (  # type: ignore[import-not-found]  # noqa: E402  # found by the path above
+    compare,
+    in_columns,
+    walked,
+)
 
 from backtestkit_cli.model.event import Event  # noqa: E402
 from backtestkit_cli.model.funnel import Funnel  # noqa: E402

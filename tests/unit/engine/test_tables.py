@@ -112,5 +112,5 @@ def test_durations_and_intervals_are_minutes() -> None:
     assert [minutes_of(text) for text in ("90m", "24h", "2d", "120s")] == [90, 1440, 2880, 2]
     assert [interval.minutes for interval in Interval] == [1, 3, 5, 15, 30, 60, 120, 240, 360, 480, 720, 1440, 4320]
     for text in ("90", "1.5h", "90s", "h", "-5m"):
-        with pytest.raises(ValueError, match="duration|whole"):
+        with pytest.raises(ValueError, match=r"duration|whole"):
             minutes_of(text)

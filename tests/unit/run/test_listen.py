@@ -222,6 +222,14 @@ def test_an_event_belongs_to_the_entry_that_its_callback_is_written_at() -> None
     assert set(HOOKS) == {"strategies", "exchanges", "frames", "risks"}
 
 
+def test_every_event_and_callback_is_explained() -> None:
+    page = (HERE.parents[3] / "docs" / "how-to.md").read_text(encoding="utf-8")
+    names = {topic.__name__ for topic in get_args(Event) + get_args(Notice)} | {
+        name for one in HOOKS.values() for name in one
+    }
+    assert {name for name in names if f"`{name}`" not in page} == set()
+
+
 MILLION = """
 import resource
 from backtestkit_cli.model.event import Active, Idle
