@@ -134,10 +134,11 @@ def random_rows(random: Random, candles: Candles, limits: Limits, frame_end: int
         stop = now - side * random.choice([0.5, 1.0, 2.0, 4.0]) if random.random() < 0.8 else float(later)
         kind = random.random()
         opened = np.nan if kind < 0.6 else now - side * random.choice([-0.5, 0.0, 0.5, 1.0, 2.0])
-        if kind > 0.85 and kind < 0.95:
+        if 0.78 < kind < 0.97:
             stop = opened - side * 0.5
-        if last_chance and random.random() < 0.5:
-            opened, profit, stop = now - side * 6.0, now, now - side * 7.0
+        if last_chance:
+            far = now - side * 6.0
+            opened, profit, stop = random.choice([(far, now, far - side), (np.nan, now + side * 9, now - side * 9)])
         if random.random() < 0.05:
             profit, stop = random.choice([(stop, profit), (np.nan, stop), (profit, -1.0), (np.inf, stop)])
         life = (

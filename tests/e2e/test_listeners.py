@@ -448,6 +448,37 @@ def test_what_strategies_and_checks_log_is_shown_with_v_only(tmp_path: Path) -> 
     assert spoken.stdout == quiet.stdout
 
 
+def test_a_check_logs_for_the_stream_that_asks(tmp_path: Path) -> None:
+    lines = log_lines(make(tmp_path).inside("backtest", "cross", "--set", "strategies.cross.risk=calm", "-v"))
+    assert lines
+    assert {tuple(line.split()[1:]) for line in lines} == {("cross", "BTCUSDT", "info:", "checked")}
+
+
+@pytest.mark.parametrize("overrides", [[], ["strategies.asked.risk=calm"]], ids=["alone", "shared"])
+def test_every_minute_that_leaves_a_position_open_is_told(overrides: list[str], tmp_path: Path) -> None:
+    kit, active = Kit.load(make(tmp_path).folder / "configs", overrides=overrides), list[Active]()
+    kit.on(Active, active.append)
+    closed = kit.backtest("asked").run().streams[0].result.trades
+    minutes = [
+        time_ms
+        for opened_ms, closed_ms in zip(closed.opened_ms.tolist(), closed.closed_ms.tolist(), strict=True)
+        for time_ms in range(opened_ms + 60_000, closed_ms, 60_000)
+    ]
+    assert [event.time_ms for event in active] == minutes
+    assert len(minutes) > 100
+
+
+@pytest.mark.parametrize("overrides", [[], ["strategies.listed.risk=calm"]], ids=["alone", "shared"])
+@pytest.mark.parametrize("topic", [Idle, Closed])
+def test_rows_off_the_grid_are_counted_however_a_stream_is_run(
+    topic: type, overrides: list[str], tmp_path: Path
+) -> None:
+    kit = Kit.load(make(tmp_path).folder / "configs", overrides=overrides)
+    kit.on(topic, lambda _: None)
+    run = kit.backtest("listed", range="2023-03-01T03:00..2023-03-01T09:00").run()
+    assert run.streams[0].result.funnel.off_grid == 1
+
+
 def test_workers_show_what_is_logged_too(tmp_path: Path) -> None:
     project = make(tmp_path)
     project.write("strategies/own.py", LOGGING)

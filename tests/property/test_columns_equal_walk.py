@@ -9,7 +9,7 @@ from worlds import World, random_world
 from backtestkit_cli.engine.trades import REASONS, trades_of
 from backtestkit_cli.model.event import Cancelled, CancelReason, Closed, CloseReason, DraftRefused, Event, Opened
 
-WORLDS = int(os.environ.get("BACKTESTKIT_WORLDS", "700"))
+WORLDS = int(os.environ.get("BACKTESTKIT_WORLDS", "650"))
 LEAST = 50
 
 
