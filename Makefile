@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SEED ?= 1
 WORKERS ?= 2
+EXTRAS ?= dev,charts
 
 SHARED := $(or $(BACKTESTKIT_SHARED),../shared)
 RULES ?= $(SHARED)/rules
@@ -16,11 +17,11 @@ help:  ## list the targets
 
 $(BIN)/backtestkit: pyproject.toml
 	@if command -v uv >/dev/null 2>&1; then \
-	  uv venv --quiet --allow-existing --python '>=3.11' $(VENV) && uv pip install --quiet --python $(BIN)/python -e '.[dev,charts]'; \
+	  uv venv --quiet --allow-existing --python '>=3.11' $(VENV) && uv pip install --quiet --python $(BIN)/python -e '.[$(EXTRAS)]'; \
 	else \
 	  $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11")' && \
 	  { [ -x $(BIN)/python ] || $(PYTHON) -m venv $(VENV); } && \
-	  $(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev,charts]'; \
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[$(EXTRAS)]'; \
 	fi
 	@touch $@
 
@@ -43,8 +44,11 @@ types: setup  ## check types, strictly
 
 check: lint types test  ## is it good? format, lint, types, tests
 
-oracles: setup  ## recompute the committed values of independent implementations
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'TA-Lib>=0.6' && $(BIN)/python tests/oracles/make.py
+oracles:  ## recompute the committed values of independent implementations
+	@touch pyproject.toml && $(MAKE) --no-print-directory setup EXTRAS=$(EXTRAS),oracles
+	$(BIN)/python tests/oracles/make.py
+	$(BIN)/python tests/oracles/equity_statistics.py
+	$(BIN)/python -m pytest -q tests/oracles
 
 rules: setup  ## our engine against an independent implementation (RULES=folder)
 	$(BIN)/python tests/golden/run_rules.py $(RULES)
