@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 StrategiesArgument = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[STRATEGY]...", help="Default: all of the config.", autocompletion=complete.strategies),
+    typer.Argument(metavar="STRATEGY", help="Default: all of the config.", autocompletion=complete.strategies),
 ]
 RequireOption = Annotated[
     str | None,
@@ -72,6 +72,8 @@ def backtest(
         with output.progress(total_minutes) as on_progress, redirect_stdout(sys.stderr), shown(output.tell, verbose):
             job.on_progress = _stoppable(on_progress)
             run = job.run()
+        with STOP.held():
+            code = _tell(job, run, output, requirement)
     except KeyboardInterrupt:
         _interrupted(job, output)
         raise
@@ -79,7 +81,6 @@ def backtest(
         if error.code == "worker-ended":
             _interrupted(job, output)
         raise
-    code = _tell(job, run, output, requirement)
     return STRATEGY_ERROR if any(stream.result.funnel.errors for stream in run.streams) else code
 
 

@@ -2,11 +2,14 @@
 
 * A signal raises `Stopped` where the program stands, and is remembered: where other code swallows
   the exception `check` raises it again, and the exit code tells in any case how the program ended.
+* While a result is written, the first signal waits until it is whole.
 * A signal that the program was started to ignore, as in the background of a shell, stays ignored.
 """
 
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
@@ -22,6 +25,7 @@ class Stop:
 
     def __init__(self) -> None:
         self._number = 0
+        self._is_held = False
 
     def __bool__(self) -> bool:
         return self._number != 0
@@ -52,9 +56,20 @@ class Stop:
         if self._number:
             raise Stopped
 
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Finish what is inside first, such as the writing of a result; a second signal does not wait."""
+        self._is_held = True
+        try:
+            yield
+        finally:
+            self._is_held = False
+
     def _ask(self, number: int, _frame: FrameType | None) -> None:
+        waits = self._is_held and not self._number
         self._number = self._number or number
-        raise Stopped
+        if not waits:
+            raise Stopped
 
 
 def _without_interruptions(told: Any) -> None:

@@ -30,6 +30,7 @@ PARQUET_MARK = b"PAR1"
 _TIME_NAMES = ("time", "timestamp", "timestamp_ms", "open_time")
 _BINANCE_COLUMNS = 12
 _FIRST_MICROSECOND_TIME = 10**14
+_ENOUGH_ROWS = 10
 _ISO_FORMATS = ("%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d")
 
 
@@ -106,7 +107,13 @@ def read_candles(path: Path, anomaly: Anomaly = USUAL, now_ms: int | None = None
     frame = _parquet(content, path) if content.startswith(PARQUET_MARK) else _csv(_unpacked(content, path), path)
     if frame.is_empty():
         raise _damaged("file-without-candles", "the file has a head but no candles", path)
-    return checked(frame, where=str(path), anomaly=anomaly, now_ms=now_ms)
+    candles = checked(frame, where=str(path), anomaly=anomaly, now_ms=now_ms)
+    shortest = candles["time"].diff().min()
+    if isinstance(shortest, int) and shortest > MINUTE_MS and len(candles) >= _ENOUGH_ROWS:
+        what = f"no two candles are less than {shortest // MINUTE_MS} minutes apart: these are no 1m candles"
+        where, hint = Source(file=str(path)), "larger candles are built from 1m ones; take the 1m file"
+        raise DataError(Problem("candle-interval", what, where, expected="candles of 1 minute", hint=hint))
+    return candles
 
 
 def _unpacked(content: bytes, path: Path) -> bytes:

@@ -77,3 +77,4 @@ class RunResult:
     warnings: tuple[str, ...] = ()
     status: RunStatus = "complete"
     shows_notes: bool = False
+    is_made_up: bool = False

@@ -118,7 +118,8 @@ def _no_draft(funnel: Funnel, stream: StreamRun) -> Iterator[str]:
         yield f"{told} had long and short true at once, which is no draft: make the two exclude each other"
     if funnel.warm_up >= TELLING_SHARE * decisions:
         told = _of(funnel.warm_up, decisions, "decision")
-        yield f"{told} fell into the warm-up: start the candles earlier, or use shorter windows"
+        cause = "holes start it again: " if stream.candles.missing_minutes else ""
+        yield f"{told} fell into the warm-up: {cause}use candles from earlier on without holes, or shorter windows"
     if funnel.errors:
         told = _of(funnel.errors, decisions, "decision")
         yield f"{told} failed: the strategy raised, or answered something that is no draft"

@@ -19,6 +19,7 @@ from backtestkit_cli.model.policy import Costs
 from backtestkit_cli.model.time import MINUTE_MS, iso
 from backtestkit_cli.model.trade import long_pnl_percent, short_pnl_percent
 
+STAKE_PERCENT = 100.0
 SMALL_SAMPLE_TRADES = 30
 LAG_WARNING_SHARE = 0.1
 MISSING_WARNING_PERCENT = 1.0
@@ -77,6 +78,10 @@ def _policy(run: RunResult) -> Iterator[Finding]:
     if run.policy.is_optimistic:
         text = f"fill policy {run.policy.name} is optimistic: it books better than could have been traded"
         yield Finding("warning", "optimistic-fills", text)
+    if run.is_made_up:
+        yield Finding(
+            "info", "made-up-market", f"the market of {run.exchange} is made up, whatever the symbol is called"
+        )
 
 
 def _lag(stream: StreamRun, run: RunResult) -> Iterator[Finding]:
@@ -89,7 +94,7 @@ def _lag(stream: StreamRun, run: RunResult) -> Iterator[Finding]:
     if run.policy.market_books == "vwap":
         text = f"booking market fills at the VWAP, which lags behind the price, brought {lag:+.2f} %{share}"
     else:
-        text = f"booked at the VWAP the result would look {lag:.2f} % better{share}; these fills leave that out"
+        text = f"booked at the VWAP the result would look {lag:.2f} points better{share}; these fills leave that out"
     yield Finding("warning" if is_large else "info", "vwap-lag", text)
 
 
@@ -139,6 +144,10 @@ def _decisions(stream: StreamRun) -> Iterator[Finding]:
         failed = counted(funnel.errors, "decision")
         text = f"{failed} failed: the strategy raised, or answered something that is no draft"
         yield Finding("warning", "errors", text)
+    if funnel.invalid and funnel.opened:
+        rules = ", ".join(f"{count} × {rule}" for rule, count in funnel.invalid_by_rule.most_common(3))
+        text = f"{funnel.invalid} of {counted(funnel.drafts, 'draft')} broke the limits and did not count ({rules})"
+        yield Finding("warning", "invalid-drafts", text)
     if funnel.short_history:
         text = (
             f"{funnel.short_history} of {counted(funnel.decisions, 'decision')} were taken before the indicators had "
@@ -150,7 +159,7 @@ def _decisions(stream: StreamRun) -> Iterator[Finding]:
 def _rows(stream: StreamRun) -> Iterator[Finding]:
     funnel = stream.result.funnel
     if funnel.off_grid and funnel.opened:
-        text = f"{counted(funnel.off_grid, 'row')} of the strategy met no decision time and did not count"
+        text = f"{counted(funnel.off_grid, 'row')} of the strategy met no decision time of the range and did not count"
         yield Finding("warning", "rows-off-grid", text)
     if funnel.late and stream.form == "signals":
         text = f"{counted(funnel.late, 'row')} of the signals came while a position or entry was there"
@@ -159,6 +168,10 @@ def _rows(stream: StreamRun) -> Iterator[Finding]:
 
 def _sample(stream: StreamRun) -> Iterator[Finding]:
     count = len(stream.result.trades)
+    lost = -total(stream.result.trades.pnl_percent)
+    if lost > STAKE_PERCENT:
+        text = f"the losses of {lost:.0f} % are more than the stake: a real account would have been empty before"
+        yield Finding("warning", "more-than-the-stake", text)
     if 0 < count < SMALL_SAMPLE_TRADES:
         text = f"a sample of {counted(count, 'trade')} proves little: below {SMALL_SAMPLE_TRADES} luck decides"
         yield Finding("warning", "small-sample", text)

@@ -108,7 +108,7 @@ def funnel_facts(funnel: Funnel) -> Facts:
         ("closed.total", "Closed", funnel.closed.total(), 0),
         *((f"closed.{reason.value}", reason.value, funnel.closed[reason], 1) for reason in CloseReason),
         ("off_grid", "Rows off the grid", funnel.off_grid, 1),
-        ("late", "Rows that came too late", funnel.late, 1),
+        ("late", "Rows while a position was there", funnel.late, 1),
     ]
     return Facts(
         tuple(

@@ -90,6 +90,8 @@ def fact_text(fact: Fact) -> str:
 
 def title(report: Report) -> str:
     """Name a report: what it is of."""
+    if not report.strategies:
+        return f"{report.kind.capitalize()}, interrupted before its first result"
     return f"{report.kind.capitalize()} of {_listed(report.strategies)} on {_listed(report.symbols)}"
 
 

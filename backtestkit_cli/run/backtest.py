@@ -19,6 +19,7 @@ import numpy as np
 
 from backtestkit_cli import __version__
 from backtestkit_cli.config.merge import Config
+from backtestkit_cli.config.schema import SampleExchange
 from backtestkit_cli.config.show import effective
 from backtestkit_cli.data.load import LocalSource, fingerprint, first_hole, load_candles
 from backtestkit_cli.engine.candles import Candles, Ints
@@ -307,6 +308,7 @@ class Backtest:
             warnings=self.audience.warnings,
             status=status,
             shows_notes=self.config.settings.report_show_note,
+            is_made_up=isinstance(self.config.exchanges[plan.exchange], SampleExchange),
         )
 
     def dump(self, run: RunResult, report: Report | None = None) -> DumpedFiles:

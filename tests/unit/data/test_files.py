@@ -248,3 +248,13 @@ def test_path_without_symbol_is_refused(tmp_path: Path) -> None:
 )
 def test_real_candles_pass_the_border(name: str, rows: int) -> None:
     assert len(read_candles(SHARED / "data" / f"{name}.parquet")) == rows
+
+
+def test_candles_of_five_minutes_are_not_taken_for_minutes(tmp_path: Path) -> None:
+    rows = [f"{1_677_628_800_000 + minute * 300_000},1,2,0.5,1.5,3" for minute in range(20)]
+    path = tmp_path / "five.csv"
+    path.write_text("\n".join(["time,open,high,low,close,volume", *rows]))
+    with pytest.raises(DataError) as refused:
+        read_candles(path)
+    assert refused.value.code == "candle-interval"
+    assert "5 minutes apart" in str(refused.value)

@@ -57,7 +57,7 @@ def test_vwap_lag_is_warned_of_above_a_tenth_of_the_net_profit(lag: float, level
 
 def test_vwap_lag_of_a_losing_run_is_only_stated() -> None:
     one = stream(*[Deal(pnl=-0.2, opened_hours=2 * place, lag=0.5) for place in range(40)])
-    text = "booked at the VWAP the result would look 20.00 % better; these fills leave that out"
+    text = "booked at the VWAP the result would look 20.00 points better; these fills leave that out"
     assert level_and_text(one, "vwap-lag") == ("info", text)
 
 
@@ -284,3 +284,25 @@ def test_every_validation_rule_has_its_remedy() -> None:
 
 def test_no_costs_need_no_word() -> None:
     assert "costs" not in found(stream(*MANY, costs=NO_COSTS))
+
+
+def test_a_made_up_market_is_called_so() -> None:
+    told = run(stream(1.0), is_made_up=True)
+    assert ("info", "made-up-market") in [(one.level, one.code) for one in trust(told.streams[0], told)]
+    assert "made-up-market" not in [one.code for one in trust(told.streams[0], run(stream(1.0)))]
+
+
+def test_losses_beyond_the_stake_are_a_warning() -> None:
+    ruined, poor = run(stream(-60.0, -41.0)), run(stream(-60.0, -39.0))
+    assert "more-than-the-stake" in [one.code for one in trust(ruined.streams[0], ruined) if one.level == "warning"]
+    assert "more-than-the-stake" not in [one.code for one in trust(poor.streams[0], poor)]
+
+
+def test_some_invalid_drafts_are_a_warning_with_their_rules() -> None:
+    funnel = stream(1.0).result.funnel
+    funnel.drafts += 1
+    funnel.ticks += 1
+    funnel.refuse(("long_tp_too_close",))
+    told = run(stream(1.0, funnel=funnel))
+    (found,) = [one for one in trust(told.streams[0], told) if one.code == "invalid-drafts"]
+    assert found.text == "1 of 2 drafts broke the limits and did not count (1 × long_tp_too_close)"
