@@ -45,7 +45,7 @@ types: setup  ## check types, strictly
 check: lint types test  ## is it good? format, lint, types, tests
 
 oracles:  ## recompute the committed values of independent implementations
-	@touch pyproject.toml && $(MAKE) --no-print-directory setup EXTRAS=$(EXTRAS),oracles
+	@touch pyproject.toml && $(MAKE) --no-print-directory setup EXTRAS=$(EXTRAS),oracles,oracle-statistics
 	$(BIN)/python tests/oracles/make.py
 	$(BIN)/python tests/oracles/equity_statistics.py
 	$(BIN)/python -m pytest -q tests/oracles
