@@ -239,21 +239,18 @@ class Outcome:
 
 
 def _resolve(market: Market, offered: Candidates, chosen: Ints, policy: FillPolicy) -> Outcome:
-    """The outcome of each chosen candidate, as if it were alone."""
-    row = offered.row[chosen]
-    valid = offered.is_valid[chosen]
+    """The outcome of each chosen candidate, as if it were alone; all of them are valid."""
+    row, held = offered.row[chosen], offered.is_market[chosen]
+    if held.all():
+        end, code = _hold(market, offered, chosen, row, policy)
+        return Outcome(chosen=chosen, open=row, end=end, code=code)
+    opened, end, start = row.copy(), row.copy(), row.copy()
     code = np.full(len(chosen), REFUSED, dtype=np.int8)
-    opened = np.where(valid, row, -1)
-    end = row.copy()
-    held = valid & offered.is_market[chosen]
-    waiting = np.flatnonzero(valid & ~held)
-    start = row.copy()
-    if len(waiting):
-        who = chosen[waiting]
-        opened[waiting], end[waiting], code[waiting] = _wait(market, offered, who, policy)
-        activated = waiting[(opened[waiting] >= 0) & (code[waiting] == REFUSED)]
-        start[activated] = opened[activated]
-        held[activated] = True
+    waiting = np.flatnonzero(~held)
+    opened[waiting], end[waiting], code[waiting] = _wait(market, offered, chosen[waiting], policy)
+    activated = waiting[(opened[waiting] >= 0) & (code[waiting] == REFUSED)]
+    start[activated] = opened[activated]
+    held[activated] = True
     hold = np.flatnonzero(held)
     end[hold], code[hold] = _hold(market, offered, chosen[hold], start[hold], policy)
     return Outcome(chosen=chosen, open=opened, end=end, code=code)
@@ -314,33 +311,52 @@ def _hold(market: Market, offered: Candidates, who: Ints, start: Ints, policy: F
 def _chain(market: Market, offered: Candidates, terms: Terms) -> Outcome:
     """Take candidates in order of time: each one that comes while the stream is free.
 
+    Only valid ones occupy it; the others are refused wherever they find it free.
+    """
+    taken = _taken(market, offered, np.flatnonzero(offered.is_valid), terms)
+    refused = np.flatnonzero(~offered.is_valid)
+    refused = refused[~_busy_at(offered.row[refused], offered.row[taken.chosen], taken.end)]
+    if not len(refused):
+        return taken
+    chosen = np.concatenate([taken.chosen, refused])
+    order = np.argsort(chosen)
+    return Outcome(
+        chosen=chosen[order],
+        open=np.concatenate([taken.open, np.full(len(refused), -1)])[order],
+        end=np.concatenate([taken.end, offered.row[refused]])[order],
+        code=np.concatenate([taken.code, np.full(len(refused), REFUSED, dtype=np.int8)])[order],
+    )
+
+
+def _taken(market: Market, offered: Candidates, valid: Ints, terms: Terms) -> Outcome:
+    """The valid candidates that are taken.
+
     Batches are resolved as a whole while enough of a batch is taken, else one candidate after the other.
     """
     parts: list[Outcome] = []
-    total, place, size = len(offered.row), 0, _FIRST_BATCH
+    rows = offered.row[valid]
+    total, place, size = len(valid), 0, _FIRST_BATCH
     while place < total:
         if size:
-            batch = np.arange(place, min(place + size, total))
+            batch = valid[place : place + size]
             found = _resolve(market, offered, batch, terms.policy)
-            following = np.maximum(
-                np.searchsorted(offered.row[batch], found.end), np.arange(1, len(batch) + 1)
-            ).tolist()
-            taken, step = [], 0
+            following = np.searchsorted(rows[place : place + size], found.end).tolist()
+            steps, step = [], 0
             while step < len(batch):
-                taken.append(step)
+                steps.append(step)
                 step = following[step]
-            kept = np.array(taken)
+            kept = np.array(steps)
             parts.append(Outcome(chosen=batch[kept], open=found.open[kept], end=found.end[kept], code=found.code[kept]))
-            place = max(place + len(batch), _first_at(offered.row, int(found.end[kept[-1]]), place + len(batch)))
+            place = _first_at(rows, int(found.end[kept[-1]]), place + len(batch))
             size = 0 if len(kept) * 16 < len(batch) else min(size * 2, _LAST_BATCH)
         else:
             first = place
             for _ in range(_SEQUENCE):
                 if place >= total:
                     break
-                found = _resolve(market, offered, np.arange(place, place + 1), terms.policy)
+                found = _resolve(market, offered, valid[place : place + 1], terms.policy)
                 parts.append(found)
-                place = _first_at(offered.row, int(found.end[0]), place + 1)
+                place = _first_at(rows, int(found.end[0]), place + 1)
             size = _FIRST_BATCH if place - first < _SEQUENCE * 12 else 0
     if not parts:
         none = np.zeros(0, dtype=np.int64)
