@@ -94,21 +94,6 @@ def _average(amount: Floats, volume: Floats, closes: Floats, minutes: Floats) ->
         return np.where(volume == 0, closes / minutes, amount / volume)
 
 
-def _whole_windows(candles: Candles, first_rows: Ints, count: int) -> Floats:
-    """Prices of windows that lie inside the columns and miss no minute; the short way."""
-    amount, volume = np.zeros(len(first_rows)), np.zeros(len(first_rows))
-    for place in range(count):
-        row = first_rows + place
-        part = candles.volume.take(row)
-        amount += (candles.high.take(row) + candles.low.take(row) + candles.close.take(row)) / 3 * part
-        volume += part
-    closes = np.zeros(len(first_rows))
-    if not volume.all():
-        for place in range(count):
-            closes += candles.close.take(first_rows + place)
-    return _average(amount, volume, closes, np.full(len(first_rows), float(count)))
-
-
 def _known_rows(candles: Candles, rows: Ints) -> tuple[Ints, Bools]:
     """Rows moved inside the columns, and which of them hold a candle."""
     is_there = (rows >= 0) & (rows < len(candles))

@@ -44,11 +44,6 @@ def metrics(trades: Trades, range: TimeRange) -> tuple[Metric, ...]:  # noqa: A0
     )
 
 
-def portfolio(streams: Sequence[Trades], range: TimeRange) -> tuple[Metric, ...]:  # noqa: A002  # the field's word
-    """Measure all streams of a run together: one stake of 100 each, trades in order of closing."""
-    return metrics(merged(streams), range)
-
-
 def merged(streams: Sequence[Trades]) -> Trades:
     """Join the trades of streams in order of closing, at equal times in the order given; without notes and ids."""
     if len(streams) == 1:

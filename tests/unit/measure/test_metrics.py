@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from make import HOUR_MS, START_MS, WEEK, Deal, trades
 
-from backtestkit_cli.measure.metrics import Metric, merged, metrics, portfolio
+from backtestkit_cli.measure.metrics import Metric, merged, metrics
 from backtestkit_cli.model.time import TimeRange
 
 PERCENTS = st.lists(st.floats(-20, 20).map(lambda value: round(value, 3)), max_size=40)
@@ -135,7 +135,7 @@ def test_exposure_counts_only_what_lies_inside_the_range() -> None:
 def test_positions_that_overlap_are_held_once() -> None:
     first = trades(Deal(pnl=1.0, opened_hours=0, hours=10))
     second = trades(Deal(pnl=1.0, opened_hours=2, hours=3), Deal(pnl=1.0, opened_hours=8, hours=6))
-    found = {metric.key: metric.value for metric in portfolio([first, second], WEEK)}
+    found = {metric.key: metric.value for metric in metrics(merged([first, second]), WEEK)}
     assert found["exposure_percent"] == pytest.approx(100 * 14 / 168, rel=1e-12)
 
 
@@ -143,7 +143,7 @@ def test_a_portfolio_puts_the_trades_of_all_streams_in_order_of_closing() -> Non
     first = trades(Deal(pnl=-1.0, opened_hours=0, hours=1), Deal(pnl=3.0, opened_hours=5, hours=1))
     second = trades(Deal(pnl=-2.0, opened_hours=0, hours=3))
     assert merged([first, second]).pnl_percent.tolist() == [-1.0, -2.0, 3.0]
-    found = {metric.key: metric.value for metric in portfolio([first, second], WEEK)}
+    found = {metric.key: metric.value for metric in metrics(merged([first, second]), WEEK)}
     assert (found["pnl_percent"], found["max_drawdown_percent"], found["longest_loss_streak"]) == (0.0, 3.0, 2)
 
 
@@ -198,5 +198,5 @@ def test_held_time_is_what_a_minute_by_minute_count_gives(spans: list[tuple[int,
     for start, length in spans:
         hours[start : start + length] = True
     parts = [trades(one) for one in made] or [trades()]
-    found = {metric.key: metric.value for metric in portfolio(parts, WEEK)}
+    found = {metric.key: metric.value for metric in metrics(merged(parts), WEEK)}
     assert found["exposure_percent"] == pytest.approx(100 * hours[:168].sum() / 168, rel=1e-12)
