@@ -4,7 +4,7 @@ Prices lie on a coarse grid and moves are big, so that rare things (gaps, both l
 happen often. A seed decides a world.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from random import Random
 
@@ -19,7 +19,7 @@ from backtestkit_cli.engine.result import StreamResult
 from backtestkit_cli.engine.step import Terms
 from backtestkit_cli.engine.vwap import vwap_all
 from backtestkit_cli.engine.walk import StreamWalk, off_grid_rows
-from backtestkit_cli.model.event import Event
+from backtestkit_cli.model.event import Event, Scheduled
 from backtestkit_cli.model.funnel import Funnel
 from backtestkit_cli.model.limits import Limits
 from backtestkit_cli.model.policy import Costs, FillPolicy, policy_keys
@@ -40,6 +40,7 @@ class World:
     rows: DraftColumns
     ticks: Ints
     terms: Terms
+    stop_ms: int | None = None
 
     def walked(self) -> tuple[list[Event], Funnel]:
         walk = self.walk()
@@ -60,10 +61,11 @@ class World:
             ticks=self.ticks,
             decider=RowDecider(self.rows),
             terms=self.terms,
+            stop_ms=self.stop_ms,
         )
 
     def in_columns(self) -> StreamResult:
-        return run_columns(self.candles, self.rows, self.ticks, self.terms)
+        return run_columns(self.candles, self.rows, self.ticks, self.terms, self.stop_ms)
 
 
 def random_candles(random: Random, minutes: int, *, holes: bool = True) -> Candles:
@@ -113,7 +115,18 @@ def random_world(seed: int) -> World:
         costs=Costs(fee_percent=random.choice([0.0, 0.1]), slippage_percent=random.choice([0.0, 0.1])),
         limits=limits,
     )
-    return World(candles, random_rows(random, candles, limits, frame_end), ticks, terms)
+    world = World(candles, random_rows(random, candles, limits, frame_end), ticks, terms)
+    return with_stop(random, world) if random.random() < 0.3 else world
+
+
+def with_stop(random: Random, world: World) -> World:
+    """The world with a stop request: soon after an entry began to wait, or anywhere, on a minute or not."""
+    waiting = [event.time_ms for event in world.walked()[0] if isinstance(event, Scheduled)]
+    if waiting and random.random() < 0.8:
+        time_ms = random.choice(waiting) + random.choice([0, 1, 1, 2]) * MINUTE_MS
+    else:
+        time_ms = START_MS + random.randint(-2, len(world.candles) + 3) * MINUTE_MS
+    return replace(world, stop_ms=time_ms + random.choice([0, 0, 1, 59_999]))
 
 
 def random_rows(random: Random, candles: Candles, limits: Limits, frame_end: int) -> DraftColumns:
@@ -144,9 +157,10 @@ def random_rows(random: Random, candles: Candles, limits: Limits, frame_end: int
         life = (
             random.choice([1, 2, 5, 15, 60, 60, 300, 1.5, 0]) if random.random() < 0.3 else random.choice([5, 15, 60])
         )
+        wait = 20 if last_chance else random.choice([np.nan, 1, 2, 5, 20])
         for name, value in zip(
             columns,
-            (START_MS + row * MINUTE_MS, side, opened, profit, stop, life, random.choice([np.nan, 1, 2, 5, 20])),
+            (START_MS + row * MINUTE_MS, side, opened, profit, stop, life, wait),
             strict=True,
         ):
             columns[name].append(float(value))

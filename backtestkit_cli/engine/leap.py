@@ -9,7 +9,8 @@ from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import replace
 
-from backtestkit_cli.engine.columns import Market, levels_between
+from backtestkit_cli.engine.columns.market import Market
+from backtestkit_cli.engine.columns.story import levels_between
 from backtestkit_cli.engine.step import FLAT
 from backtestkit_cli.engine.touch import first_touch_of_one
 from backtestkit_cli.engine.walk import StreamWalk

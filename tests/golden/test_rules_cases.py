@@ -40,12 +40,12 @@ def walked(folder: Path) -> tuple[list[Event], dict[str, Funnel]]:
 
 
 def in_columns(folder: Path) -> tuple[list[Event], dict[str, Funnel]]:
-    """The streams that the column form takes: without stop requests and risk profiles."""
+    """The streams that the column form takes: without risk profiles."""
     events: list[Event] = []
     funnels = {}
     for stream in streams(folder, SHARED / "data"):
-        if stream.stop_ms is None and not any(ledger_of(folder).profiles.values()):
-            result = run_columns(stream.candles, stream.rows, ticks_of(stream), stream.terms)
+        if not any(ledger_of(folder).profiles.values()):
+            result = run_columns(stream.candles, stream.rows, ticks_of(stream), stream.terms, stream.stop_ms)
             events += result.events()
             funnels[stream.name] = result.funnel
     return events, funnels
