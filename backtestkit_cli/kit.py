@@ -12,6 +12,7 @@ from backtestkit_cli.plugins.registry import ROOT, Registry
 from backtestkit_cli.run.listen import Heard, Listeners, Subscription
 
 if TYPE_CHECKING:
+    from backtestkit_cli.report.verdict import Verdict
     from backtestkit_cli.run.backtest import Backtest
 
 
@@ -107,3 +108,15 @@ class Kit:
             jobs=jobs,
             listeners=self.listeners,
         )
+
+    def verify(self, run: str = "last") -> "Verdict":
+        """Do a stored run again, with the config of its bundle, and say whether it is the same and if not, why.
+
+        Raises:
+            UsageError, DataError: there is no such run, or it cannot be done again.
+            ConfigError, StrategyError: its code or candles cannot be used any more.
+        """
+        from backtestkit_cli.report.dump import find_bundle
+        from backtestkit_cli.run.verify import verify
+
+        return verify(find_bundle(self.logs, run), self.config.project, self.registry.child())

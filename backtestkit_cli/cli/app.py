@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from backtestkit_cli import __version__
-from backtestkit_cli.cli import backtest, data, init, report, show
+from backtestkit_cli.cli import backtest, data, init, report, show, verify
 from backtestkit_cli.cli.output import Output
 from backtestkit_cli.cli.stop import STOP
 from backtestkit_cli.errors import BacktestkitError, Problem, Source, UsageError
@@ -24,6 +24,7 @@ app.command()(init.init)
 app.command()(backtest.backtest)
 app.add_typer(data.app, name="data")
 app.add_typer(report.app, name="report")
+report.runs.command("verify")(verify.verify_run)
 app.add_typer(report.runs, name="run")
 app.add_typer(show.configs, name="config")
 app.command("list")(show.list_kind)

@@ -21,13 +21,13 @@ from backtestkit_cli.cli.options import (
 )
 from backtestkit_cli.cli.output import Output
 from backtestkit_cli.cli.project import check_writable, open_kit, short
-from backtestkit_cli.cli.stop import STOP
+from backtestkit_cli.cli.stop import STOP, stoppable
 from backtestkit_cli.errors import GateFailedError, Problem, StrategyError
 
 if TYPE_CHECKING:
     from backtestkit_cli.engine.result import RunResult
     from backtestkit_cli.measure.require import Requirement
-    from backtestkit_cli.run.backtest import Backtest, OnProgress
+    from backtestkit_cli.run.backtest import Backtest
 
 StrategiesArgument = Annotated[
     list[str] | None,
@@ -70,7 +70,7 @@ def backtest(
     job.on_abandon = lambda message: _abandoned(job, message, output)
     try:
         with output.progress(total_minutes) as on_progress, redirect_stdout(sys.stderr), shown(output.tell, verbose):
-            job.on_progress = _stoppable(on_progress)
+            job.on_progress = stoppable(on_progress)
             run = job.run()
         with STOP.held():
             code = _tell(job, run, output, requirement)
@@ -116,16 +116,6 @@ def _tell(job: "Backtest", run: "RunResult", output: Output, requirement: "Requi
     output.result(None, terminal(report, output.console(), place=short(files.bundle / "report.md")))
     output.tell("\n".join(f"wrote {short(path)}" for path in (files.bundle, *files.reports)))
     return output.error(GateFailedError(*problems)) if problems else code
-
-
-def _stoppable(on_progress: "OnProgress") -> "OnProgress":
-    """Progress at which a stop that a strategy swallowed takes effect."""
-
-    def told(strategy: str, symbol: str, minutes: int) -> None:
-        STOP.check()
-        on_progress(strategy, symbol, minutes)
-
-    return told
 
 
 def _interrupted(job: "Backtest", output: Output) -> None:

@@ -11,7 +11,10 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from backtestkit_cli.run.backtest import OnProgress
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -79,3 +82,13 @@ def _without_interruptions(told: Any) -> None:
 
 
 STOP = Stop()
+
+
+def stoppable(on_progress: "OnProgress") -> "OnProgress":
+    """Progress at which a stop that a strategy swallowed takes effect."""
+
+    def told(strategy: str, symbol: str, minutes: int) -> None:
+        STOP.check()
+        on_progress(strategy, symbol, minutes)
+
+    return told

@@ -32,7 +32,8 @@ class CandleUse:
     `history_start_ms` is where its history began, `data_end_ms` the close of its last candle. `missing_minutes` and
     `bridged_minutes` count between history start and frame end. `price_first` and `price_last` are the first and last
     close inside the frame (None without one). `daily_prices` are the VWAP prices at each 00:00 UTC in `(start, end]` of
-    the range and at its end, the last known one where there is no fresh price, None before the first candle.
+    the range and at its end, the last known one where there is no fresh price, None before the first candle. `months`
+    has a checksum of each UTC month.
     """
 
     fingerprint: str
@@ -44,6 +45,7 @@ class CandleUse:
     price_first: float | None
     price_last: float | None
     daily_prices: tuple[float | None, ...]
+    months: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

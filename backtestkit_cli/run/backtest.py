@@ -21,7 +21,9 @@ from backtestkit_cli import __version__
 from backtestkit_cli.config.merge import Config
 from backtestkit_cli.config.schema import SampleExchange
 from backtestkit_cli.config.show import effective
+from backtestkit_cli.config.stored import without_secrets
 from backtestkit_cli.data.load import LocalSource, fingerprint, first_hole, load_candles
+from backtestkit_cli.data.marks import month_marks
 from backtestkit_cli.engine.candles import Candles, Ints
 from backtestkit_cli.engine.columns import run_columns
 from backtestkit_cli.engine.decide import Decider, RowDecider, decision_ticks
@@ -56,6 +58,7 @@ from backtestkit_cli.run.context import CURRENT, inside
 from backtestkit_cli.run.deadline import Deadline
 from backtestkit_cli.run.listen import Audience, Listeners
 from backtestkit_cli.run.plan import Group, Plan
+from backtestkit_cli.run.record import record
 from backtestkit_cli.run.risk import ledger_for
 from backtestkit_cli.run.sources import anomaly_of, local_source
 from backtestkit_cli.run.strategies import DecisionStrategy, RowStrategy, Strategy, prepare
@@ -74,29 +77,39 @@ class ToldEvents:
         return iter(self.events)
 
 
-def _nobody(_strategy: str, _symbol: str, _minutes: int) -> None:
+def nobody(_strategy: str, _symbol: str, _minutes: int) -> None:
     """Nobody listens."""
 
 
-def _end_quietly(_message: str) -> None:
+def _as_it_is(walk: StreamWalk) -> StreamWalk:
+    """Nobody watches."""
+    return walk
+
+
+def end_quietly(_message: str) -> None:
     """Nobody is told why the process ends."""
 
 
 @dataclass(slots=True, kw_only=True)
 class Backtest:
-    """One backtest: `streams` grows while it runs, so that an interruption keeps what is finished."""
+    """One backtest: `streams` grows while it runs, so that an interruption keeps what is finished.
+
+    Without `calls_back` the callbacks of the config hear nothing. `watch` may put an observer in the place of a walk.
+    """
 
     config: Config
     plan: Plan
     registry: Registry
     logs: Path
     jobs: int = 1
-    on_progress: OnProgress = _nobody
-    on_abandon: Callable[[str], None] = _end_quietly
+    on_progress: OnProgress = nobody
+    on_abandon: Callable[[str], None] = end_quietly
     streams: list[StreamRun] = field(default_factory=list)
     clock: WallClock = field(default_factory=WallClock)
     started_ms: int = 0
     listeners: Listeners = field(default_factory=Listeners)
+    calls_back: bool = True
+    watch: Callable[[StreamWalk], StreamWalk] = _as_it_is
     audience: Audience = field(init=False)
 
     def __post_init__(self) -> None:
@@ -115,7 +128,7 @@ class Backtest:
             KeyboardInterrupt: the user stopped it; `result("interrupted")` tells what was finished.
         """
         self.started_ms = self.clock.now_ms()
-        self.audience = self._audience(self._callbacks())
+        self.audience = self._audience(self._callbacks() if self.calls_back else None)
         if self.jobs > 1 and len(self.plan.groups) > 1 and self.audience.is_empty:
             from backtestkit_cli.run.pool import run_groups
 
@@ -188,7 +201,7 @@ class Backtest:
         together.clear()
 
     def _walking(self, stream: "_Stream", strategy: Strategy, decider: Decider, ledger: Ledger) -> "_Walking":
-        walk = stream.walk(decider, ledger)
+        walk = self.watch(stream.walk(decider, ledger))
         walk.tells_idle, walk.tells_active = self.audience.wants(Idle), self.audience.wants(Active)
         return _Walking(stream, strategy, decider, walk)
 
@@ -329,6 +342,8 @@ class Backtest:
             "code": {name: code_hash(self.config, name) for name in self.plan.strategies},
             "candles": {f"{one.strategy} {one.symbol}": one.candles.fingerprint for one in run.streams},
             "config": {row.path: row.value for row in effective(self.config)},
+            "listener_warnings": list(self.audience.warnings),
+            **record(self.config, self.plan, run),
         }
         return dump(run, self.logs, manifest=manifest, report=report)
 
@@ -459,6 +474,7 @@ def _use(candles: Candles, within: TimeRange, price_candles: int) -> CandleUse:
         price_first=float(there[0]) if len(there) else None,
         price_last=float(there[-1]) if len(there) else None,
         daily_prices=_prices(candles, mark_times(within), price_candles),
+        months=month_marks(candles),
     )
 
 
@@ -477,7 +493,7 @@ def run_id(config: Config, plan: Plan, streams: Sequence[StreamRun], status: str
         "package": __version__,
         "status": status,
         "settings": config.settings.model_dump(mode="json", exclude={"notify", "state", "broker", "columns"}),
-        "exchange": config.exchanges[plan.exchange].model_dump(mode="json"),
+        "exchange": without_secrets(config.exchanges[plan.exchange].model_dump(mode="json")),
         "strategies": {
             name: [config.strategies[name].model_dump(mode="json"), code_hash(config, name)] for name in plan.strategies
         },

@@ -1,0 +1,64 @@
+"""What a run bundle keeps of a config, and the config that is made of it again.
+
+Rules: only what a run used is kept, and what the defaults name, so that it loads without the rest. `${NAME}` stays as
+it is; a secret that a file spells out is masked. Where live runs write and whom they tell is no part of a run.
+"""
+
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from backtestkit_cli.config.merge import Config, load
+from backtestkit_cli.config.problems import is_secret
+from backtestkit_cli.config.read import KeyPath, write_text
+from backtestkit_cli.redact import MASK
+
+LIVE_ONLY = frozenset({"notify", "state", "broker"})
+
+
+def kept(config: Config, used: Mapping[str, set[str]]) -> dict[str, Any]:
+    """Give the settings and the named entries of each kind as plain values; defaults are left out."""
+    sections: dict[str, Any] = {
+        "settings": config.settings.model_dump(mode="json", exclude_unset=True, exclude=set(LIVE_ONLY))
+    }
+    for kind, names in used.items():
+        schemas = [schema for name, schema in getattr(config, kind).items() if name in names]
+        if schemas:
+            sections[kind] = [schema.model_dump(mode="json", exclude_unset=True) for schema in schemas]
+    masked: dict[str, Any] = without_secrets(sections)
+    return masked
+
+
+def without_secrets(values: Any, keys: KeyPath = ()) -> Any:
+    """Mask every secret in plain values; `${NAME}` is none."""
+    match values:
+        case dict():
+            return {key: without_secrets(value, (*keys, key)) for key, value in values.items()}
+        case list():
+            return [without_secrets(value, keys) for value in values]
+        case str() if is_secret(keys) and "${" not in values:
+            return MASK
+        case _:
+            return values
+
+
+def masked_params(values: Mapping[str, Any]) -> Iterator[str]:
+    """Name the params of strategies that were masked: without them their code cannot be asked again."""
+    for strategy in values.get("strategies", ()):
+        for key, value in strategy.get("params", {}).items():
+            if value == MASK:
+                yield f"strategies.{strategy['name']}.params.{key}"
+
+
+def restored(values: Mapping[str, Any], project: Path) -> Config:
+    """Make the config that was kept; relative paths in it belong to the project as it is now.
+
+    Raises:
+        ConfigError: this version of the program cannot read it.
+    """
+    with tempfile.TemporaryDirectory(prefix="backtestkit-") as folder:
+        path = Path(folder) / "config-of-the-run.yaml"
+        path.write_text(write_text(dict(values)), encoding="utf-8")
+        return replace(load([path]), project=project)

@@ -1,0 +1,125 @@
+"""What the manifest of a run keeps so that it can be done again, and so that a change can be named.
+
+* `rerun`: the request and the config as plain values, secrets masked.
+* `sources`: the hash of every file of the project that code or signals of the run stand in.
+* `package`: one hash over the code of this program; its version stays the same while it is worked on.
+* `candle_months`: a checksum of each UTC month of the candles of each stream.
+"""
+
+import hashlib
+import importlib.util
+from collections.abc import Iterator
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import backtestkit_cli
+from backtestkit_cli.config.merge import Config
+from backtestkit_cli.config.stored import kept
+from backtestkit_cli.engine.result import RunResult
+from backtestkit_cli.model.time import parse_time
+from backtestkit_cli.run.plan import Plan, Request
+
+
+def record(config: Config, plan: Plan, run: RunResult) -> dict[str, Any]:
+    """Everything of this page, for the manifest."""
+    return {
+        "rerun": {"request": _request(config, plan), "config": kept(config, _used(config, plan))},
+        "sources": sources(config, plan),
+        "package": package_hash(),
+        "candle_months": {f"{one.strategy} {one.symbol}": dict(one.candles.months) for one in run.streams},
+    }
+
+
+def request_of(rerun: dict[str, Any]) -> Request:
+    """The request that was kept."""
+    told = rerun["request"]
+    return Request(
+        strategies=tuple(told["strategies"]),
+        symbols=tuple(told["symbols"]),
+        exchange=told["exchange"],
+        frame=told["frame"],
+        range=told["range"],
+    )
+
+
+def sources(config: Config, plan: Plan) -> dict[str, str]:
+    """Each file that code or signals of a run stand in, with its SHA-256; `missing` for one that is not there."""
+    found = sorted({path for path in _paths(config, plan) if path})
+    return {path: _hash(config.project / path) for path in found}
+
+
+@cache
+def package_hash() -> str:
+    """SHA-256 over every module of this program."""
+    folder = Path(backtestkit_cli.__file__).parent
+    digest = hashlib.sha256()
+    for path in sorted(folder.rglob("*.py")):
+        digest.update(f"{path.relative_to(folder)} ".encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def _request(config: Config, plan: Plan) -> dict[str, Any]:
+    is_frame = _is_frame(config, plan)
+    return {
+        "strategies": list(plan.strategies),
+        "symbols": list(plan.symbols),
+        "exchange": plan.exchange,
+        "frame": plan.frame if is_frame else None,
+        "range": None if is_frame else plan.frame,
+    }
+
+
+def _is_frame(config: Config, plan: Plan) -> bool:
+    """Whether a frame was asked for; one may be called like a range."""
+    schema = config.frames.get(plan.frame)
+    if schema is None:
+        return False
+    asked = (plan.range.start_ms, plan.range.end_ms, plan.tick)
+    return (parse_time(schema.start), parse_time(schema.end), schema.interval) == asked
+
+
+def _used(config: Config, plan: Plan) -> dict[str, set[str]]:
+    """The names of each kind that a run used, or that the defaults name."""
+    defaults = config.settings.defaults
+    schemas = [config.strategies[name] for name in plan.strategies]
+    return {
+        "exchanges": {plan.exchange, *filter(None, [defaults.exchange])},
+        "frames": {plan.frame, *filter(None, [defaults.frame])},
+        "strategies": set(plan.strategies),
+        "risks": {risk for schema in schemas for risk in schema.risk_names},
+        "sizings": {schema.sizing for schema in schemas if schema.sizing},
+    }
+
+
+def _paths(config: Config, plan: Plan) -> Iterator[str | None]:
+    for name in plan.strategies:
+        schema = config.strategies[name]
+        yield str(schema.signals) if schema.signals else None
+        yield _path_of(schema.use)
+        for risk in schema.risk_names:
+            yield from (_path_of(check) for check in config.risks[risk].checks or ())
+        if schema.sizing:
+            yield _path_of(config.sizings[schema.sizing].method)
+
+
+def _path_of(reference: object) -> str | None:
+    """The file of `path.py:name`, or of an installed `package.module:name`; None for what has no file of its own."""
+    if not isinstance(reference, str) or ":" not in reference:
+        return None
+    place = reference.rpartition(":")[0]
+    if place.endswith(".py") or "/" in place:
+        return place
+    with suppress(ImportError, ValueError, AttributeError):
+        found = importlib.util.find_spec(place)
+        return found.origin if found else None
+    return None
+
+
+def _hash(path: Path) -> str:
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError:
+        return "missing"

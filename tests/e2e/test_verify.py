@@ -1,0 +1,221 @@
+"""`run verify`: a stored run is done again, and the verdict names what is not as it was."""
+
+import json
+from pathlib import Path
+
+import polars as pl
+import pytest
+from e2e.project import Project, candle_csv, candle_rows, make_project, snapshot
+
+MINUTES = 3 * 1440
+COUNTING = """\
+from pathlib import Path
+from backtestkit_cli import Market, SignalDraft
+
+times = Path(__file__).with_name("times.txt")
+count = len(times.read_text()) if times.exists() else 0
+times.write_text("x" * (count + 1))
+
+
+def counting(market: Market) -> SignalDraft | None:
+    price = market.price
+    return SignalDraft(
+        position="long", price_take_profit=price * 1.03, price_stop_loss=price * 0.97, lifetime_minutes=60 + count
+    )
+"""
+TOLD = """\
+from pathlib import Path
+
+
+def told(event: object) -> None:
+    with Path(__file__).with_name("told.txt").open("a") as file:
+        file.write("x")
+    raise ValueError("no")
+
+
+def small(question: object) -> str | None:
+    return "enough" if len(question.positions) >= 1 else None
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    project = make_project(tmp_path / "project")
+    project.write("data/BTCUSDT.csv", candle_csv(candle_rows(MINUTES)))
+    return project
+
+
+def outcome(project: Project, run: str = "last") -> tuple[int, str]:
+    done = project.inside("run", "verify", run, "--json")
+    assert done.stderr == ""
+    document = done.document
+    assert document["exit_code"] == done.code
+    return done.code, document["outcome"]
+
+
+def test_a_run_of_every_form_is_identical_and_verifying_writes_nothing(project: Project) -> None:
+    assert project.inside("backtest").code == 0
+    before = snapshot(project.folder)
+    done = project.inside("run", "verify")
+    assert (done.code, done.stderr) == (0, "")
+    assert done.stdout.splitlines()[0] == f"Run {next(iter(project.bundles))}: identical"
+    assert outcome(project) == (0, "identical")
+    assert snapshot(project.folder) == before
+
+
+def test_a_range_with_overrides_is_done_again_from_the_bundle(project: Project) -> None:
+    set_ = ("--set", "settings.fill=touch", "--set", "strategies.cross.rules.lifetime=3h")
+    assert project.inside("backtest", "cross", "--range", "2023-03-01T06:00..2023-03-02", *set_).code == 0
+    assert outcome(project) == (0, "identical")
+
+
+@pytest.mark.parametrize("text", ["strategies: []\n", "strategies: {broken\n"])
+def test_what_the_config_says_today_does_not_matter(project: Project, text: str) -> None:
+    assert project.inside("backtest", "cross", "asked").code == 0
+    project.write("configs/strategies.yaml", text)
+    project.write("configs/market.yaml", text)
+    assert outcome(project) == (0, "identical")
+
+
+def test_changed_code_is_named_with_both_hashes(project: Project) -> None:
+    assert project.inside("backtest", "asked", "cross").code == 0
+    own = project.folder / "strategies" / "own.py"
+    own.write_text(own.read_text().replace("lifetime_minutes=90", "lifetime_minutes=91"))
+    done = project.inside("run", "verify", "--json")
+    (change,) = done.document["changes"]
+    assert (done.code, done.document["outcome"]) == (5, "changed")
+    assert (change["kind"], change["what"]) == ("code", "strategies/own.py")
+    assert change["then"] != change["now"]
+    differing = {one["file"]: one["first"] for one in done.document["differences"]}
+    assert "lifetime_minutes 90 → 91" in differing["trades.parquet"]
+    text = project.inside("run", "verify").stdout
+    assert "code strategies/own.py:" in text
+
+
+def test_code_that_changed_without_effect_on_trades_leaves_them_the_same(project: Project) -> None:
+    assert project.inside("backtest", "asked").code == 0
+    own = project.folder / "strategies" / "own.py"
+    own.write_text(own.read_text() + "\n# a remark\n")
+    done = project.inside("run", "verify")
+    assert done.code == 5  # the id of the run is another one, and stands in its report
+    assert "the same: events.parquet, trades.parquet" in done.stdout
+
+
+def test_a_changed_check_of_a_risk_profile_is_named(project: Project) -> None:
+    project.write("strategies/checks.py", TOLD)
+    project.write("configs/risk.yaml", 'risks:\n  - {name: calm, checks: ["strategies/checks.py:small"]}\n')
+    assert project.inside("backtest", "asked", "--set", "strategies.asked.risk=calm").code == 0
+    assert outcome(project) == (0, "identical")
+    project.write("strategies/checks.py", TOLD.replace(">= 1", ">= 0"))
+    done = project.inside("run", "verify", "--json")
+    assert (done.code, [one["what"] for one in done.document["changes"]]) == (5, ["strategies/checks.py"])
+
+
+def test_changed_candles_are_named_with_the_first_month_that_differs(project: Project) -> None:
+    assert project.inside("backtest", "cross", "--exchange", "files", "--range", "2023-03-01..2023-03-03").code == 0
+    assert outcome(project) == (0, "identical")
+    rows = candle_rows(MINUTES)
+    rows[700][5] = 2.0
+    project.write("data/BTCUSDT.csv", candle_csv(rows))
+    done = project.inside("run", "verify", "--json")
+    (change,) = done.document["changes"]
+    assert (done.code, change["kind"], change["what"]) == (5, "candles", "cross BTCUSDT")
+    assert change["detail"] == "the first month that differs is 2023-03"
+
+
+def test_a_table_edited_by_hand_is_damage_even_where_the_run_is_reproducible(project: Project) -> None:
+    assert project.inside("backtest", "asked").code == 0
+    (run_id,) = project.bundles
+    path = project.folder / "logs" / "runs" / run_id / "trades.parquet"
+    pl.read_parquet(path).with_columns(pnl_percent=pl.lit(5.0)).write_parquet(path)
+    done = project.inside("run", "verify")
+    assert done.code == 3
+    assert "trades.parquet was changed after the run" in done.stdout
+    assert "the run gives what its manifest says" in done.stdout
+    path.unlink()
+    assert "trades.parquet is missing" in project.inside("run", "verify").stdout
+
+
+def test_a_result_that_differs_without_a_reason_is_told_loudly(project: Project) -> None:
+    project.write("strategies/counting.py", COUNTING)
+    use = '{name: counting, interval: 1h, use: "strategies/counting.py:counting"}'
+    project.write("configs/counting.yaml", f"strategies:\n  - {use}\n")
+    assert project.inside("backtest", "counting").code == 0
+    done = project.inside("run", "verify")
+    assert done.code == 1
+    assert "NOT THE SAME, and nothing has changed" in done.stdout
+    assert "row 1: counting BTCUSDT 2023-03-01T01:00" in done.stdout
+    assert "lifetime_minutes 60 → 61" in done.stdout
+
+
+def test_callbacks_are_not_called_again_and_what_they_did_wrong_stays_in_the_report(project: Project) -> None:
+    project.write("strategies/told.py", TOLD)
+    set_ = ("--set", "strategies.asked.callbacks.on_open=strategies/told.py:told")
+    assert project.inside("backtest", "asked", *set_).code == 0
+    told = project.folder / "strategies" / "told.txt"
+    before = told.read_text()
+    assert before
+    assert outcome(project) == (0, "identical")
+    assert told.read_text() == before
+
+
+def test_an_interrupted_run_cannot_be_verified(project: Project) -> None:
+    assert project.inside("backtest", "cross").code == 0
+    (run_id,) = project.bundles
+    path = project.folder / "logs" / "runs" / run_id / "manifest.json"
+    path.write_text(json.dumps({**project.bundles[run_id], "status": "interrupted"}))
+    done = project.inside("run", "verify", "--json")
+    assert (done.code, done.document["error"]["code"]) == (2, "run-interrupted")
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"run_id": "other", "status": "complete"}'])
+def test_a_manifest_that_cannot_be_read_is_one_message(project: Project, text: str) -> None:
+    assert project.inside("backtest", "cross").code == 0
+    (run_id,) = project.bundles
+    project.write(f"logs/runs/{run_id}/manifest.json", text)
+    done = project.inside("run", "verify", run_id, "--json")
+    assert (done.code, done.document["error"]["code"]) == (3, "damaged-run")
+
+
+def test_a_bundle_of_an_older_version_says_that_it_cannot_be_done_again(project: Project) -> None:
+    assert project.inside("backtest", "cross").code == 0
+    (run_id,) = project.bundles
+    manifest = {key: value for key, value in project.bundles[run_id].items() if key != "rerun"}
+    project.write(f"logs/runs/{run_id}/manifest.json", json.dumps(manifest))
+    assert project.inside("run", "verify", "--json").document["error"]["code"] == "run-not-repeatable"
+
+
+def test_secrets_are_not_stored_and_not_needed(project: Project) -> None:
+    project.write(
+        "configs/secret.yaml",
+        "settings: {notify: [{url: 'https://example.org/token-of-mine', events: [opened]}]}\n"
+        "exchanges:\n  - {name: mine, use: ccxt, id: binance, api_key: my-own-api-key, secret: '${MY_SECRET}'}\n",
+    )
+    assert project.inside("data", "import", "data/BTCUSDT.csv", "--exchange", "mine", "--symbol", "BTCUSDT").code == 0
+    assert project.inside("backtest", "cross", "--exchange", "mine").code == 0
+    (run_id,) = project.bundles
+    manifest = (project.folder / "logs" / "runs" / run_id / "manifest.json").read_text()
+    assert "my-own-api-key" not in manifest
+    assert "token-of-mine" not in manifest
+    assert "${MY_SECRET}" in manifest
+    assert outcome(project) == (0, "identical")
+
+
+def test_a_run_that_rests_on_a_secret_of_its_params_is_refused(project: Project) -> None:
+    text = (project.folder / "strategies" / "own.py").read_text()
+    project.write(
+        "strategies/own.py", text.replace("asked(market: Market)", "asked(market: Market, *, token: str = '')")
+    )
+    assert project.inside("backtest", "asked", "--set", "strategies.asked.params.token=abcdef").code == 0
+    done = project.inside("run", "verify")
+    assert done.code == 2
+    assert "strategies.asked.params.token is a secret" in done.stderr
+
+
+def test_the_library_gives_the_verdict_as_an_object(project: Project) -> None:
+    from backtestkit_cli import Kit
+
+    kit = Kit.load(project.folder / "configs")
+    job = kit.backtest("asked")
+    job.dump(job.run())
+    assert kit.verify().outcome == "identical"
