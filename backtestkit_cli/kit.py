@@ -1,14 +1,20 @@
 """Kit: load a project and run its commands; the same door for the command line and for Python users."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import UnionType
 from typing import TYPE_CHECKING, Any, overload
 
-from backtestkit_cli.config.merge import Config, load
+from backtestkit_cli.config.edit import empty_config, kind_named, unknown_entry, with_settings
+from backtestkit_cli.config.given import Given
+from backtestkit_cli.config.merge import load
+from backtestkit_cli.config.settings import Settings
+from backtestkit_cli.errors import UsageError
+from backtestkit_cli.plugins.places import place_of_caller
 from backtestkit_cli.plugins.ports import Mode
-from backtestkit_cli.plugins.registry import ROOT, Registry
+from backtestkit_cli.plugins.registry import ROOT
+from backtestkit_cli.run.entries import Entries, entries_of
 from backtestkit_cli.run.listen import Heard, Listeners, Subscription
 
 if TYPE_CHECKING:
@@ -16,14 +22,12 @@ if TYPE_CHECKING:
     from backtestkit_cli.run.backtest import Backtest
 
 
-@dataclass(frozen=True, slots=True)
-class Kit:
-    """A loaded project: its config, its own copy of the plugin registry, and who listens to its runs."""
+@dataclass(slots=True, kw_only=True, eq=False)
+class Kit(Entries):
+    """A project: its config, its own copy of the plugin registry, and who listens to its runs."""
 
-    config: Config
-    registry: Registry
-    paths: tuple[Path, ...]
-    overrides: tuple[str, ...]
+    paths: tuple[Path, ...] = ()
+    overrides: tuple[str, ...] = ()
     listeners: Listeners = field(default_factory=Listeners)
 
     @classmethod
@@ -34,12 +38,55 @@ class Kit:
             ConfigError: something in the config is wrong; all problems are told together.
         """
         given = tuple(Path(path) for path in paths or ("configs",))
-        return cls(load(given, overrides), ROOT.child(), given, tuple(overrides))
+        config = load(given, overrides)
+        return cls(config=config, registry=ROOT.child(), paths=given, overrides=tuple(overrides))
+
+    @classmethod
+    def empty(cls, project: str | Path = ".") -> "Kit":
+        """Begin a project without config files; `project` is the folder of relative paths and of `logs/`."""
+        return cls(config=empty_config(Path(project)), registry=ROOT.child())
+
+    @property
+    def settings(self) -> Settings:
+        """The settings as they are now; `Settings()` has the defaults."""
+        return self.config.settings
+
+    def configure(self, given: Mapping[str, Any] | None = None, /, **keys: Any) -> Settings:
+        """Change keys of the settings: mappings are merged, all else is replaced, None takes a key away.
+
+        Raises:
+            ConfigError: something would be wrong then; the settings stay as they were.
+        """
+        where = place_of_caller()
+        values = Given("settings", self.registry, where).values(given, keys)
+        with self.turn:
+            self.config = with_settings(self.config, values, where)
+        return self.settings
 
     @property
     def logs(self) -> Path:
         """The folder of reports and run bundles."""
         return self.config.project / "logs"
+
+    def validate(self, **names: str | Sequence[str]) -> None:
+        """Check that entries exist, by kind: `validate(strategies=["ema-cross"], exchange="sample")`.
+
+        What the entries of a config name in their turn is known to exist: no change that breaks it is taken.
+
+        Raises:
+            UsageError: some do not, all of them are named; or there is no such kind.
+        """
+        where = place_of_caller()
+        chosen = {kind_named(kind): (one,) if isinstance(one, str) else one for kind, one in names.items()}
+        problems = [
+            unknown_entry(entries, kind, name, where)
+            for kind, some in chosen.items()
+            for entries in [entries_of(self.config, kind)]
+            for name in some
+            if name not in entries
+        ]
+        if problems:
+            raise UsageError(*problems)
 
     @overload
     def on(

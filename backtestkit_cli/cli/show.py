@@ -12,7 +12,7 @@ from backtestkit_cli.cli.options import ConfigOption, JsonOption, SetOption, Ver
 from backtestkit_cli.cli.output import Output
 from backtestkit_cli.cli.project import check_writable, open_kit
 from backtestkit_cli.cli.tables import columns
-from backtestkit_cli.errors import BacktestkitError, Problem, UsageError
+from backtestkit_cli.errors import BacktestkitError
 
 if TYPE_CHECKING:
     from backtestkit_cli.config.schema import NamedSchema
@@ -37,18 +37,14 @@ def list_kind(
     verbose: VerboseOption = 0,
 ) -> int:
     """List the schemas of one kind."""
+    from backtestkit_cli.config.edit import kind_named
+
     output = Output(as_json=as_json, verbose=verbose)
-    found = next((known for known in KINDS if kind in (known, _singular(known))), None)
-    if found is None:
-        raise UsageError(Problem("unknown-kind", f"there is no kind {kind}", expected=", ".join(KINDS)))
+    found = kind_named(kind)
     schemas: dict[str, NamedSchema] = getattr(open_kit(output, config, set_).config, found)
     rows = [{"name": name, **_brief(schema)} for name, schema in schemas.items()]
     output.result(rows, columns(rows) if rows else f"The config has no {found}.")
     return 0
-
-
-def _singular(kind: str) -> str:
-    return "strategy" if kind == "strategies" else kind.removesuffix("s")
 
 
 def _brief(schema: "NamedSchema") -> dict[str, Any]:

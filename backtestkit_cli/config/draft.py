@@ -1,10 +1,11 @@
 """What the files of a config say together, before it is checked, and where each part of it stands.
 
-Rules: a place is that of the `--set` that gave the value, else that of the file; a path that nothing gives has the
-place of what would hold it.
+Rules: a place is that of the `--set` or of the line of Python that gave the value last, else that of the file; a path
+that nothing gives has the place of what would hold it.
 """
 
-from dataclasses import dataclass, field
+from copy import deepcopy
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from backtestkit_cli.config.problems import key_path, locator
@@ -36,9 +37,19 @@ class Draft:
     settings_maps: dict[KeyPath, SourceMap] = field(default_factory=dict)
     entries: list[Entry] = field(default_factory=list)
     source_maps: list[SourceMap] = field(default_factory=list)
-    overridden: dict[KeyPath, str] = field(default_factory=dict)
+    overridden: dict[KeyPath, Source] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     is_complete: bool = True
+
+    def copy(self) -> "Draft":
+        """Give a draft that can be changed while this one stays; it has no problems yet."""
+        return Draft(
+            settings=deepcopy(self.settings),
+            settings_maps=dict(self.settings_maps),
+            entries=list(self.entries),
+            source_maps=list(self.source_maps),
+            overridden=dict(self.overridden),
+        )
 
     def named(self, kind: str) -> dict[str, Entry]:
         """Give the entries of a kind by name; of two with one name the first."""
@@ -54,9 +65,9 @@ class Draft:
             return self._where_in_settings(keys, at)
         path = key_path(kind, None, name, keys)
         for depth in range(len(keys), -1, -1):
-            text = self.overridden.get((kind, name or "", *keys[:depth]))
-            if text is not None:
-                return Source(file=f"--set {text}", key=path)
+            place = self.overridden.get((kind, name or "", *keys[:depth]))
+            if place is not None:
+                return replace(place, key=path)
         entry = self.named(kind).get(name or "")
         return entry.where(keys, at) if entry else Source(key=path)
 
@@ -65,7 +76,7 @@ class Draft:
         for depth in range(len(keys), -1, -1):
             part = ("settings", *keys[:depth])
             if part in self.overridden:
-                return Source(file=f"--set {self.overridden[part]}", key=path)
+                return replace(self.overridden[part], key=path)
             if part in self.settings_maps:
                 return self.settings_maps[part].source(("settings", *keys), at=at, key=path)
         return Source(key=path)

@@ -125,8 +125,17 @@ def load(paths: Sequence[Path], overrides: Sequence[str] = ()) -> Config:
     draft = Draft()
     for path, name in _files(paths, draft.problems):
         _read_into(draft, path, name)
-    _refuse_twins(draft)
+    refuse_twins(draft)
     apply_overrides(draft, overrides)
+    return checked(draft, project_folder(paths[0] if paths else Path()), Redactor())
+
+
+def checked(draft: Draft, project: Path, redactor: Redactor) -> Config:
+    """Make what was said a config.
+
+    Raises:
+        ConfigError: with every problem of the draft.
+    """
     settings = _checked_settings(draft)
     schemas = _checked_entries(draft)
     if draft.is_complete:
@@ -134,7 +143,7 @@ def load(paths: Sequence[Path], overrides: Sequence[str] = ()) -> Config:
     if draft.problems or settings is None:
         raise ConfigError(*_first(draft.problems))
     return Config(
-        project=project_folder(paths[0]),
+        project=project,
         settings=settings,
         exchanges=_of_kind(schemas, "exchanges", ExchangeSchema),
         frames=_of_kind(schemas, "frames", FrameSchema),
@@ -144,6 +153,7 @@ def load(paths: Sequence[Path], overrides: Sequence[str] = ()) -> Config:
         walkers=_of_kind(schemas, "walkers", WalkerSchema),
         optimizers=_of_kind(schemas, "optimizers", OptimizerSchema),
         sources=tuple(draft.source_maps),
+        redactor=redactor,
         draft=draft,
     )
 
@@ -271,7 +281,8 @@ def _note_twice(draft: Draft, path: KeyPath, source_map: SourceMap) -> None:
     draft.problems.append(Problem("setting-twice", what, where, hint="keep one of the two"))
 
 
-def _refuse_twins(draft: Draft) -> None:
+def refuse_twins(draft: Draft) -> None:
+    """Note each entry whose name, letter case aside, another one of its kind has."""
     seen: dict[tuple[str, str], Entry] = {}
     for entry in draft.entries:
         if entry.name is None:
@@ -280,8 +291,12 @@ def _refuse_twins(draft: Draft) -> None:
         if first is not entry:
             place = first.where(("name",))
             said = "this name" if first.name == entry.name else f'the name "{first.name}", alike but for letter case,'
-            what = f"{said} is also given in {place.file}:{place.line}:{place.column}"
+            what = f"{said} is also given in {_written(place)}"
             draft.problems.append(Problem("name-twice", what, entry.where(("name",)), hint="rename one of the two"))
+
+
+def _written(place: Source) -> str:
+    return ":".join(str(part) for part in (place.file, place.line, place.column) if part is not None)
 
 
 def _checked_settings(draft: Draft) -> Settings | None:
@@ -311,8 +326,8 @@ def _locator_of(draft: Draft, entry: Entry) -> Any:
     name = entry.name
 
     def locate(keys: KeyPath, at: str) -> Source:
-        place = draft.where(entry.kind, name, keys, at)
-        return place if (place.file or "").startswith("--set ") else entry.where(keys, at)
+        is_overridden = any((entry.kind, name, *keys[:depth]) in draft.overridden for depth in range(len(keys) + 1))
+        return draft.where(entry.kind, name, keys, at) if is_overridden else entry.where(keys, at)
 
     return locate
 

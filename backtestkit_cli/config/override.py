@@ -37,7 +37,7 @@ def _apply(draft: Draft, text: str) -> None:
     full = start + _put(values, rest, value, text)
     if full in draft.overridden:
         raise _refused(text, "override-twice", "this path is set twice", hint="keep one of the two")
-    draft.overridden[full] = text
+    draft.overridden[full] = Source(file=f"--set {text}")
 
 
 def _start(draft: Draft, section: str, rest: str, text: str) -> tuple[KeyPath, Any, str]:

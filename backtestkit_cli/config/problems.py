@@ -109,7 +109,7 @@ def shown(value: Any) -> str:
         case bool():
             return str(value).lower()
         case _:
-            return str(value)
+            return " ".join(str(value).split())[:60]
 
 
 def is_secret(path: KeyPath) -> bool:

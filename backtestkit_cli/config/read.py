@@ -26,7 +26,7 @@ MAX_PROBLEMS = 50
 
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?\Z")
 _WORDS = {"true": True, "false": False, "null": None, "": None}
-_FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
+FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 _ADVICE = (
     ("but found ':'", "a key without a name", "write `key: value`"),
     ("'\\t'", "a tab cannot indent a line", "indent with spaces"),
@@ -191,7 +191,7 @@ class _Builder:
             return None
 
     def check_characters(self, event: yaml.ScalarEvent) -> None:
-        if found := _FORBIDDEN.search(event.value):
+        if found := FORBIDDEN.search(event.value):
             self.note(event, "bad-character", f"the text holds the character {ord(found[0]):#04x}", "remove it")
 
     def refuse_extras(self, event: yaml.NodeEvent) -> None:
@@ -223,7 +223,7 @@ def read_text(text: str, file: str) -> tuple[Any, SourceMap]:
     """
     if len(text.encode(errors="surrogatepass")) > MAX_BYTES:
         raise _too_large(file)
-    if found := _FORBIDDEN.search(text):
+    if found := FORBIDDEN.search(text):
         raise _bad_character(text, found.start(), file)
     builder = _Builder(file)
     loader = yaml.SafeLoader(text)

@@ -5,11 +5,14 @@ can change. Whatever user code raises ends here as a `Problem`; a traceback is n
 """
 
 import inspect
+import sys
 from functools import partial
 from traceback import walk_tb
 
 from backtestkit_cli.errors import Problem, Source
 from backtestkit_cli.plugins.words import described
+
+_OURS = ("backtestkit_cli", "functools")
 
 
 def place_of(function: object) -> Source:
@@ -27,6 +30,14 @@ def place_of(function: object) -> Source:
         return Source(file=inspect.getsourcefile(written), line=inspect.getsourcelines(written)[1])
     except (OSError, TypeError):
         return Source()
+
+
+def place_of_caller() -> Source:
+    """The line outside of this package that is calling into it now."""
+    frame = sys._getframe(1)  # noqa: SLF001  # the only way to who called
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] in _OURS:
+        frame = frame.f_back
+    return Source(file=frame.f_code.co_filename, line=frame.f_lineno)
 
 
 def text_of(place: Source) -> str:

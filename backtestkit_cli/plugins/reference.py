@@ -14,6 +14,7 @@ from types import ModuleType
 from typing import Any
 
 from backtestkit_cli.errors import ConfigError, Problem, Source
+from backtestkit_cli.plugins.code import GIVEN
 from backtestkit_cli.plugins.load import load_file, load_module
 from backtestkit_cli.plugins.parameters import ParameterModel, parameters_of, signature_of
 from backtestkit_cli.plugins.places import place_of, text_of
@@ -119,6 +120,8 @@ def _found(text: str, kind: PluginKind, project: Path, registry: Registry) -> ob
     where, colon, name = text.rpartition(":")
     if not colon:
         return _named(text, kind, project, registry)
+    if where.startswith(GIVEN):
+        return _given(text, kind, registry)
     if not all(part.isidentifier() for part in name.split(".")):
         raise ConfigError(_malformed(text, kind))
     if where.endswith(".py") or "/" in where:
@@ -142,6 +145,14 @@ def _named(name: str, kind: PluginKind, project: Path, registry: Registry) -> ob
     if ":" not in found.target:
         raise ConfigError(Problem("bad-reference", f"{text_of(found.where)} names no function", where=found.where))
     return _found(found.target, kind, project, registry)
+
+
+def _given(text: str, kind: PluginKind, registry: Registry) -> object:
+    found = registry.look_up(kind, text)
+    if found is None:
+        hint = "only the program that gave it can run it; name a file of the project as path.py:name to keep it"
+        raise ConfigError(Problem("plugin-not-found", f"{text} was given by a Python program", found=text, hint=hint))
+    return found.target
 
 
 def _malformed(text: str, kind: PluginKind) -> Problem:

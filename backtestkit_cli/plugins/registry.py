@@ -5,6 +5,7 @@
   unless it comes from the same line again. Entry points are read only for a name nobody else has, and a broken one
   troubles only who asks for it.
 - What a file registers while a project loads it belongs to that project alone.
+- A function given as it is has a reference for a name, with a colon in it, which no registered name has.
 """
 
 import re
@@ -14,12 +15,14 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cache
+from itertools import count
 from pathlib import Path
 from types import MappingProxyType, ModuleType
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from backtestkit_cli.errors import ConfigError, Problem, Source
 from backtestkit_cli.plugins.builtin import BUILT_IN
+from backtestkit_cli.plugins.code import reference_to
 from backtestkit_cli.plugins.places import place_of, text_of
 from backtestkit_cli.plugins.ports import PluginKind
 
@@ -99,6 +102,18 @@ class Registry:
             raise ConfigError(_taken(kind, name, where, before.where))
         self._known[kind, name] = Registration(kind=kind, name=name, target=function, where=where)
 
+    def give(self, kind: PluginKind, function: Callable[..., Any]) -> str:
+        """Keep a function that was given as it is; the answer is the text that refers to it from now on."""
+        texts = (reference_to(function, number) for number in count(1))
+        text = next(one for one in texts if self._target(kind, one) in (None, function))
+        self._known[kind, text] = Registration(kind=kind, name=text, target=function, where=place_of(function))
+        return text
+
+    @property
+    def has_given(self) -> bool:
+        """Whether it keeps functions that no other process can find."""
+        return any(":" in name for _, name in self._known)
+
     def look_up(self, kind: PluginKind, name: str) -> Registration | None:
         """Find what a name stands for, in entry points too.
 
@@ -110,7 +125,12 @@ class Registry:
     def names(self, kind: PluginKind) -> tuple[str, ...]:
         """All names of a kind, in order; nothing is loaded for it."""
         installed = {entry.name for entry in self._installed(GROUPS[kind])}
-        return tuple(sorted(installed | {name for of_kind, name in self._known if of_kind == kind}))
+        known = {name for of_kind, name in self._known if of_kind == kind and ":" not in name}
+        return tuple(sorted(installed | known))
+
+    def _target(self, kind: PluginKind, name: str) -> object:
+        known = self._known.get((kind, name))
+        return None if known is None else known.target
 
     def _entry_point(self, kind: PluginKind, name: str) -> Registration | None:
         found = {entry.value: entry for entry in self._installed(GROUPS[kind]) if entry.name == name}

@@ -3,7 +3,8 @@
 Candles of a symbol are loaded once for all strategies of a group. Streams that share a risk profile walk in time order
 together; all others are independent. Results are told in order of strategy, then symbol, whatever order was asked for
 and however many processes worked. Who listens is told of streams that are walked as things happen, of all others
-stream by stream; while somebody listens, all work is done in this process.
+stream by stream. While somebody listens, or a function was given by the program itself, all work is done in this
+process.
 """
 
 import hashlib
@@ -129,7 +130,7 @@ class Backtest:
         """
         self.started_ms = self.clock.now_ms()
         self.audience = self._audience(self._callbacks() if self.calls_back else None)
-        if self.jobs > 1 and len(self.plan.groups) > 1 and self.audience.is_empty:
+        if self.jobs > 1 and len(self.plan.groups) > 1 and self.audience.is_empty and not self.registry.has_given:
             from backtestkit_cli.run.pool import run_groups
 
             run_groups(self)
