@@ -65,15 +65,8 @@ class RiskProfile:
 
     def refusal(self, question: RiskQuestion) -> tuple[str, str] | None:
         """The first rule that refuses, with words where a check gives them."""
-        signal, held = question.signal, question.positions
-        counts = (
-            ("max_positions", self.max_positions, len(held)),
-            ("max_per_symbol", self.max_per_symbol, sum(one.symbol == signal.symbol for one in held)),
-            ("max_per_strategy", self.max_per_strategy, sum(one.strategy == signal.strategy for one in held)),
-            ("max_long", self.max_long if signal.is_long else None, sum(one.is_long for one in held)),
-            ("max_short", None if signal.is_long else self.max_short, sum(not one.is_long for one in held)),
-        )
-        for rule, limit, count in counts:
+        signal = question.signal
+        for rule, limit, count in self.counts(signal, question.positions):
             if limit is not None and count >= limit:
                 return rule, ""
         if self.min_reward_risk is not None and reward_risk(signal) < self.min_reward_risk:
@@ -83,6 +76,16 @@ class RiskProfile:
             if why is not None:
                 return name, why
         return None
+
+    def counts(self, signal: Signal, held: Sequence[Signal]) -> tuple[tuple[str, int | None, int], ...]:
+        """Each limit on counts for a signal: its name, what it allows (None: no limit), and what is held."""
+        return (
+            ("max_positions", self.max_positions, len(held)),
+            ("max_per_symbol", self.max_per_symbol, sum(one.symbol == signal.symbol for one in held)),
+            ("max_per_strategy", self.max_per_strategy, sum(one.strategy == signal.strategy for one in held)),
+            ("max_long", self.max_long if signal.is_long else None, sum(one.is_long for one in held)),
+            ("max_short", None if signal.is_long else self.max_short, sum(not one.is_long for one in held)),
+        )
 
 
 def reward_risk(signal: Signal) -> float:

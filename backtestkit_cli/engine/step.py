@@ -78,6 +78,19 @@ class StopRequested(NamedTuple):
     price: float | None
 
 
+class Entry(NamedTuple):
+    """The entry of a draft.
+
+    `is_market`: now, not waiting; `at_market`: booked at what the market gives, not at a given price that it beats.
+    `wait` is in minutes, and counts for a waiting entry only.
+    """
+
+    price: float
+    is_market: bool
+    at_market: bool
+    wait: float
+
+
 class DataEnded(NamedTuple):
     """There is no further candle."""
 
@@ -123,11 +136,7 @@ def market_price(is_buy: bool, quote: Quote, policy: FillPolicy) -> float:
 def _offer(offered: DraftOffered, terms: Terms, gate: Gate) -> Step:
     draft, quote, limits = offered.draft, offered.quote, terms.limits
     is_long = draft.position == Position.LONG
-    market = market_price(is_long, quote, terms.policy)
-    given = draft.price_open
-    is_market = given is None or (market <= given if is_long else market >= given)
-    entry = market if given is None or (is_market and terms.policy.better_entry == "market") else given
-    wait = limits.schedule_await_minutes if draft.wait_minutes is None else draft.wait_minutes
+    entry, is_market, at_market, wait = entry_of(draft, quote, terms)
     rules = broken_rules_of(draft, quote.vwap, entry, wait, not is_market, limits)
     if rules:
         refused = DraftRefused(time_ms=offered.time_ms, strategy=terms.strategy, symbol=terms.symbol, rules=rules)
@@ -150,7 +159,6 @@ def _offer(offered: DraftOffered, terms: Terms, gate: Gate) -> Step:
     if not is_market:
         waiting = WaitingEntry(signal=signal, wait_until=offered.time_ms + int(wait) * MINUTE_MS)
         return waiting, (Scheduled(time_ms=offered.time_ms, signal=signal, price=quote.vwap),)
-    at_market = given is None or terms.policy.better_entry == "market"
     position = OpenPosition(
         signal=signal,
         opened_at=offered.time_ms,
@@ -160,6 +168,16 @@ def _offer(offered: DraftOffered, terms: Terms, gate: Gate) -> Step:
         is_bridged=quote.is_bridged,
     )
     return position, (Opened(time_ms=offered.time_ms, signal=signal),)
+
+
+def entry_of(draft: SignalDraft, quote: Quote, terms: Terms) -> Entry:
+    """Where a draft would enter: the market now, or its given price, waiting."""
+    is_long, given = draft.position == Position.LONG, draft.price_open
+    market = market_price(is_long, quote, terms.policy)
+    is_market = given is None or (market <= given if is_long else market >= given)
+    at_market = given is None or (is_market and terms.policy.better_entry == "market")
+    wait = terms.limits.schedule_await_minutes if draft.wait_minutes is None else draft.wait_minutes
+    return Entry(market if given is None or at_market else given, is_market, at_market, wait)
 
 
 def broken_rules_of(
