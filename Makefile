@@ -10,7 +10,7 @@ SHARED := $(or $(BACKTESTKIT_SHARED),../shared)
 RULES ?= $(SHARED)/rules
 GOLDEN ?= $(SHARED)/golden
 
-.PHONY: help setup demo test quick lint types check oracles rules golden bench clean
+.PHONY: help setup demo test quick lint types check mutation oracles rules golden bench clean
 
 help:  ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -43,6 +43,9 @@ types: setup  ## check types, strictly
 	$(BIN)/mypy
 
 check: lint types test  ## is it good? format, lint, types, tests
+
+mutation: setup  ## do the tests notice small changes of the rules? (SEED= to draw others, ALL=1 for all)
+	PYTHONPATH=tests $(BIN)/python tests/mutation/run.py --seed $(SEED) --workers $(WORKERS) $(if $(ALL),--all)
 
 oracles:  ## recompute the committed values of independent implementations
 	@touch pyproject.toml && $(MAKE) --no-print-directory setup EXTRAS=$(EXTRAS),oracles,oracle-statistics

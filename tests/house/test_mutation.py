@@ -1,0 +1,77 @@
+"""The mutation test itself: which changes it makes, that a child notices one, and that its list is true."""
+
+import ast
+import json
+import subprocess
+import sys
+
+import pytest
+from mutation.child import ROOT
+from mutation.mutants import draw, mutants_of
+from mutation.operators import conditions, negated, replacements
+from mutation.survivors import explained
+
+
+def changes(code: str) -> list[str]:
+    [statement] = ast.parse(code).body
+    node = statement.value if isinstance(statement, ast.Expr) else statement
+    return [*replacements(node), *(negated(test) for test in conditions(node))]
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        ("a < b", ["(a <= b)", "(a >= b)"]),
+        ("a == b", ["(a != b)"]),
+        ("a - b", ["(a + b)"]),
+        ("a and b and c", ["(a or b or c)", "(b and c)", "(a and c)", "(a and b)"]),
+        ("not a", ["a"]),
+        ("-a", ["a"]),
+        ("3", ["(4)", "(2)"]),
+        ("True", ["False"]),
+        ("'left'", ["'right'"]),
+        ("'text'", []),
+        ("f(a, b)", ["f(b, a)"]),
+        ("f(a, a)", []),
+        ("abs(a)", ["a"]),
+        ("np.minimum", ["np.maximum"]),
+        ("return a", ["return None"]),
+        ("a += b", ["pass", "a -= b"]),
+        ("a.b = c", ["pass"]),
+        ("a = c", []),
+        ("if a: return", ["pass", "(not a)"]),
+    ],
+)
+def test_a_change_is_small_and_means_something_else(code: str, expected: list[str]) -> None:
+    assert changes(code) == expected
+
+
+def test_a_mutant_is_one_edit_and_a_draw_depends_on_its_seed_alone() -> None:
+    mutants = mutants_of("model/fixed.py")
+    changed = next(mutant for mutant in mutants if mutant.change == "value - whole >= 0.5 → (value - whole > 0.5)")
+    assert "return whole + (value - whole > 0.5)" in changed.mutated().replace("((", "(").replace("))", ")")
+    assert draw(list(mutants), 5, 3) == draw(list(mutants), 5, 3) != draw(list(mutants), 5, 4)
+
+
+TEST = "tests/unit/engine/test_draft.py::test_a_limit_of_zero_switches_its_rule_off"
+
+
+def judged(module: str, source: str) -> int:
+    """How a process ends that runs one test on a changed module."""
+    asked = json.dumps({"module": module, "source": source, "seconds": {TEST: 1.0}})
+    child = [sys.executable, str(ROOT / "tests/mutation/child.py")]
+    return subprocess.run(child, cwd=ROOT, input=asked, capture_output=True, text=True).returncode
+
+
+def test_a_child_notices_a_mutant_and_lets_the_code_as_it_is_pass() -> None:
+    mutant = next(one for one in mutants_of("engine/draft.py") if one.after == "(not limits.max_stop_loss_percent)")
+    assert judged(mutant.module, mutant.mutated()) == 1
+    assert judged(mutant.module, mutant.mutated().replace(mutant.after, mutant.before)) == 0
+
+
+def test_every_explained_survivor_is_a_mutant_of_the_code() -> None:
+    listed = explained()
+    modules = {module for module, _ in listed}
+    known = {(mutant.module, mutant.change) for module in modules for mutant in mutants_of(module)}
+    assert set(listed) - known == set()
+    assert all(reason.strip() for reason in listed.values())
