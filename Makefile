@@ -5,15 +5,16 @@ BIN := $(VENV)/bin
 SEED ?= 1
 WORKERS ?= 2
 EXTRAS ?= dev,charts
+ORDERS ?= 1000
 
 SHARED := $(or $(BACKTESTKIT_SHARED),../shared)
 RULES ?= $(SHARED)/rules
 GOLDEN ?= $(SHARED)/golden
 
-.PHONY: help setup demo test quick lint types check mutation oracles rules golden bench clean
+.PHONY: help setup demo test quick lint types check mutation oracles rules golden risk-orders bench clean
 
 help:  ## list the targets
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
 
 $(BIN)/backtestkit: pyproject.toml
 	@if command -v uv >/dev/null 2>&1; then \
@@ -58,6 +59,9 @@ rules: setup  ## our engine against an independent implementation (RULES=folder)
 
 golden: setup  ## the reference policy against vectors of the original (GOLDEN=folder)
 	$(BIN)/python tests/golden/run_golden.py $(GOLDEN)
+
+risk-orders: setup  ## risk limits under a thousand random orders of streams (ORDERS=)
+	BACKTESTKIT_ORDERS=$(ORDERS) $(BIN)/python -m pytest -q -s tests/property/test_risk_limits.py
 
 bench: setup  ## speed against other backtesters, as ratios (SEED= to change the candles)
 	SEED=$(SEED) $(BIN)/python tests/benchmarks/run.py

@@ -19,7 +19,7 @@ from backtestkit_cli.engine.result import StreamResult
 from backtestkit_cli.engine.step import Terms
 from backtestkit_cli.engine.vwap import vwap_all
 from backtestkit_cli.engine.walk import StreamWalk, off_grid_rows
-from backtestkit_cli.model.event import Event, Scheduled
+from backtestkit_cli.model.event import Event, Opened, Scheduled
 from backtestkit_cli.model.funnel import Funnel
 from backtestkit_cli.model.limits import Limits
 from backtestkit_cli.model.policy import Costs, FillPolicy, policy_keys
@@ -42,8 +42,9 @@ class World:
     terms: Terms
     stop_ms: int | None = None
 
-    def walked(self) -> tuple[list[Event], Funnel]:
+    def walked(self, *, tells_idle: bool = False) -> tuple[list[Event], Funnel]:
         walk = self.walk()
+        walk.tells_idle = tells_idle
         events = list(walk.run())
         walk.funnel.off_grid = off_grid_rows(self.rows.time_ms[self.rows.side != 0], self.ticks)
         return events, walk.funnel
@@ -71,11 +72,11 @@ class World:
 def random_candles(random: Random, minutes: int, *, holes: bool = True) -> Candles:
     """A random walk on a grid of 0.5 around 100."""
     price, rows = 100.0, []
-    hole = 0
+    hole, often = 0, random.choice([0.01, 0.12])
     for minute in range(minutes):
-        if holes and hole == 0 and random.random() < 0.01:
+        if holes and hole == 0 and random.random() < often:
             hole = random.choice([1, 2, 5, 12])
-        jump = random.choice([-1.5, -0.5, 0.0, 0.5, 1.5]) if random.random() < 0.08 else 0.0
+        jump = random.choice([-2.0, -1.5, -0.5, 0.5, 1.5, 2.0]) if random.random() < 0.16 else 0.0
         opened = max(20.0, price + jump)
         close = max(20.0, opened + random.choice([-1.0, -0.5, 0.0, 0.0, 0.5, 1.0]))
         high = max(opened, close) + random.choice([0.0, 0.0, 0.5, 2.0])
@@ -98,7 +99,7 @@ def random_world(seed: int) -> World:
     random = Random(seed)
     candles = random_candles(random, random.randint(120, 500), holes=random.random() < 0.7)
     limits = Limits(
-        average_price_candles=random.choice([1, 2, 5]),
+        average_price_candles=random.choice([1, 1, 2, 5]),
         schedule_await_minutes=random.choice([3, 10, 30]),
         min_take_profit_percent=0.4,
         min_stop_loss_percent=0.3,
@@ -116,23 +117,21 @@ def random_world(seed: int) -> World:
         limits=limits,
     )
     world = World(candles, random_rows(random, candles, limits, frame_end), ticks, terms)
-    return with_stop(random, world) if random.random() < 0.3 else world
+    return with_stop(random, world) if random.random() < 0.4 else world
 
 
 def with_stop(random: Random, world: World) -> World:
-    """The world with a stop request: soon after an entry began to wait, or anywhere, on a minute or not."""
-    waiting = [event.time_ms for event in world.walked()[0] if isinstance(event, Scheduled)]
-    if waiting and random.random() < 0.8:
-        time_ms = random.choice(waiting) + random.choice([0, 1, 1, 2]) * MINUTE_MS
-    else:
-        time_ms = START_MS + random.randint(-2, len(world.candles) + 3) * MINUTE_MS
-    return replace(world, stop_ms=time_ms + random.choice([0, 0, 1, 59_999]))
+    """The world with a stop request: soon after an entry began to wait or to be held, or anywhere, at any instant."""
+    kind = random.choice([Scheduled, Scheduled, Scheduled, Opened, Opened, None])
+    begun = [event.time_ms for event in world.walked()[0] if kind is not None and isinstance(event, kind)]
+    time_ms = random.choice(begun or [START_MS + random.randint(-2, len(world.candles) + 3) * MINUTE_MS])
+    return replace(world, stop_ms=time_ms + random.choice([0, 0, 1, 2]) * MINUTE_MS + random.choice([0, 1, 59_999]))
 
 
 def random_rows(random: Random, candles: Candles, limits: Limits, frame_end: int) -> DraftColumns:
     """Drafts around the price at their time; some sit on prices that will be seen, some make no sense."""
     price = vwap_all(candles, limits.average_price_candles)
-    share = random.choice([0.05, 0.3, 0.9])
+    share, limits_from = random.choice([0.1, 0.3, 0.9]), random.choice([0.0, 0.0, 0.7])  # the last: no market entries
     columns: dict[str, list[float]] = {name: [] for name in ("time", "side", "open", "profit", "stop", "life", "wait")}
     marks: list[tuple[bool, bool, bool, int]] = []
     for row in range(1, min(len(candles), (frame_end - START_MS) // MINUTE_MS) + 3):
@@ -145,10 +144,11 @@ def random_rows(random: Random, candles: Candles, limits: Limits, frame_end: int
         later = price[min(len(price) - 1, row + random.randint(0, 6))]
         profit = now + side * random.choice([0.5, 1.0, 2.0, 4.0]) if random.random() < 0.8 else float(later)
         stop = now - side * random.choice([0.5, 1.0, 2.0, 4.0]) if random.random() < 0.8 else float(later)
-        kind = random.random()
+        kind = random.uniform(limits_from, 1)
         opened = np.nan if kind < 0.6 else now - side * random.choice([-0.5, 0.0, 0.5, 1.0, 2.0])
-        if 0.78 < kind < 0.97:
-            stop = opened - side * 0.5
+        tight = 0.78 < kind < 0.97
+        if tight:
+            stop = opened - side * random.choice([0.4, 0.5])
         if last_chance:
             far = now - side * 6.0
             opened, profit, stop = random.choice([(far, now, far - side), (np.nan, now + side * 9, now - side * 9)])
@@ -157,7 +157,9 @@ def random_rows(random: Random, candles: Candles, limits: Limits, frame_end: int
         life = (
             random.choice([1, 2, 5, 15, 60, 60, 300, 1.5, 0]) if random.random() < 0.3 else random.choice([5, 15, 60])
         )
-        wait = 20 if last_chance else random.choice([np.nan, 1, 2, 5, 20])
+        wait = 20 if last_chance else random.choice([1, 1, 1, 20] if tight else [np.nan, 1, 2, 2, 3, 5, 20])
+        if random.random() < 0.02:
+            wait = random.choice([0, 1.5, 2000])
         for name, value in zip(
             columns,
             (START_MS + row * MINUTE_MS, side, opened, profit, stop, life, wait),
