@@ -56,6 +56,7 @@ def backtest(
     verbose: VerboseOption = 0,
 ) -> int:
     """Test strategies on stored candles and report what came of them."""
+    from backtestkit_cli.report.kinds import KINDS
     from backtestkit_cli.run.log import shown
 
     output = Output(as_json=as_json, verbose=verbose)
@@ -64,7 +65,7 @@ def backtest(
     job = kit.backtest(
         *(strategies or ()), symbols=symbol or (), frame=frame, range=range_, exchange=exchange, jobs=jobs
     )
-    for folder in ("runs", "backtest"):
+    for folder in ("runs", *KINDS):
         check_writable(kit.logs / folder)
     total_minutes = job.plan.range.minutes * len(job.plan.strategies) * len(job.plan.symbols)
     job.on_abandon = lambda message: _abandoned(job, message, output)

@@ -59,3 +59,10 @@ def runs(ctx: typer.Context, incomplete: str) -> list[str]:
 def kinds(incomplete: str) -> list[str]:
     """The kinds of schemas."""
     return [kind for kind in KINDS if kind.startswith(incomplete)]
+
+
+def reports(incomplete: str) -> list[str]:
+    """The kinds of reports."""
+    from backtestkit_cli.report.kinds import KINDS as REPORTS
+
+    return [kind for kind in REPORTS if kind.startswith(incomplete)]

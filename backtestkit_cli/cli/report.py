@@ -2,23 +2,29 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 
+from backtestkit_cli.cli import complete
 from backtestkit_cli.cli.options import ConfigOption, JsonOption, RunArgument, VerboseOption
 from backtestkit_cli.cli.output import Output
 from backtestkit_cli.cli.project import logs_folder, short
 from backtestkit_cli.cli.tables import columns, pairs
 from backtestkit_cli.errors import Problem, Source, UsageError
 
-if TYPE_CHECKING:
-    from backtestkit_cli.report.dump import Format
-
 app = typer.Typer(help="Read and write the reports of runs.", no_args_is_help=True, rich_markup_mode=None)
 runs = typer.Typer(help="List and show runs.", no_args_is_help=True, rich_markup_mode=None)
 
-FormatOption = Annotated[str, typer.Option("--format", metavar="md,json", help="Formats, separated by commas.")]
+KindOption = Annotated[
+    str,
+    typer.Option(
+        "--kind", metavar="K", help="backtest, heat, schedule, partial or risk.", autocompletion=complete.reports
+    ),
+]
+FormatsOption = Annotated[
+    str | None, typer.Option("--format", metavar="md,json,csv", help="Formats, separated by commas. Default: all.")
+]
 _FACTS = (
     "run_id",
     "kind",
@@ -73,24 +79,37 @@ def show_run(
 
 @app.command("show")
 def show_report(
-    run: RunArgument = "last", config: ConfigOption = None, as_json: JsonOption = False, verbose: VerboseOption = 0
+    run: RunArgument = "last",
+    kind: KindOption = "backtest",
+    format_: Annotated[
+        str | None, typer.Option("--format", metavar="F", help="md, json, or csv: its main table. Default: md.")
+    ] = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+    verbose: VerboseOption = 0,
 ) -> int:
-    """Print the report of a run, all trades included."""
-    from backtestkit_cli.report.dump import find_bundle, read_report
+    """Print a report of a run, all trades included."""
+    from backtestkit_cli.report.dump import find_bundle
+    from backtestkit_cli.report.written import formats_named, kind_named, report_text
 
     output = Output(as_json=as_json, verbose=verbose)
-    bundle = find_bundle(logs_folder(config), run)
+    formats = formats_named(format_ or ("json" if as_json else "md"))
+    if len(formats) > 1 or (as_json and formats != ["json"]):
+        what = "one text cannot be in several formats" if len(formats) > 1 else f"--json prints no {formats[0]}"
+        raise UsageError(Problem("conflict", what, hint="choose one format"))
+    text = report_text(find_bundle(logs_folder(config), run), kind_named(kind), formats[0])
     if as_json:
-        output.result(json.loads(read_report(bundle, "json")), "")
+        output.result(json.loads(text), "")
     else:
-        output.result(None, read_report(bundle, "md"))
+        output.result(None, text)
     return 0
 
 
 @app.command("dump")
 def dump_report(
     run: RunArgument = "last",
-    formats: FormatOption = "md,json",
+    kind: KindOption = "backtest",
+    formats: FormatsOption = None,
     to: Annotated[
         Path | None, typer.Option("--to", metavar="DIR", help="Folder. Default: the one of the kind.")
     ] = None,
@@ -98,34 +117,25 @@ def dump_report(
     as_json: JsonOption = False,
     verbose: VerboseOption = 0,
 ) -> int:
-    """Write the report of a run to files."""
+    """Write a report of a run to files."""
     from backtestkit_cli.disk import DISK, write_atomic
-    from backtestkit_cli.report.dump import find_bundle, read_report
+    from backtestkit_cli.report.dump import find_bundle
+    from backtestkit_cli.report.written import FORMATS, formats_named, kind_named, report_files
 
     output = Output(as_json=as_json, verbose=verbose)
-    chosen = _formats(formats)
+    chosen = formats_named(",".join(FORMATS) if formats is None else formats)
     logs = logs_folder(config)
     bundle = find_bundle(logs, run)
-    folder = to or logs / str(_manifest(bundle).get("kind", "backtest"))
+    files = report_files(bundle, kind_named(kind), chosen)
+    folder = to or logs / kind
     if folder.exists() and not folder.is_dir():
         raise UsageError(Problem("no-folder", "this is no folder", Source(file=str(folder))))
     DISK.make_folder(folder)
-    written = []
-    for one in chosen:
-        path = folder / f"{bundle.name}.{one}"
-        write_atomic(path, read_report(bundle, one).encode("utf-8"), mode=0o644)
-        written.append(path)
+    for name, text in files.items():
+        write_atomic(folder / name, text.encode("utf-8"), mode=0o644)
+    written = [folder / name for name in files]
     output.result({"files": [str(path) for path in written]}, "\n".join(f"wrote {short(path)}" for path in written))
     return 0
-
-
-def _formats(text: str) -> "list[Format]":
-    known: dict[str, Literal["md", "json"]] = {"md": "md", "json": "json"}
-    names = [name.strip() for name in text.split(",")]
-    unknown = [name for name in names if name not in known]
-    if unknown:
-        raise UsageError(Problem("unknown-format", f"there is no format {unknown[0]!r}", expected=", ".join(known)))
-    return [known[name] for name in names]
 
 
 def _names(value: Any) -> Any:

@@ -1,7 +1,7 @@
 """Finished positions of one stream as columns."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
@@ -114,6 +114,22 @@ class Trades:
             "is_bridged": self.is_bridged,
         }
         return pl.DataFrame([pl.Series(name, column) for name, column in columns.items()])
+
+
+def trades_from_frame(frame: "pl.DataFrame") -> Trades:
+    """Read back the columns that `Trades.frame` made, with the columns `id` and `note` beside them."""
+    words = {"side": _places(SIDES, frame["position"]) * 2 - 1, "reason": _places(REASONS, frame["reason"])}
+    times = {f"{name}_ms": frame[name].dt.epoch("ms").to_numpy() for name in ("decided", "opened", "closed")}
+    given: dict[str, Any] = {**words, **times, "notes": tuple(frame["note"]), "ids": tuple(frame["id"])}
+    given["lifetime_minutes"] = frame["lifetime_minutes"].to_numpy().astype(np.float64)
+    given |= {field.name: frame[field.name].to_numpy() for field in fields(Trades) if field.name not in given}
+    return Trades(**given)
+
+
+def _places(words: Sequence[StrEnum], column: "pl.Series") -> Codes:
+    """The place of each word of a column among all there are."""
+    places = {word.value: place for place, word in enumerate(words)}
+    return np.array([places[word] for word in column], dtype=np.int8)
 
 
 def _times(times_ms: Ints) -> "pl.Series":

@@ -54,7 +54,7 @@ def merged(streams: Sequence[Trades]) -> Trades:
     return replace(streams[0], **{name: column[order] for name, column in joined.items()}, notes="", ids=None)
 
 
-def total(values: Floats) -> float:
+def total(values: Floats | Sequence[float]) -> float:
     """Add left to right, so that the last bit does not depend on the machine."""
     return float(np.cumsum(values)[-1]) if len(values) else 0.0
 
@@ -109,14 +109,16 @@ def longest_streak(hits: Bools) -> int:
     return int((edges[1::2] - edges[::2]).max()) if len(edges) else 0
 
 
-def _metric(
+def metric(
     key: str, label: str, value: float | None, unit: str = "", *, reason: str | None = None, is_signed: bool = False
 ) -> Metric:
+    """Make a metric; its reason stays only where it has no value."""
     missing = reason if value is None else None
     return Metric(key=key, label=label, value=value, unit=unit, reason=missing, is_signed=is_signed)
 
 
-def _mean(values: Floats) -> float | None:
+def mean_of(values: Floats | Sequence[float]) -> float | None:
+    """The mean, added left to right; None of nothing."""
     return total(values) / len(values) if len(values) else None
 
 
@@ -125,11 +127,11 @@ def _outcome(trades: Trades) -> tuple[Metric, ...]:
     count, wins, losses = len(trades), int(is_win(trades).sum()), int(is_loss(trades).sum())
     rate = 100 * wins / count if count else None
     return (
-        _metric("pnl_percent", "PnL, net", total(trades.pnl_percent), "%", is_signed=True),
-        _metric("trades", "Trades", count, "trades"),
-        _metric("wins", "Wins", wins, "trades"),
-        _metric("losses", "Losses", losses, "trades"),
-        _metric("win_rate_percent", "Win rate", rate, "%", reason=NO_TRADE),
+        metric("pnl_percent", "PnL, net", total(trades.pnl_percent), "%", is_signed=True),
+        metric("trades", "Trades", count, "trades"),
+        metric("wins", "Wins", wins, "trades"),
+        metric("losses", "Losses", losses, "trades"),
+        metric("win_rate_percent", "Win rate", rate, "%", reason=NO_TRADE),
     )
 
 
@@ -147,14 +149,14 @@ def _per_trade(trades: Trades) -> tuple[Metric, ...]:
     deviation = float(np.std(pnl, ddof=1)) if count > 1 else None
     best, worst = (float(pnl.max()), float(pnl.min())) if count else (None, None)
     return (
-        _metric("average_pnl_percent", "Average trade", _mean(pnl), "%", reason=NO_TRADE, is_signed=True),
-        _metric("average_win_percent", "Average win", _mean(won), "%", reason=no_win, is_signed=True),
-        _metric("average_loss_percent", "Average loss", _mean(lost), "%", reason=no_loss, is_signed=True),
-        _metric("best_trade_percent", "Best trade", best, "%", reason=NO_TRADE, is_signed=True),
-        _metric("worst_trade_percent", "Worst trade", worst, "%", reason=NO_TRADE, is_signed=True),
-        _metric("deviation_percent", "Deviation", deviation, "%", reason="fewer than 2 trades"),
-        _metric("profit_factor", "Profit factor", gains / losses if losses else None, reason=no_loss),
-        _metric("expectancy_percent", "Expectancy", expectancy, "%", reason=NO_TRADE, is_signed=True),
+        metric("average_pnl_percent", "Average trade", mean_of(pnl), "%", reason=NO_TRADE, is_signed=True),
+        metric("average_win_percent", "Average win", mean_of(won), "%", reason=no_win, is_signed=True),
+        metric("average_loss_percent", "Average loss", mean_of(lost), "%", reason=no_loss, is_signed=True),
+        metric("best_trade_percent", "Best trade", best, "%", reason=NO_TRADE, is_signed=True),
+        metric("worst_trade_percent", "Worst trade", worst, "%", reason=NO_TRADE, is_signed=True),
+        metric("deviation_percent", "Deviation", deviation, "%", reason="fewer than 2 trades"),
+        metric("profit_factor", "Profit factor", gains / losses if losses else None, reason=no_loss),
+        metric("expectancy_percent", "Expectancy", expectancy, "%", reason=NO_TRADE, is_signed=True),
     )
 
 
@@ -163,10 +165,10 @@ def _risk(trades: Trades, range: TimeRange) -> tuple[Metric, ...]:  # noqa: A002
     depth, hours = drawdown(trades, range)
     wins, losses = longest_streak(is_win(trades)), longest_streak(is_loss(trades))
     return (
-        _metric("max_drawdown_percent", "Max drawdown", depth, "%"),
-        _metric("max_drawdown_hours", "Drawdown lasted", hours, "h"),
-        _metric("longest_win_streak", "Longest win streak", wins, "trades"),
-        _metric("longest_loss_streak", "Longest loss streak", losses, "trades"),
+        metric("max_drawdown_percent", "Max drawdown", depth, "%"),
+        metric("max_drawdown_hours", "Drawdown lasted", hours, "h"),
+        metric("longest_win_streak", "Longest win streak", wins, "trades"),
+        metric("longest_loss_streak", "Longest loss streak", losses, "trades"),
     )
 
 
@@ -177,9 +179,9 @@ def _time(trades: Trades, range: TimeRange) -> tuple[Metric, ...]:  # noqa: A002
     per_day = len(trades) * DAY_MS / length_ms if length_ms > 0 else None
     hours = (trades.closed_ms - trades.opened_ms) / HOUR_MS
     return (
-        _metric("exposure_percent", "Time in position", exposure, "%", reason="empty range"),
-        _metric("average_duration_hours", "Average duration", _mean(hours), "h", reason=NO_TRADE),
-        _metric("trades_per_day", "Trades per day", per_day, reason="empty range"),
+        metric("exposure_percent", "Time in position", exposure, "%", reason="empty range"),
+        metric("average_duration_hours", "Average duration", mean_of(hours), "h", reason=NO_TRADE),
+        metric("trades_per_day", "Trades per day", per_day, reason="empty range"),
     )
 
 
@@ -190,7 +192,7 @@ def _sides(trades: Trades) -> tuple[Metric, ...]:
         count = int(chosen.sum())
         pnl = total(trades.pnl_percent[chosen]) if count else None
         found += (
-            _metric(f"{side}_trades", f"{label} trades", count, "trades"),
-            _metric(f"{side}_pnl_percent", f"{label} PnL", pnl, "%", reason=f"no {side} trade", is_signed=True),
+            metric(f"{side}_trades", f"{label} trades", count, "trades"),
+            metric(f"{side}_pnl_percent", f"{label} PnL", pnl, "%", reason=f"no {side} trade", is_signed=True),
         )
     return tuple(found)

@@ -1,7 +1,8 @@
 """The report as one JSON document: numbers as numbers, times as UTC texts, null with a reason where there is none.
 
 `run` holds what was asked for, `summary` the result in short, `streams` one object per stream, `portfolio` all of
-them together where there are several. Units stand in the keys. NaN and infinity do not occur.
+them together where there are several; in a heat map `strategies` one object per strategy. What is N/A has its reason in
+`reasons`, outside `metrics` in `<section>_reasons`. Units stand in the keys. NaN and infinity do not occur.
 """
 
 import json
@@ -26,8 +27,11 @@ def document(report: Report) -> dict[str, Any]:
             "trades": lead.trades,
             "warnings": lead.warnings,
         },
-        "streams": [_chapter(chapter) for chapter in report.chapters if chapter.strategy is not None],
+        "streams": [_chapter(chapter) for chapter in report.chapters if chapter.symbol is not None],
     }
+    by_strategy = [one for one in report.chapters if one.strategy is not None and one.symbol is None]
+    if by_strategy:
+        told["strategies"] = [_chapter(chapter) for chapter in by_strategy]
     for chapter in report.chapters:
         if chapter.strategy is None:
             told["portfolio"] = _chapter(chapter)
@@ -62,12 +66,14 @@ def _compact(value: Any) -> str:
 
 def _chapter(chapter: Chapter) -> dict[str, Any]:
     told: dict[str, Any] = {}
-    if chapter.strategy is not None and chapter.symbol is not None:
-        told = {"strategy": _plain(chapter.strategy), "symbol": _plain(chapter.symbol)}
+    for key, name in (("strategy", chapter.strategy), ("symbol", chapter.symbol)):
+        if name is not None:
+            told[key] = _plain(name)
     for section in chapter.sections:
         if isinstance(section.block, Measures):
             told[section.key] = {one.key: _plain(one.value) for one in section.block.metrics}
-            told["reasons"] = {one.key: one.reason for one in section.block.metrics if one.reason}
+            reasons = "reasons" if section.key == "metrics" else f"{section.key}_reasons"
+            told[reasons] = {one.key: one.reason for one in section.block.metrics if one.reason}
         else:
             told[section.key] = _block(section.block)
     return told

@@ -3,7 +3,8 @@
 * `logs/runs/<run id>/` is whole or not there: it is written beside its place, synced, and renamed. A bundle of the
   same id gives way by two renames; a crash between them leaves none, never a mixture.
 * Only `manifest.json` may depend on the wall clock; everything else is the same bytes for the same run.
-* `logs/backtest/<strategy>__<symbol>.md` is written whole, over the older one.
+* `logs/<kind>/<strategy>__<symbol>.md` (heat: `<strategy>.md`) is written whole, over the older one, where a run has
+  something to say in that kind of report.
 * Printing a stored report reads it, and never computes anything anew.
 """
 
@@ -12,9 +13,9 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -24,9 +25,11 @@ from backtestkit_cli.errors import DataError, Problem, Source, UsageError
 from backtestkit_cli.model.time import parse_time
 from backtestkit_cli.report.as_json import json_text
 from backtestkit_cli.report.build import build
-from backtestkit_cli.report.frames import events_parquet, trades_parquet
+from backtestkit_cli.report.frames import parquet, trades_table
+from backtestkit_cli.report.kinds import OF_EVENTS, has_content, part_of, report_of
 from backtestkit_cli.report.markdown import markdown
 from backtestkit_cli.report.report import Report
+from backtestkit_cli.report.stored import EVENTS_FILE, RUN_FILE, TRADES_FILE, Record, record_of, run_json
 
 Format = Literal["md", "json"]
 
@@ -40,11 +43,12 @@ SHOWN_CANDIDATES = 10
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DumpedFiles:
-    """What was written: the bundle's folder, the files in it, and the newest report of each stream."""
+    """What was written: the bundle, the files in it, the newest report of each stream, and those of other kinds."""
 
     bundle: Path
     files: tuple[Path, ...]
     reports: tuple[Path, ...]
+    by_kind: tuple[Path, ...]
 
 
 class Bundle(NamedTuple):
@@ -71,15 +75,24 @@ def dump(
         OSError: the disk refused; the bundle is the old one, the new one, or (between two renames) none.
     """
     report = report or build(run)
-    payloads = _payloads(run, report, formats)
+    record = record_of(run)
+    payloads = _payloads(record, report, formats)
     hashes = {name: hashlib.sha256(payload).hexdigest() for name, payload in payloads.items()}
     own = {"run_id": run.run_id, "kind": run.kind, "status": run.status}
     told = {**own, **manifest, **own, "files": hashes}
     payloads[MANIFEST] = (json.dumps(told, indent=2, allow_nan=False, default=str) + "\n").encode("ascii")
     bundle = logs / RUNS / file_name(run.run_id)
     _place(bundle, payloads, disk)
-    reports = tuple(_write_newest(run, report, logs, disk))
-    return DumpedFiles(bundle=bundle, files=tuple(bundle / name for name in payloads), reports=reports)
+    texts = _newest(record, report, logs)
+    for path, text in texts.items():
+        disk.make_folder(path.parent)
+        write_atomic(path, text.encode("utf-8"), mode=MODE, disk=disk)
+    return DumpedFiles(
+        bundle=bundle,
+        files=tuple(bundle / name for name in payloads),
+        reports=tuple(path for path in texts if path.parent.name == run.kind),
+        by_kind=tuple(path for path in texts if path.parent.name != run.kind),
+    )
 
 
 def newest_report(logs: Path, kind: str, strategy: str, symbol: str) -> Path:
@@ -88,6 +101,11 @@ def newest_report(logs: Path, kind: str, strategy: str, symbol: str) -> Path:
     if first.endswith("_"):
         first = first[:-1] + "%5F"
     return logs / kind / f"{first}__{file_name(symbol)}.md"
+
+
+def newest_heat(logs: Path, strategy: str) -> Path:
+    """Where the newest heat map of a strategy lies."""
+    return logs / "heat" / f"{file_name(strategy)}.md"
 
 
 def bundles(logs: Path) -> list[Bundle]:
@@ -142,20 +160,32 @@ def read_report(bundle: Path, format: Format = "md") -> str:  # noqa: A002  # th
         ) from None
 
 
-def _payloads(run: RunResult, report: Report, formats: Sequence[Format]) -> dict[str, bytes]:
-    payloads = {"trades.parquet": trades_parquet(run), "events.parquet": events_parquet(run)}
+def _payloads(record: Record, report: Report, formats: Sequence[Format]) -> dict[str, bytes]:
+    payloads = {
+        RUN_FILE: run_json(record.run),
+        TRADES_FILE: parquet(trades_table(record.run)),
+        EVENTS_FILE: parquet(record.events),
+    }
     for name in formats:
         payloads[f"report.{name}"] = WRITERS[name](report).encode("utf-8")
     return payloads
 
 
-def _write_newest(run: RunResult, report: Report, logs: Path, disk: Disk) -> Iterator[Path]:
+def _newest(record: Record, report: Report, logs: Path) -> dict[Path, str]:
+    """The reports of each stream that have something to say, and the heat map of each strategy."""
+    run, texts = record.run, {}
     for stream in run.streams:
-        path = newest_report(logs, run.kind, stream.strategy, stream.symbol)
-        disk.make_folder(path.parent)
-        alone = report if len(run.streams) == 1 else build(replace(run, streams=(stream,)))
-        write_atomic(path, markdown(alone).encode("utf-8"), mode=MODE, disk=disk)
-        yield path
+        alone = part_of(record, stream.strategy, stream.symbol)
+        whole = report if len(run.streams) == 1 else build(alone.run)
+        for kind in (run.kind, *OF_EVENTS):
+            if has_content(kind, alone):
+                path = newest_report(logs, kind, stream.strategy, stream.symbol)
+                texts[path] = markdown(report_of(kind, alone, whole))
+    for strategy in dict.fromkeys(stream.strategy for stream in run.streams):
+        own = part_of(record, strategy, None)
+        if has_content("heat", own):
+            texts[newest_heat(logs, strategy)] = markdown(report_of("heat", own))
+    return texts
 
 
 def _place(bundle: Path, payloads: Mapping[str, bytes], disk: Disk) -> None:

@@ -1,4 +1,4 @@
-"""Trades and events of a run as parquet: one file for all streams, the same bytes for the same run.
+"""Trades and events of a run as tables, and as parquet: one for all streams, the same bytes for the same run.
 
 Rows stand stream by stream in the order of the run, inside a stream in order of time. Times are UTC datetimes in ms,
 percents are net of costs. Idle and active events are not stored.
@@ -55,38 +55,50 @@ EVENT_COLUMNS = (
 )
 
 
-def trades_parquet(run: RunResult) -> bytes:
-    """Write the finished positions of all streams."""
+def trades_table(run: RunResult) -> "pl.DataFrame":
+    """List the finished positions of all streams."""
     import polars as pl
 
     frames = [_trades(stream) for stream in run.streams]
-    return _parquet(pl.concat(frames) if frames else pl.DataFrame())
+    return pl.concat(frames) if frames else pl.DataFrame()
 
 
-def events_parquet(run: RunResult) -> bytes:
-    """Write the events of all streams; what does not belong to a kind of event is null."""
+def events_table(run: RunResult) -> "pl.DataFrame":
+    """List the events of all streams; what does not belong to a kind of event is null."""
     import polars as pl
 
     columns: dict[str, list[Any]] = {name: [] for name in EVENT_COLUMNS}
     for stream in run.streams:
-        whose = {"strategy": _storable(stream.strategy), "symbol": _storable(stream.symbol)}
+        whose = {"strategy": storable(stream.strategy), "symbol": storable(stream.symbol)}
         for event in stream.result.events():
             row = _event(event)
             if row is not None:
                 row |= whose
                 for name, values in columns.items():
                     values.append(row.get(name))
-    return _parquet(pl.DataFrame(columns, schema=_event_schema()))
+    return pl.DataFrame(columns, schema=_event_schema())
+
+
+def parquet(frame: "pl.DataFrame") -> bytes:
+    """Write a table as the bytes of a file."""
+    target = BytesIO()
+    frame.write_parquet(target, compression="zstd", row_group_size=ROWS_PER_GROUP, statistics=True)
+    return target.getvalue()
+
+
+def storable(text: str) -> str:
+    """Replace what cannot be written as UTF-8."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _trades(stream: StreamRun) -> "pl.DataFrame":
     import polars as pl
 
     trades, terms = stream.result.trades, stream.result.terms
-    ids = [_storable(trades.id(row, terms)) for row in range(len(trades))]
+    ids = [storable(trades.id(row, terms)) for row in range(len(trades))]
     return trades.frame().select(
-        pl.lit(_storable(stream.strategy)).alias("strategy"),
-        pl.lit(_storable(stream.symbol)).alias("symbol"),
+        pl.lit(storable(stream.strategy)).alias("strategy"),
+        pl.lit(storable(stream.symbol)).alias("symbol"),
         pl.Series("id", ids, dtype=pl.String),
         pl.all(),
         pl.Series("note", list(_notes(stream)), dtype=pl.String),
@@ -96,9 +108,9 @@ def _trades(stream: StreamRun) -> "pl.DataFrame":
 def _notes(stream: StreamRun) -> Iterator[str]:
     notes = stream.result.trades.notes
     if isinstance(notes, str):
-        yield from [_storable(plain_text(notes))] * len(stream.result.trades)
+        yield from [storable(plain_text(notes))] * len(stream.result.trades)
     else:
-        yield from (_storable(plain_text(note)) for note in notes)
+        yield from (storable(plain_text(note)) for note in notes)
 
 
 def _event_schema() -> "dict[str, Any]":
@@ -140,17 +152,22 @@ def _event(event: Event) -> dict[str, Any] | None:
         case DraftRefused():
             return row | {"rules": " ".join(event.rules)}
         case RiskRefused(signal=signal):
-            refusal = {"price": event.price, "rules": event.rule, "profile": event.profile, "stage": event.stage}
+            refusal = {
+                "price": event.price,
+                "rules": storable(event.rule),
+                "profile": storable(event.profile),
+                "stage": event.stage,
+            }
             return (
-                row | _signal(signal) | refusal | {"open_positions": event.open_positions, "what": _storable(event.why)}
+                row | _signal(signal) | refusal | {"open_positions": event.open_positions, "what": storable(event.why)}
             )
         case DecisionFailed():
-            return row | {"what": _storable(event.what)}
+            return row | {"what": storable(event.what)}
 
 
 def _signal(signal: Signal) -> dict[str, Any]:
     return {
-        "id": _storable(signal.id),
+        "id": storable(signal.id),
         "position": signal.position.value,
         "price_open": signal.price_open,
         "price_take_profit": signal.price_take_profit,
@@ -158,14 +175,3 @@ def _signal(signal: Signal) -> dict[str, Any]:
         "lifetime_minutes": signal.lifetime_minutes,
         "decided": signal.decided_at,
     }
-
-
-def _storable(text: str) -> str:
-    """Replace what cannot be written as UTF-8."""
-    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
-
-
-def _parquet(frame: "pl.DataFrame") -> bytes:
-    target = BytesIO()
-    frame.write_parquet(target, compression="zstd", row_group_size=ROWS_PER_GROUP, statistics=True)
-    return target.getvalue()

@@ -72,11 +72,16 @@ def _lines(report: Report) -> Iterator[str]:
 
 def _chapter(chapter: Chapter, *, several: bool) -> Iterator[str]:
     if several:
-        name = "All streams together" if chapter.strategy is None else f"{chapter.strategy} on {chapter.symbol}"
-        yield from ("", f"## {escape(name)}")
+        yield from ("", f"## {escape(_name(chapter))}")
     for section in chapter.sections:
         if section.depth in DEPTHS:
             yield from _section(section, "###" if several else "##")
+
+
+def _name(chapter: Chapter) -> str:
+    if chapter.strategy is None:
+        return "All streams together"
+    return chapter.strategy if chapter.symbol is None else f"{chapter.strategy} on {chapter.symbol}"
 
 
 def _section(section: Section, mark: str) -> Iterator[str]:

@@ -105,6 +105,11 @@ class Section:
     depth: Depth = "summary"
 
 
+def table_section(key: str, title: str, table: Table) -> Section:
+    """Head a table; one without rows is for the record alone."""
+    return Section(key=key, title=title, block=table, depth="summary" if len(table) else "record")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chapter:
     """What is told of one stream; of all of them together when `strategy` is None."""

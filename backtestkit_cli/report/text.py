@@ -16,6 +16,12 @@ MISSING = "N/A"
 BLOCKS = "▁▂▃▄▅▆▇█"
 PRICE_DIGITS = 8
 LARGEST_PLAIN = 1e15
+KIND_TITLES = {
+    "heat": "Heat map",
+    "schedule": "Limit entries",
+    "partial": "Levels",
+    "risk": "Risk refusals",
+}
 
 _UNSEEN = frozenset(("Cc", "Cf", "Cs", "Co", "Zl", "Zp"))
 
@@ -90,9 +96,10 @@ def fact_text(fact: Fact) -> str:
 
 def title(report: Report) -> str:
     """Name a report: what it is of."""
+    name = KIND_TITLES.get(report.kind, report.kind.capitalize())
     if not report.strategies:
-        return f"{report.kind.capitalize()}, interrupted before its first result"
-    return f"{report.kind.capitalize()} of {_listed(report.strategies)} on {_listed(report.symbols)}"
+        return f"{name}, interrupted before its first result"
+    return f"{name} of {_listed(report.strategies)} on {_listed(report.symbols)}"
 
 
 def _listed(names: tuple[str, ...]) -> str:

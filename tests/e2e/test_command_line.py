@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import termios
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -17,6 +18,7 @@ import pytest
 from e2e.project import COMMAND, Project, candle_csv, candle_rows, finished, make_project, snapshot
 
 from backtestkit_cli.cli.output import Output
+from backtestkit_cli.report.kinds import KINDS
 
 NEEDED_BY_ALL = ("runs", "backtest")
 
@@ -104,7 +106,7 @@ def test_a_backtest_tells_its_result_on_stdout_and_its_files_on_stderr(project: 
         "wrote logs/backtest/listed__BTCUSDT.md",
     ]
     stored = {path.name for path in (project.folder / "logs" / "runs" / run_id).iterdir()}
-    assert stored == {"manifest.json", "trades.parquet", "events.parquet", "report.md", "report.json"}
+    assert stored == {"manifest.json", "run.json", "trades.parquet", "events.parquet", "report.md", "report.json"}
 
 
 def test_a_backtest_with_json_gives_the_report_as_one_document(project: Project) -> None:
@@ -118,7 +120,83 @@ def test_a_report_is_dumped_to_a_folder_of_choice(finished_project: Project, tmp
     done = finished_project.inside("report", "dump", "last", "--to", str(tmp_path / "out"), "--json")
     assert done.code == 0
     (run_id,) = finished_project.bundles
-    assert {path.name for path in (tmp_path / "out").iterdir()} == {f"{run_id}.md", f"{run_id}.json"}
+    written = {path.name for path in (tmp_path / "out").iterdir()}
+    assert written >= {f"{run_id}.md", f"{run_id}.json"}
+    tables = ("run", "metrics", "months", "exit_reasons", "funnel", "warnings", "candles", "trades")
+    assert written - {f"{run_id}.md", f"{run_id}.json"} == {f"{run_id}__{name}.csv" for name in tables}
+
+
+LIMITS = """\
+strategies:
+  - name: patient
+    interval: 15m
+    risk: one
+    rules:
+      long: "crosses_above(close, sma(close, 8))"
+      short: "crosses_below(close, sma(close, 8))"
+      entry: {limit: "0.1%", wait: 1h}
+      take_profit: "1%"
+      stop_loss: "1%"
+      lifetime: 2h
+risks:
+  - {name: one, max_positions: 1}
+"""
+
+
+def test_every_kind_of_report_is_kept_and_made_again_from_the_bundle(project: Project) -> None:
+    project.write("configs/limits.yaml", LIMITS)
+    assert project.inside("backtest", "patient", "--symbol", "BTCUSDT").code == 0
+    for kind in ("schedule", "partial", "heat"):
+        (newest,) = (project.folder / "logs" / kind).iterdir()
+        assert project.inside("report", "show", "--kind", kind).stdout == newest.read_text("utf-8")
+    told = project.inside("report", "show", "--kind", "schedule", "--json").document["streams"][0]
+    assert told["schedule"]["scheduled"] == told["funnel"]["scheduled"] > 0
+    assert len(told["entries"]) == told["funnel"]["scheduled"]
+    dumped = project.inside("report", "dump", "--kind", "schedule", "--format", "csv", "--json").document["files"]
+    (entries,) = (Path(name) for name in dumped if name.endswith("__entries.csv"))
+    assert entries.parent == project.folder / "logs" / "schedule"
+    assert (
+        entries.read_text("utf-8") == project.inside("report", "show", "--kind", "schedule", "--format", "csv").stdout
+    )
+    assert pl.read_csv(entries).height == told["funnel"]["scheduled"]
+
+
+def test_streams_that_share_a_profile_have_a_risk_report(project: Project) -> None:
+    project.write("configs/limits.yaml", LIMITS)
+    symbols = ("--symbol", "BTCUSDT", "--symbol", "ETHUSDT")
+    funnel = project.inside("backtest", "patient", *symbols, "--json").document["portfolio"]["funnel"]
+    told = project.inside("report", "show", "--kind", "risk", "--json").document["portfolio"]
+    assert told["risk"]["refusals_at_decision"] == funnel["risk"] > 0
+    assert told["risk"]["refusals_at_activation"] == funnel["cancelled"]["risk"]
+    assert sum(row["refusals"] for row in told["by_symbol"]) == told["risk"]["refusals"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (("show", "--kind", "nothing"), "unknown-report-kind"),
+        (("dump", "--kind", "nothing"), "unknown-report-kind"),
+        (("show", "--format", "pdf"), "unknown-format"),
+        (("show", "--format", "md,csv"), "conflict"),
+    ],
+    ids=str,
+)
+def test_a_report_that_there_is_not_is_refused(
+    arguments: tuple[str, ...], code: str, finished_project: Project
+) -> None:
+    done = finished_project.inside("report", *arguments)
+    assert (done.code, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"error: {code}\n")
+
+
+def test_json_is_no_other_format(finished_project: Project) -> None:
+    done = finished_project.inside("report", "show", "--format", "csv", "--json")
+    assert (done.code, done.document["error"]["code"]) == (2, "conflict")
+
+
+def test_the_help_of_reports_names_every_kind(finished_project: Project) -> None:
+    shown = " ".join(finished_project.inside("report", "show", "--help").stdout.split())
+    assert [kind for kind in KINDS if kind not in shown] == []
 
 
 def test_a_run_is_found_by_the_beginning_of_its_id(finished_project: Project) -> None:
@@ -295,7 +373,9 @@ def test_the_same_run_gives_the_same_bytes_in_any_order_zone_and_number_of_proce
         done = project.outside("backtest", *arguments, environ=environ)
         assert done.code == 0, done.stderr
         found.append((done.stdout, stored(project)))
-    assert len(found[0][1]) == 4 + 8
+    folders = Counter(name.partition("/")[0] for name in found[0][1])
+    assert (folders["runs"], folders["backtest"], folders["heat"]) == (5, 8, 3)
+    assert set(folders) == {"runs", "backtest", "heat", "partial"}
     assert found[0] == found[1] == found[2]
 
 
@@ -321,7 +401,8 @@ def test_hostile_symbols_stay_inside_the_project_and_in_one_piece(tmp_path: Path
     assert {one["symbol"] for one in done.document["streams"]} == set(HOSTILE)
     written = set(snapshot(tmp_path)) - set(outside)
     assert all(name.startswith("a/b/project/logs/") for name in written)
-    assert len(written) == 5 + len(HOSTILE)
+    folders = Counter(name.split("/")[4] for name in written)
+    assert folders == {"runs": 6, "backtest": len(HOSTILE)}
     text = project.inside("report", "show").stdout
     assert "[red]x[/red]" in project.inside("run", "list").stdout
     assert "a|b" not in text, "a bar would break the table"

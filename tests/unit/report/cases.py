@@ -1,13 +1,25 @@
 """The runs whose reports are golden, and the hostile texts that no report may fall for."""
 
 from dataclasses import replace
+from typing import Literal
 
-from make import HOUR_MS, START_MS, WEEK, Deal, candle_use, deals, run, stream
+from make import HOUR_MS, START_MS, WEEK, Deal, candle_use, closed, deals, run, stream
 
 from backtestkit_cli.engine.result import RunResult
-from backtestkit_cli.model.event import CancelReason, CloseReason
+from backtestkit_cli.engine.trades import trades_of
+from backtestkit_cli.model.event import (
+    Cancelled,
+    CancelReason,
+    CloseReason,
+    Event,
+    LevelReached,
+    Opened,
+    RiskRefused,
+    Scheduled,
+)
 from backtestkit_cli.model.funnel import Funnel
 from backtestkit_cli.model.policy import PRESETS, Costs
+from backtestkit_cli.model.signal import Signal
 from backtestkit_cli.model.time import DAY_MS, Interval, TimeRange
 
 REASONS = (CloseReason.TAKE_PROFIT, CloseReason.STOP_LOSS, CloseReason.TIME_EXPIRED)
@@ -88,6 +100,70 @@ def quarter() -> RunResult:
     )
 
 
+def _signal(hours: float, *, is_long: bool = True) -> Signal:
+    return closed(Deal(opened_hours=hours, is_long=is_long, price_open=20000.0, id=f"a-{hours:g}")).signal
+
+
+def _at(hours: float) -> int:
+    return START_MS + round(hours * HOUR_MS)
+
+
+def _refused(hours: float, stage: Literal["decision", "activation"], *, rule: str, why: str = "") -> RiskRefused:
+    return RiskRefused(
+        time_ms=_at(hours),
+        signal=_signal(hours if stage == "decision" else hours - 1),
+        stage=stage,
+        price=20010.0,
+        profile="calm" if rule.startswith("max") else "own",
+        rule=rule,
+        open_positions=3,
+        why=why,
+    )
+
+
+def lifecycle() -> RunResult:
+    """Two streams with limit entries, levels and refusals by risk."""
+    deal = Deal(pnl=1.8, opened_hours=1, hours=3, price_open=20000.0, price_close=20400.0, id="a-1")
+    closing = closed(deal)
+    closing = replace(closing, opened_at=_at(1.5))
+    levels = [(1.6, "loss", 10, 19960.0), (2.0, "profit", 10, 20050.0), (2.0, "profit", 20, 20085.0)]
+    reached: list[Event] = [
+        LevelReached(
+            time_ms=_at(hours),
+            signal=closing.signal,
+            side="profit" if side == "profit" else "loss",
+            level=level,
+            price=price,
+        )
+        for hours, side, level, price in levels
+    ]
+    cancels = [(5.0, 7.0, CancelReason.WAIT_OVER, 20100.0), (8.0, 8.25, CancelReason.STOP_LEVEL, None)]
+    events: list[Event] = [
+        Scheduled(time_ms=_at(1), signal=closing.signal, price=20020.5),
+        Opened(time_ms=_at(1.5), signal=closing.signal),
+        *reached,
+        closing,
+    ]
+    for start, end, reason, price in cancels:
+        signal = _signal(start, is_long=False)
+        events.append(Scheduled(time_ms=_at(start), signal=signal, price=19980.0))
+        events.append(Cancelled(time_ms=_at(end), signal=signal, price=price, reason=reason))
+    events += (
+        _refused(9, "decision", rule="max_positions"),
+        _refused(10, "decision", rule="strategies/checks.py:trend_only", why="against the trend"),
+        Scheduled(time_ms=_at(11), signal=_signal(11), price=20020.5),
+        _refused(12, "activation", rule="max_positions"),
+        Cancelled(time_ms=_at(12), signal=_signal(11), price=20000.0, reason=CancelReason.RISK),
+    )
+    funnel = Funnel(ticks=672, busy=20, no_draft=646, drafts=6, risk=2, scheduled=4, activated=1)
+    funnel.risk_by_profile.update({"calm": 1, "own": 1})
+    funnel.cancelled.update({CancelReason.WAIT_OVER: 1, CancelReason.STOP_LEVEL: 1, CancelReason.RISK: 1})
+    funnel.closed.update({CloseReason.TAKE_PROFIT: 1})
+    first = stream(deal, funnel=funnel, events=events)
+    result = replace(first.result, trades=trades_of([closing]))
+    return run(replace(first, result=result), stream(*deals(1.0, -0.5), symbol="ETHUSDT"))
+
+
 GOLDEN = {
     "winning": winning,
     "portfolio": portfolio,
@@ -96,7 +172,7 @@ GOLDEN = {
     "without-loss": without_loss,
 }
 
-_MARKS = (
+MARKS = (
     "| pipe | in | cell |",
     "`code` and ``more``",
     "```\nfence\n```",
@@ -150,4 +226,4 @@ _MARKS = (
     " ",
     "x" * 300,
 )
-HOSTILE = tuple(_MARKS) + tuple(f"a{mark}b" for mark in _MARKS)
+HOSTILE = tuple(MARKS) + tuple(f"a{mark}b" for mark in MARKS)

@@ -34,7 +34,7 @@ from backtestkit_cli.report.markdown import markdown
 
 from .cases import GOLDEN, HOSTILE, winning
 
-FILES = {"manifest.json", "trades.parquet", "events.parquet", "report.md", "report.json"}
+FILES = {"manifest.json", "run.json", "trades.parquet", "events.parquet", "report.md", "report.json"}
 
 
 class FailingDisk(Disk):
@@ -83,7 +83,7 @@ def steps_of_a_dump(logs: Path) -> int:
     return disk.steps
 
 
-def test_a_bundle_has_its_five_files_and_nothing_is_left_beside_it(tmp_path: Path) -> None:
+def test_a_bundle_has_its_files_and_nothing_is_left_beside_it(tmp_path: Path) -> None:
     done = dump(winning(), tmp_path, manifest={"finished_at": "2026-11-21T10:00Z"})
     assert done.bundle == tmp_path / "runs" / "0123456789ab"
     assert set(content(done.bundle)) == FILES == {path.name for path in done.files}

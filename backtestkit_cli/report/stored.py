@@ -1,0 +1,114 @@
+"""A run as it is kept: every report of a stored run can be made again, and nothing is run for it.
+
+* `run.json` holds what stands in no table: policy, costs, limits, funnels, candles, warnings. Trades and events are the
+  parquet files beside it; the same run gives the same bytes.
+* What is read back is equal to what was stored, but that the events are a table and cannot be told again one by one.
+* A bundle whose files do not fit together is damaged, and no report is made of it.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields, is_dataclass
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar, get_type_hints
+
+from backtestkit_cli.engine.result import RunResult, StreamResult, StreamRun
+from backtestkit_cli.engine.trades import trades_from_frame
+from backtestkit_cli.errors import DataError, Problem, Source, UsageError
+from backtestkit_cli.model.event import Event
+from backtestkit_cli.report.frames import events_table, storable
+
+if TYPE_CHECKING:
+    import polars as pl
+
+RUN_FILE = "run.json"
+TRADES_FILE = "trades.parquet"
+EVENTS_FILE = "events.parquet"
+IN_TABLES = frozenset(("trades", "events"))
+
+Made = TypeVar("Made")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Record:
+    """A run and its events as one table: what all reports are made from."""
+
+    run: RunResult
+    events: "pl.DataFrame"
+
+    def rows(self, *kinds: str) -> list[dict[str, Any]]:
+        """The events of some kinds in their order, times in UTC ms."""
+        import polars as pl
+
+        chosen = self.events.filter(pl.col("kind").is_in(kinds))
+        return chosen.with_columns(pl.col("time", "decided").dt.epoch("ms")).to_dicts()
+
+
+def record_of(run: RunResult) -> Record:
+    """Take down a run that just happened."""
+    return Record(run=run, events=events_table(run))
+
+
+def run_json(run: RunResult) -> bytes:
+    """Write what stands in no table."""
+    return (json.dumps(_plain(run), indent=1, sort_keys=True, allow_nan=False) + "\n").encode("ascii")
+
+
+def read_record(bundle: Path) -> Record:
+    """Read a stored run.
+
+    Raises:
+        UsageError: it was stored by a version that kept less.
+        DataError: the bundle is damaged.
+    """
+    import polars as pl
+
+    path = bundle / RUN_FILE
+    if not path.is_file():
+        what = f"run {bundle.name} was stored by a version that did not keep what its reports are made from"
+        raise UsageError(Problem("no-run-record", what, Source(file=str(path)), hint="run the backtest again"))
+    try:
+        told = json.loads(path.read_bytes())
+        trades, events = (pl.read_parquet(bundle / name) for name in (TRADES_FILE, EVENTS_FILE))
+        streams = tuple(_stream(one, trades) for one in told["streams"])
+        return Record(run=_made(RunResult, told, streams=streams), events=events)
+    except (OSError, ValueError, KeyError, TypeError, pl.exceptions.PolarsError) as error:
+        what = f"run {bundle.name} cannot be read: {type(error).__name__}"
+        raise DataError(
+            Problem("damaged-run", what, Source(file=str(bundle)), hint="run the backtest again")
+        ) from error
+
+
+def _plain(value: Any) -> Any:
+    if is_dataclass(value):
+        return {one.name: _plain(getattr(value, one.name)) for one in fields(value) if one.name not in IN_TABLES}
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, str):
+        return storable(value)
+    if isinstance(value, Mapping):
+        return {str(_plain(key)): _plain(one) for key, one in value.items()}
+    return [_plain(one) for one in value] if isinstance(value, tuple) else value
+
+
+def _stream(told: Mapping[str, Any], trades: "pl.DataFrame") -> StreamRun:
+    import polars as pl
+
+    own = trades.filter(strategy=pl.lit(told["strategy"]), symbol=pl.lit(told["symbol"]))
+    result = _made(StreamResult, told["result"], trades=trades_from_frame(own), events=_no_events)
+    return _made(StreamRun, told, result=result)
+
+
+def _made(kind: type[Made], told: Mapping[str, Any], **given: Any) -> Made:
+    """Build an object from plain values, each checked against the type of its field."""
+    from pydantic import TypeAdapter
+
+    hints = get_type_hints(kind)
+    names = [one.name for one in fields(kind) if one.name not in given and one.name in told]  # type: ignore[arg-type]
+    values = {name: TypeAdapter(hints[name]).validate_python(told[name]) for name in names}
+    return kind(**values, **given)
+
+
+def _no_events() -> Iterator[Event]:
+    raise LookupError("the events of a stored run are a table, they cannot be told again")

@@ -1,0 +1,80 @@
+"""A report in the formats it can be had in: which there are, and the files it becomes.
+
+A report of one format is one file, but for CSV: that is one file for each table.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal, get_args
+
+from backtestkit_cli.errors import Problem, UsageError
+from backtestkit_cli.report.as_csv import csv_texts
+from backtestkit_cli.report.as_json import json_text
+from backtestkit_cli.report.dump import read_report
+from backtestkit_cli.report.kinds import KINDS, MAIN_TABLES, Kind, report_of
+from backtestkit_cli.report.markdown import markdown
+from backtestkit_cli.report.report import Report
+from backtestkit_cli.report.stored import read_record
+
+Format = Literal["md", "json", "csv"]
+FORMATS: tuple[Format, ...] = get_args(Format)
+TEXTS: dict[Format, Callable[[Report], str]] = {"md": markdown, "json": json_text}
+
+
+def kind_named(text: str) -> Kind:
+    """Give the kind of report of that name.
+
+    Raises:
+        UsageError: there is none.
+    """
+    for kind in KINDS:
+        if kind == text:
+            return kind
+    raise UsageError(
+        Problem("unknown-report-kind", f"there is no report of the kind {text!r}", expected=", ".join(KINDS))
+    )
+
+
+def formats_named(text: str) -> list[Format]:
+    """Give the formats named in a text, separated by commas.
+
+    Raises:
+        UsageError: one is unknown.
+    """
+    names = [name.strip() for name in text.split(",")]
+    unknown = [name for name in names if name not in FORMATS]
+    if unknown:
+        raise UsageError(Problem("unknown-format", f"there is no format {unknown[0]!r}", expected=", ".join(FORMATS)))
+    return [one for one in FORMATS if one in names]
+
+
+def report_text(bundle: Path, kind: Kind, format: Format) -> str:  # noqa: A002  # the option's word
+    """Write the report of a stored run as one text; of the tables of CSV the one the kind is about.
+
+    Raises:
+        UsageError, DataError: the bundle keeps too little, or is damaged.
+    """
+    if format == "csv":
+        return csv_texts(_report(bundle, kind)).get(MAIN_TABLES[kind], "")
+    if kind == "backtest":
+        return read_report(bundle, format)
+    return TEXTS[format](_report(bundle, kind))
+
+
+def report_files(bundle: Path, kind: Kind, formats: list[Format]) -> dict[str, str]:
+    """Write the report of a stored run in some formats: texts by file name.
+
+    Raises:
+        UsageError, DataError: the bundle keeps too little, or is damaged.
+    """
+    files: dict[str, str] = {}
+    for one in formats:
+        if one == "csv":
+            files |= {f"{bundle.name}__{key}.csv": text for key, text in csv_texts(_report(bundle, kind)).items()}
+        else:
+            files[f"{bundle.name}.{one}"] = report_text(bundle, kind, one)
+    return files
+
+
+def _report(bundle: Path, kind: Kind) -> Report:
+    return report_of(kind, read_record(bundle))
