@@ -14,7 +14,7 @@ from backtestkit_cli.model.limits import Limits
 from backtestkit_cli.model.policy import Costs, FillPolicy
 from backtestkit_cli.model.signal import Position, Signal, SignalDraft
 from backtestkit_cli.model.time import MINUTE_MS, Interval, TimeRange, parse_time
-from backtestkit_cli.model.trade import pnl_percent
+from backtestkit_cli.model.trade import pnl_percent, pnl_quote
 
 START_MS = parse_time("2023-03-01")
 WEEK = TimeRange(START_MS, parse_time("2023-03-08"))
@@ -55,6 +55,7 @@ class Deal:
     is_bridged: bool = False
     note: str = ""
     id: str = ""
+    quantity: float | None = None
 
 
 def closed(deal: Deal, strategy: str = "ema-cross", symbol: str = "BTCUSDT", row: int = 0) -> Closed:
@@ -72,6 +73,7 @@ def closed(deal: Deal, strategy: str = "ema-cross", symbol: str = "BTCUSDT", row
         lifetime_minutes=1440,
         decided_at=opened_ms,
         note=deal.note,
+        quantity=deal.quantity,
     )
     pnl = pnl_percent(deal.is_long, deal.price_open, deal.price_close, NO_COSTS) if deal.pnl is None else deal.pnl
     return Closed(
@@ -85,6 +87,7 @@ def closed(deal: Deal, strategy: str = "ema-cross", symbol: str = "BTCUSDT", row
         profit_at_stake_percent=deal.at_stake,
         vwap_lag_percent=deal.lag,
         is_bridged=deal.is_bridged,
+        pnl_quote=None if deal.quantity is None else pnl_quote(deal.quantity, deal.price_open, pnl),
     )
 
 

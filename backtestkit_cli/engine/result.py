@@ -50,7 +50,10 @@ class CandleUse:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class StreamRun:
-    """One stream of a run: result, candles, and how it was decided (`rules`, `decision`, `vector`, `signals`)."""
+    """One stream of a run: result, candles, and how it was decided (`rules`, `decision`, `vector`, `signals`).
+
+    `sizing` is the name of its sizing, None where nothing is sized.
+    """
 
     strategy: str
     symbol: str
@@ -59,12 +62,16 @@ class StreamRun:
     result: StreamResult
     candles: CandleUse
     note: str = ""
+    sizing: str | None = None
     warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class RunResult:
-    """A finished, or interrupted, run. Nothing in it depends on the wall clock."""
+    """A finished, or interrupted, run. Nothing in it depends on the wall clock.
+
+    `balance` is what the sized streams share, in quote currency; None where none is sized.
+    """
 
     run_id: str
     kind: Literal["backtest"]
@@ -80,3 +87,4 @@ class RunResult:
     status: RunStatus = "complete"
     shows_notes: bool = False
     is_made_up: bool = False
+    balance: float | None = None

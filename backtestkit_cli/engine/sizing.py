@@ -5,7 +5,12 @@ least, then the most; so that the least may break the share, and the most wins.
 Source: semantics of the original, section 14; the order of operations is kept.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import reduce
+from operator import add
+
+from backtestkit_cli.model.trade import FLAT_PERCENT
 
 
 class SizingError(ValueError):
@@ -63,6 +68,21 @@ def kelly_criterion(
         raise SizingError("win-loss-ratio-not-positive", f"a win-loss ratio of {win_loss_ratio:g} is not above 0")
     share = (win_rate * win_loss_ratio - (1 - win_rate)) / win_loss_ratio
     return balance * (max(0.0, share) * kelly_multiplier) / price_open
+
+
+def odds_of(percents: Sequence[float], count: int) -> tuple[float, float]:
+    """Win rate and win-loss ratio of the last `count` trades, in percent of their entries; flat ones are neither.
+
+    Raises:
+        SizingError: fewer trades, or none that won or lost.
+    """
+    if len(percents) < count:
+        raise SizingError("too-few-trades", f"fewer than {count} closed trades to take the odds from")
+    last = percents[-count:]
+    wins, losses = [one for one in last if one > FLAT_PERCENT], [-one for one in last if one < -FLAT_PERCENT]
+    if not wins or not losses:
+        raise SizingError("odds-unknown", f"no {'loss' if wins else 'win'} among the last {count} trades")
+    return len(wins) / count, (reduce(add, wins) / len(wins)) / (reduce(add, losses) / len(losses))
 
 
 def atr_based(balance: float, atr: float, *, risk_percentage: float, atr_multiplier: float = 2.0) -> float:

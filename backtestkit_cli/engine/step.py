@@ -23,6 +23,7 @@ from backtestkit_cli.model.event import (
     Event,
     LevelReached,
     Opened,
+    QuantityRefused,
     RiskRefused,
     Scheduled,
 )
@@ -30,7 +31,7 @@ from backtestkit_cli.model.limits import Limits
 from backtestkit_cli.model.policy import Costs, FillPolicy
 from backtestkit_cli.model.signal import Flat, OpenPosition, Position, Signal, SignalDraft, SignalState, WaitingEntry
 from backtestkit_cli.model.time import MINUTE_MS
-from backtestkit_cli.model.trade import pnl_percent
+from backtestkit_cli.model.trade import pnl_percent, pnl_quote
 
 LEVELS = range(10, 101, 10)
 Side: TypeAlias = Literal["profit", "loss"]
@@ -153,6 +154,15 @@ def _offer(offered: DraftOffered, terms: Terms, gate: Gate) -> Step:
         decided_at=offered.time_ms,
         note=plain_text(draft.note),
     )
+    sized = gate.size(offered.time_ms, signal) if is_market else None
+    if sized is not None:
+        if not sized.quantity:
+            return FLAT, (
+                QuantityRefused(
+                    time_ms=offered.time_ms, signal=signal, stage="decision", rule=sized.rule, why=sized.why
+                ),
+            )
+        signal = replace(signal, quantity=sized.quantity)
     refusal = gate.refuses(offered.time_ms, signal, quote.vwap)
     if refusal is not None:
         return FLAT, (_risk_refused(offered.time_ms, signal, "decision", quote.vwap, refusal),)
@@ -211,7 +221,8 @@ def _wait(state: WaitingEntry, closed: CandleClosed, terms: Terms, gate: Gate) -
         if touched and (price <= signal.price_stop_loss if signal.is_long else price >= signal.price_stop_loss):
             return FLAT, (_cancelled(state, closed.time_ms, price, CancelReason.STOP_LEVEL),)
         if touched and (price <= signal.price_open if signal.is_long else price >= signal.price_open):
-            return _refused_at_activation(state, closed, gate) or _activated(signal, closed, is_ambiguous=False)
+            admitted = _admitted(state, closed, gate)
+            return _activated(admitted, closed, is_ambiguous=False) if isinstance(admitted, Signal) else admitted
     if closed.time_ms >= state.wait_until:
         return FLAT, (_cancelled(state, closed.time_ms, price, CancelReason.WAIT_OVER),)
     return state, ()
@@ -232,10 +243,9 @@ def _activated(signal: Signal, closed: CandleClosed, *, is_ambiguous: bool) -> t
 
 def _activate_by_touch(state: WaitingEntry, closed: CandleClosed, terms: Terms, gate: Gate) -> Step:
     """A resting order is filled; in its own minute only the stop counts, because the order of prices is unknown."""
-    refused = _refused_at_activation(state, closed, gate)
-    if refused is not None:
-        return refused
-    signal, candle = state.signal, closed.candle
+    signal, candle = _admitted(state, closed, gate), closed.candle
+    if not isinstance(signal, Signal):
+        return signal
     favourable, adverse = (candle.high, candle.low) if signal.is_long else (candle.low, candle.high)
     holds_profit = reaches_profit(signal, favourable)
     position, events = _activated(signal, closed, is_ambiguous=holds_profit)
@@ -246,13 +256,22 @@ def _activate_by_touch(state: WaitingEntry, closed: CandleClosed, terms: Terms, 
     return flat, events + more
 
 
-def _refused_at_activation(state: WaitingEntry, closed: CandleClosed, gate: Gate) -> Step | None:
-    signal = state.signal
-    refusal = gate.refuses(closed.time_ms, signal, signal.price_open)
+def _admitted(state: WaitingEntry, closed: CandleClosed, gate: Gate) -> Signal | Step:
+    """The signal with its quantity, or the step that gives it up."""
+    signal, time_ms, price = state.signal, closed.time_ms, closed.quote.vwap
+    sized = gate.size(time_ms, signal)
+    if sized is not None:
+        if not sized.quantity:
+            unsized = QuantityRefused(
+                time_ms=time_ms, signal=signal, stage="activation", rule=sized.rule, why=sized.why
+            )
+            return FLAT, (unsized, _cancelled(state, time_ms, price, CancelReason.NO_QUANTITY))
+        signal = replace(signal, quantity=sized.quantity)
+    refusal = gate.refuses(time_ms, signal, signal.price_open)
     if refusal is None:
-        return None
-    told = _risk_refused(closed.time_ms, signal, "activation", signal.price_open, refusal)
-    return FLAT, (told, _cancelled(state, closed.time_ms, closed.quote.vwap, CancelReason.RISK))
+        return signal
+    told = _risk_refused(time_ms, signal, "activation", signal.price_open, refusal)
+    return FLAT, (told, _cancelled(state, time_ms, price, CancelReason.RISK))
 
 
 def _risk_refused(
@@ -394,5 +413,6 @@ def _close(
         profit_at_stake_percent=at_stake,
         vwap_lag_percent=lag,
         is_bridged=state.is_bridged or quote.is_bridged,
+        pnl_quote=None if signal.quantity is None else pnl_quote(signal.quantity, signal.price_open, pnl),
     )
     return FLAT, (closed,)

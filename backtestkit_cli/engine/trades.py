@@ -1,7 +1,7 @@
 """Finished positions of one stream as columns."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ from backtestkit_cli.engine.note import plain_text, signal_id
 from backtestkit_cli.engine.step import Terms
 from backtestkit_cli.model.event import Closed, CloseReason, Event
 from backtestkit_cli.model.signal import Position, Signal
+from backtestkit_cli.model.trade import pnl_quote
 
 if TYPE_CHECKING:
     import polars as pl
@@ -28,8 +29,8 @@ class Trades:
     """Columns of one length, in order of closing.
 
     Times are UTC ms (int64); `side` is 1 long, -1 short (int8); prices are quote currency; `reason` indexes REASONS
-    (int8); percents are net of costs. `notes` and `ids` as they were given, None where the id follows from the
-    decision.
+    (int8); percents are net of costs; `quantity` is base currency, NaN where nothing is sized. `notes` and `ids` as
+    they were given, None where the id follows from the decision.
     """
 
     decided_ms: Ints
@@ -47,11 +48,30 @@ class Trades:
     profit_at_stake_percent: Floats
     vwap_lag_percent: Floats
     is_bridged: Bools
+    quantity: Floats
     notes: str | tuple[str, ...] = ""
     ids: tuple[str | None, ...] | None = None
 
     def __len__(self) -> int:
         return len(self.closed_ms)
+
+    @property
+    def pnl_quote(self) -> Floats:
+        """PnL in quote currency, net of costs; NaN where nothing is sized."""
+        return np.asarray(pnl_quote(self.quantity, self.price_open, self.pnl_percent))
+
+    def where(self, chosen: Bools) -> "Trades":
+        """Some of the trades."""
+        if bool(chosen.all()):
+            return self
+        rows = np.flatnonzero(chosen)
+        texts = {name: getattr(self, name) for name in ("notes", "ids")}
+        kept: dict[str, Any] = {
+            name: tuple(text[row] for row in rows.tolist()) if isinstance(text, tuple) else text
+            for name, text in texts.items()
+        }
+        columns = {field.name: getattr(self, field.name)[rows] for field in fields(self) if field.name not in kept}
+        return replace(self, **columns, **kept)
 
     def id(self, row: int, terms: Terms) -> str:
         """The id of one trade's signal."""
@@ -75,6 +95,7 @@ class Trades:
             lifetime_minutes=int(self.lifetime_minutes[row]),
             decided_at=int(self.decided_ms[row]),
             note=self.note(row),
+            quantity=_known(self.quantity[row]),
         )
 
     def closed(self, row: int, signal: Signal) -> Closed:
@@ -90,6 +111,7 @@ class Trades:
             profit_at_stake_percent=float(self.profit_at_stake_percent[row]),
             vwap_lag_percent=float(self.vwap_lag_percent[row]),
             is_bridged=bool(self.is_bridged[row]),
+            pnl_quote=_known(pnl_quote(self.quantity[row], self.price_open[row], self.pnl_percent[row])),
         )
 
     def frame(self) -> "pl.DataFrame":
@@ -112,6 +134,8 @@ class Trades:
             "profit_at_stake_percent": self.profit_at_stake_percent,
             "vwap_lag_percent": self.vwap_lag_percent,
             "is_bridged": self.is_bridged,
+            "quantity": pl.Series(self.quantity, nan_to_null=True),
+            "pnl_quote": pl.Series(self.pnl_quote, nan_to_null=True),
         }
         return pl.DataFrame([pl.Series(name, column) for name, column in columns.items()])
 
@@ -130,6 +154,10 @@ def _places(words: Sequence[StrEnum], column: "pl.Series") -> Codes:
     """The place of each word of a column among all there are."""
     places = {word.value: place for place, word in enumerate(words)}
     return np.array([places[word] for word in column], dtype=np.int8)
+
+
+def _known(value: float) -> float | None:
+    return None if np.isnan(value) else float(value)
 
 
 def _times(times_ms: Ints) -> "pl.Series":
@@ -173,6 +201,7 @@ def trades_of(events: Iterable[Event]) -> Trades:
         profit_at_stake_percent=floats(event.profit_at_stake_percent for event in closed),
         vwap_lag_percent=floats(event.vwap_lag_percent for event in closed),
         is_bridged=np.array([event.is_bridged for event in closed], dtype=bool),
+        quantity=floats(np.nan if signal.quantity is None else signal.quantity for signal in signals),
         notes=tuple(signal.note for signal in signals),
         ids=tuple(signal.id for signal in signals),
     )

@@ -35,6 +35,7 @@ from backtestkit_cli.model.event import (
     Event,
     Idle,
     Opened,
+    QuantityRefused,
     RiskRefused,
     Scheduled,
 )
@@ -203,6 +204,9 @@ class StreamWalk:
         match event:
             case DraftRefused(rules=rules):
                 funnel.refuse(rules)
+            case QuantityRefused(stage="decision", rule=rule):
+                funnel.no_quantity += 1
+                funnel.no_quantity_by_rule[rule] += 1
             case RiskRefused(stage="decision", profile=profile):
                 funnel.risk += 1
                 funnel.risk_by_profile[profile] += 1
@@ -212,8 +216,8 @@ class StreamWalk:
                 self.ledger.hold(signal)
                 funnel.activated += isinstance(before, WaitingEntry)
                 funnel.opened_at_decision += isinstance(before, Flat)
-            case Closed(signal=signal, reason=reason):
-                self.ledger.release(signal)
+            case Closed(reason=reason):
+                self.ledger.release(event)
                 funnel.closed[reason] += 1
             case Cancelled(reason=cancel_reason):
                 funnel.cancelled[cancel_reason] += 1

@@ -14,8 +14,8 @@ import numpy as np
 from backtestkit_cli.engine.candles import Bools, Floats
 from backtestkit_cli.engine.trades import Trades
 from backtestkit_cli.model.time import DAY_MS, TimeRange
+from backtestkit_cli.model.trade import FLAT_PERCENT
 
-FLAT_PERCENT = 1e-12
 HOUR_MS = 3_600_000
 
 NO_TRADE = "no trade"

@@ -38,10 +38,27 @@ RULE_REMEDIES = {
 CANCEL_REMEDIES = {
     CancelReason.STOP_LEVEL: "the price ran through to the stop loss first: place the stop loss farther away",
     CancelReason.WAIT_OVER: "the price never came to the limit: place it nearer, or wait longer",
+    CancelReason.NO_QUANTITY: "the sizing left nothing to trade: see its limits, the balance and the quantity step",
     CancelReason.RISK: "the risk profile refused the position: see its limits",
     CancelReason.STOPPED: "the run was stopped while they waited",
     CancelReason.END_OF_DATA: "the candles ended while they waited: give it more candles",
 }
+
+SIZE_RULES = {
+    "below_step": "less than the quantity step of the market",
+    "advised_against": "the sizing answered zero or less",
+    "equity_spent": "the equity is spent",
+    "too_few_trades": "not enough closed trades to take the odds from, and no min_quantity to begin with",
+    "odds_unknown": "no win, or no loss, among the trades that the odds are taken from",
+    "atr_unknown": "the range is not known yet",
+    "atr_not_positive": "the range is not above zero",
+    "stop_distance_zero": "the stop is at the entry",
+    "sizing_raised": "the function of the sizing raised",
+    "sizing_answer": "the function of the sizing answered no number",
+    "win_rate_out_of_range": "the win rate is not between 0 and 1",
+    "win_loss_ratio_not_positive": "the win-loss ratio is not above 0",
+}
+"""Why a sizing left nothing to trade."""
 
 NEVER_TRUE = {
     "rules": "the conditions were never true at the same time; loosen one of them, or look at a longer range",
@@ -59,7 +76,7 @@ def explain_no_trade(funnel: Funnel, stream: StreamRun) -> tuple[str, ...]:
     if funnel.scheduled:
         return tuple(_cancelled(funnel))
     if funnel.drafts:
-        return (*_refused_by_risk(funnel), *_invalid(funnel))
+        return (*_without_quantity(funnel), *_refused_by_risk(funnel), *_invalid(funnel))
     if funnel.decisions:
         return tuple(_no_draft(funnel, stream))
     return (_no_decision(funnel),)
@@ -88,8 +105,15 @@ def _cancelled(funnel: Funnel) -> Iterator[str]:
     for reason, count in funnel.cancelled.most_common():
         told = _of(count, funnel.scheduled, "limit entry").replace("entrys", "entries")
         yield f"{told} {_were(count)} given up ({reason.value}): {CANCEL_REMEDIES[reason]}"
+    yield from _without_quantity(funnel)
     yield from _refused_by_risk(funnel)
     yield from _invalid(funnel)
+
+
+def _without_quantity(funnel: Funnel) -> Iterator[str]:
+    for rule, count in sorted(funnel.no_quantity_by_rule.items()):
+        told = _of(count, funnel.drafts, "draft")
+        yield f"{told} got no quantity: {SIZE_RULES[rule]}; see the sizing, the balance and the market's steps"
 
 
 def _refused_by_risk(funnel: Funnel) -> Iterator[str]:

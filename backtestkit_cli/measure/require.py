@@ -14,6 +14,7 @@ from backtestkit_cli.engine.rules.parse import RuleProblem
 from backtestkit_cli.engine.rules.scalar import parse_condition, value_of
 from backtestkit_cli.errors import Problem, Source, UsageError
 from backtestkit_cli.measure.metrics import Metric
+from backtestkit_cli.measure.money import unsized_metrics
 from backtestkit_cli.measure.statistics import empty_metrics, stream_metrics
 
 HINT = "the report of the run tells more; another range, strategy or requirement gives another answer"
@@ -49,7 +50,8 @@ def unmet(requirement: Requirement, run: RunResult) -> tuple[Problem, ...]:
 
 
 def _unmet_by(stream: StreamRun, requirement: Requirement, run: RunResult) -> Iterator[Problem]:
-    measured = {metric.key: metric for metric in stream_metrics(stream, run.range)}
+    found_metrics = (*unsized_metrics(), *stream_metrics(stream, run.range, run.balance))
+    measured = {metric.key: metric for metric in found_metrics}
     values = {key: math.nan if metric.value is None else metric.value for key, metric in measured.items()}
     if value_of(requirement.condition, values) is not True:
         what = f"{stream.strategy} on {stream.symbol} does not meet {requirement.text!r}"

@@ -1,7 +1,8 @@
 """What the daily equity amounts to: ratios of gain to risk, each with its convention and its source.
 
 * A day is 00:00 to 00:00 UTC; days without a position count, a first or last day cut short by the range too.
-* A daily figure is a difference of the curve in points, not a growth rate: nothing is compounded.
+* A daily figure is a difference of the curve in points, not a growth rate: nothing is compounded. Of money, where
+  trades are sized, it is percent of the worth the day began with, and drawdown percent of the peak.
 * A year has 365 days, the risk-free rate is zero, deviations are the sample's (n - 1).
 * Below 20 days or 2 trades every figure is N/A; so is a ratio to no risk at all, never infinite.
 """
@@ -15,8 +16,10 @@ from backtestkit_cli.engine.candles import Floats
 from backtestkit_cli.engine.result import RunResult, StreamRun
 from backtestkit_cli.engine.trades import Trades, trades_of
 from backtestkit_cli.measure.equity import DailyEquity, curve_of, run_equity, stream_equity
-from backtestkit_cli.measure.metrics import FLAT_PERCENT, Metric, merged, metrics, total
+from backtestkit_cli.measure.metrics import Metric, merged, metrics, total
+from backtestkit_cli.measure.money import money_metrics, unsized_metrics
 from backtestkit_cli.model.time import DAY_MS, TimeRange
+from backtestkit_cli.model.trade import FLAT_PERCENT
 
 YEAR_DAYS = 365
 LEAST_DAYS = 20
@@ -29,20 +32,26 @@ NO_DRAWDOWN = "the daily curve never fell"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DailyDrawdown:
-    """The deepest fall of the daily curve below a former peak: points, and days from the peak until it is regained."""
+    """The deepest fall of the daily curve below a former peak, in points or, of money, in percent of the peak.
+
+    `length_days` runs from the peak until it is regained.
+    """
 
     depth_percent: float
     length_days: float
 
 
 def all_metrics(trades: Trades, within: TimeRange, equity: DailyEquity) -> tuple[Metric, ...]:
-    """Measure finished trades, then the daily curve that they made."""
-    return (*metrics(trades, within), *daily_metrics(equity, len(trades)))
+    """Measure finished trades, then the daily curve that they made; of sized trades the money first."""
+    money: tuple[Metric, ...] = ()
+    if equity.is_money:
+        money = money_metrics(trades.where(~np.isnan(trades.quantity)), float(equity.values[0]))
+    return (*money, *metrics(trades, within), *daily_metrics(equity, len(trades)))
 
 
-def stream_metrics(stream: StreamRun, within: TimeRange) -> tuple[Metric, ...]:
+def stream_metrics(stream: StreamRun, within: TimeRange, balance: float | None = None) -> tuple[Metric, ...]:
     """Measure one stream of a run over its range: its trades, then its days."""
-    return all_metrics(stream.result.trades, within, stream_equity(stream, within))
+    return all_metrics(stream.result.trades, within, stream_equity(stream, within, balance))
 
 
 def run_metrics(run: RunResult) -> tuple[Metric, ...]:
@@ -53,7 +62,7 @@ def run_metrics(run: RunResult) -> tuple[Metric, ...]:
 def empty_metrics() -> tuple[Metric, ...]:
     """Every metric there is, of a day without a trade."""
     day = TimeRange(0, DAY_MS)
-    return all_metrics(trades_of(()), day, curve_of([], day))
+    return (*unsized_metrics(), *all_metrics(trades_of(()), day, curve_of([], day)))
 
 
 def daily_metrics(equity: DailyEquity, trades: int) -> tuple[Metric, ...]:
@@ -131,7 +140,7 @@ def daily_drawdown(equity: DailyEquity) -> DailyDrawdown:
     first mark at or above it, or to the end.
     """
     peaks = np.maximum.accumulate(equity.values)
-    falls = peaks - equity.values
+    falls = equity.percent_of(peaks - equity.values, peaks)
     deepest = int(np.argmax(falls))
     if falls[deepest] <= FLAT_PERCENT:
         return DailyDrawdown(depth_percent=0.0, length_days=0.0)

@@ -13,13 +13,15 @@ import numpy as np
 from backtestkit_cli.engine.result import RunResult, StreamRun
 from backtestkit_cli.engine.trades import REASONS, Trades
 from backtestkit_cli.measure.metrics import total
-from backtestkit_cli.measure.no_trade import explain_no_trade
+from backtestkit_cli.measure.money import max_exposure_percent
+from backtestkit_cli.measure.no_trade import SIZE_RULES, explain_no_trade
 from backtestkit_cli.model.event import CloseReason
 from backtestkit_cli.model.policy import Costs
 from backtestkit_cli.model.time import MINUTE_MS, iso
 from backtestkit_cli.model.trade import long_pnl_percent, short_pnl_percent
 
 STAKE_PERCENT = 100.0
+ALL_OF_IT_PERCENT = 100.0
 SMALL_SAMPLE_TRADES = 30
 LAG_WARNING_SHARE = 0.1
 MISSING_WARNING_PERCENT = 1.0
@@ -48,6 +50,7 @@ def trust(stream: StreamRun, run: RunResult) -> tuple[Finding, ...]:
         *_coverage(stream, run),
         *_decisions(stream),
         *_rows(stream),
+        *_sizing(stream, run),
         *_sample(stream),
         *_end_of_data(stream),
         *_costs(stream, run),
@@ -154,6 +157,22 @@ def _decisions(stream: StreamRun) -> Iterator[Finding]:
             "settled; earlier candles would change their values a little"
         )
         yield Finding("info", "short-history", text)
+
+
+def _sizing(stream: StreamRun, run: RunResult) -> Iterator[Finding]:
+    if run.balance is None:
+        return
+    if stream.sizing is None:
+        yield Finding("warning", "not-sized", "it has no sizing: what it made is no part of the balance")
+        return
+    reasons, trades = stream.result.funnel.no_quantity_by_rule, stream.result.trades
+    if reasons and len(trades):
+        told = ", ".join(f"{count} × {SIZE_RULES[rule]}" for rule, count in reasons.most_common(3))
+        yield Finding("info", "no-quantity", f"{counted(reasons.total(), 'draft')} got no quantity ({told})")
+    exposure = max_exposure_percent(trades, run.balance)
+    if exposure > ALL_OF_IT_PERCENT:
+        text = f"its positions were worth up to {exposure:.0f} % of the equity, which needs borrowed money"
+        yield Finding("warning", "borrowed-money", text)
 
 
 def _rows(stream: StreamRun) -> Iterator[Finding]:

@@ -26,6 +26,7 @@ class CancelReason(StrEnum):
 
     STOP_LEVEL = "stop_level"
     WAIT_OVER = "wait_over"
+    NO_QUANTITY = "no_quantity"
     RISK = "risk"
     STOPPED = "stopped"
     END_OF_DATA = "end_of_data"
@@ -92,6 +93,7 @@ class Closed:
     `pnl_percent` is net of costs. `ambiguous_minutes` counts minutes whose range leaves the order of events open and
     `profit_at_stake_percent` is what the take profit would have brought more. `vwap_lag_percent` is how much better
     the trade looks when market fills are booked at the VWAP. `is_bridged`: entry or exit lies in a filled-in minute.
+    `pnl_quote` is the PnL in quote currency, None where nothing is sized.
     """
 
     time_ms: int
@@ -104,6 +106,7 @@ class Closed:
     profit_at_stake_percent: float
     vwap_lag_percent: float
     is_bridged: bool
+    pnl_quote: float | None = None
     kind: Literal["closed"] = "closed"
 
 
@@ -146,6 +149,21 @@ class RiskRefused:
     open_positions: int
     why: str = ""
     kind: Literal["risk_refused"] = "risk_refused"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuantityRefused:
+    """A sizing left nothing to trade, at a decision or when an entry would have been activated.
+
+    `rule` is snake_case, `why` says it in words.
+    """
+
+    time_ms: int
+    signal: Signal
+    stage: Literal["decision", "activation"]
+    rule: str
+    why: str
+    kind: Literal["quantity_refused"] = "quantity_refused"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -231,6 +249,18 @@ class RunDone:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class QuantityCalculated:
+    """A sizing answered for a signal with its entry: the quantity in base currency, from that equity; 0 is none."""
+
+    time_ms: int
+    signal: Signal
+    sizing: str
+    equity: float
+    quantity: float
+    kind: Literal["quantity_calculated"] = "quantity_calculated"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RiskAllowed:
     """A risk profile let a signal pass; `price` and `open_positions` as in a refusal."""
 
@@ -266,9 +296,17 @@ class ListenerFailed:
 
 
 SignalEvent: TypeAlias = Idle | Scheduled | Opened | Active | Closed | Cancelled
-Event: TypeAlias = SignalEvent | LevelReached | DraftRefused | RiskRefused | DecisionFailed
+Event: TypeAlias = SignalEvent | LevelReached | DraftRefused | QuantityRefused | RiskRefused | DecisionFailed
 Notice: TypeAlias = (
-    FrameStarted | CandlesLoaded | Progress | StreamDone | RunDone | RiskAllowed | RiskCheckFailed | ListenerFailed
+    FrameStarted
+    | CandlesLoaded
+    | Progress
+    | StreamDone
+    | RunDone
+    | QuantityCalculated
+    | RiskAllowed
+    | RiskCheckFailed
+    | ListenerFailed
 )
 
 

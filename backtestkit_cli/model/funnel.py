@@ -1,8 +1,8 @@
 """The signal funnel: where every decision time and every draft of one stream ended.
 
 Sums that always hold: ticks = stopped + busy + no_price + decisions; decisions = warm_up + ambiguous + no_draft +
-drafts + errors; drafts = invalid + risk + scheduled + opened_at_decision; scheduled = activated + cancelled;
-opened = opened_at_decision + activated = closed.
+drafts + errors; drafts = invalid + no_quantity + risk + scheduled + opened_at_decision; scheduled = activated +
+cancelled; opened = opened_at_decision + activated = closed.
 """
 
 from collections import Counter
@@ -27,6 +27,8 @@ class Funnel:
     drafts: int = 0
     invalid: int = 0
     invalid_by_rule: Counter[str] = field(default_factory=Counter)
+    no_quantity: int = 0
+    no_quantity_by_rule: Counter[str] = field(default_factory=Counter)
     risk: int = 0
     risk_by_profile: Counter[str] = field(default_factory=Counter)
     scheduled: int = 0
@@ -56,7 +58,10 @@ class Funnel:
         """The sums that do not hold; empty when the funnel is whole."""
         sums = {
             "decisions": (self.decisions, self.warm_up + self.ambiguous + self.no_draft + self.drafts + self.errors),
-            "drafts": (self.drafts, self.invalid + self.risk + self.scheduled + self.opened_at_decision),
+            "drafts": (
+                self.drafts,
+                self.invalid + self.no_quantity + self.risk + self.scheduled + self.opened_at_decision,
+            ),
             "scheduled": (self.scheduled, self.activated + self.cancelled.total()),
             "opened": (self.opened, self.closed.total()),
         }

@@ -13,6 +13,11 @@ def write_quantity(quantity: float, step: float | None) -> str:
     return _write(quantity, step, ROUND_DOWN)
 
 
+def cut_quantity(quantity: float, step: float | None) -> float:
+    """Cut a quantity towards zero to its step; without a step it stays as it is."""
+    return quantity if step is None else float(write_quantity(quantity, step))
+
+
 def _write(value: float, step: float | None, rounding: str) -> str:
     if step is None:
         return format(Decimal(repr(value)), "f")

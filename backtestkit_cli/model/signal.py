@@ -36,7 +36,10 @@ class SignalDraft:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signal:
-    """An accepted draft. `decided_at` is the decision time in UTC ms; `price_open` the entry."""
+    """An accepted draft. `decided_at` is the decision time in UTC ms; `price_open` the entry.
+
+    `quantity` is in base currency, None where nothing is sized and as long as a limit entry waits.
+    """
 
     id: str
     strategy: str
@@ -48,6 +51,7 @@ class Signal:
     lifetime_minutes: int
     decided_at: int
     note: str = ""
+    quantity: float | None = None
 
     @property
     def is_long(self) -> bool:

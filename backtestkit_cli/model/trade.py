@@ -9,6 +9,9 @@ from typing import Any
 
 from backtestkit_cli.model.policy import Costs
 
+FLAT_PERCENT = 1e-12
+"""A PnL of at most this, either way, is neither a win nor a loss: two VWAPs of a flat price differ in the last bit."""
+
 
 def long_pnl_percent(price_open: Any, price_close: Any, costs: Costs) -> Any:
     """PnL of a long position in percent of its entry, net of costs."""
@@ -30,3 +33,8 @@ def pnl_percent(is_long: bool, price_open: float, price_close: float, costs: Cos
     """PnL of one position in percent of its entry, net of costs."""
     formula = long_pnl_percent if is_long else short_pnl_percent
     return float(formula(price_open, price_close, costs))
+
+
+def pnl_quote(quantity: Any, price_open: Any, percent: Any) -> Any:
+    """PnL in quote currency of a position of `quantity` (base currency): its percent of what the entry was worth."""
+    return quantity * price_open * percent / 100

@@ -11,7 +11,19 @@ from collections.abc import Iterator
 from typing import Any, assert_never
 
 from backtestkit_cli.model.time import iso
-from backtestkit_cli.report.report import Block, Chapter, Curve, Facts, Findings, Form, Measures, Report, Table, Value
+from backtestkit_cli.report.report import (
+    Block,
+    Chapter,
+    Curve,
+    Facts,
+    Findings,
+    Form,
+    Lead,
+    Measures,
+    Report,
+    Table,
+    Value,
+)
 
 INDENT = "  "
 
@@ -25,6 +37,7 @@ def document(report: Report) -> dict[str, Any]:
             "pnl_percent": _plain(lead.pnl_percent),
             "buy_and_hold_percent": _plain(lead.hold_percent),
             "trades": lead.trades,
+            **({} if lead.balance is None else _money(lead)),
             "warnings": lead.warnings,
         },
         "streams": [_chapter(chapter) for chapter in report.chapters if chapter.symbol is not None],
@@ -36,6 +49,10 @@ def document(report: Report) -> dict[str, Any]:
         if chapter.strategy is None:
             told["portfolio"] = _chapter(chapter)
     return told
+
+
+def _money(lead: Lead) -> dict[str, Any]:
+    return {"balance": lead.balance, "pnl_quote": lead.pnl_quote, "return_percent": lead.return_percent}
 
 
 def json_text(report: Report) -> str:

@@ -19,7 +19,7 @@ from backtestkit_cli.measure.statistics import all_metrics, run_metrics, stream_
 from backtestkit_cli.measure.trust import Finding, trust
 from backtestkit_cli.model.funnel import Funnel
 from backtestkit_cli.model.policy import FillPolicy
-from backtestkit_cli.model.time import DAY_MS, TimeRange
+from backtestkit_cli.model.time import DAY_MS
 from backtestkit_cli.report.report import (
     Chapter,
     Column,
@@ -42,6 +42,7 @@ from backtestkit_cli.report.sections import (
     exits,
     funnel_facts,
     months,
+    shown_if,
     sum_of,
     trades_table,
 )
@@ -101,14 +102,18 @@ def _distinct(names: Iterable[str]) -> tuple[str, ...]:
 
 
 def _held(run: RunResult) -> float | None:
-    """Buy and hold with one stake per stream; None as long as one of them has no price."""
-    held = [buy_and_hold_percent(stream, run) for stream in run.streams]
+    """Buy and hold with one stake per stream, of a balance the same share each; None while one has no price."""
+    held = [buy_and_hold_percent(stream, run) for stream in run.streams if run.balance is None or stream.sizing]
     known = [percent for percent in held if percent is not None]
-    return total(np.array(known, dtype=np.float64)) if known and len(known) == len(held) else None
+    if not known or len(known) < len(held):
+        return None
+    whole = total(np.array(known, dtype=np.float64))
+    return whole if run.balance is None else whole / len(known)
 
 
 def _lead(run: RunResult, findings: Sequence[Finding]) -> Lead:
     trades = _together(run)
+    money = {metric.key: metric.value for metric in run_metrics(run)} if run.balance is not None else {}
     return Lead(
         pnl_percent=total(trades.pnl_percent) if trades else 0.0,
         hold_percent=_held(run),
@@ -117,6 +122,9 @@ def _lead(run: RunResult, findings: Sequence[Finding]) -> Lead:
         warnings=sum(finding.level == "warning" for finding in findings),
         is_interrupted=run.status == "interrupted",
         is_optimistic=run.policy.is_optimistic,
+        balance=run.balance,
+        pnl_quote=money.get("pnl_quote"),
+        return_percent=money.get("return_percent"),
     )
 
 
@@ -151,6 +159,7 @@ def _head(run: RunResult) -> Facts:
             Fact(key="costs", label="Costs", value=per_side),
             Fact(key="fee_percent", label="", value=costs.fee_percent, form="number", depth="record"),
             Fact(key="slippage_percent", label="", value=costs.slippage_percent, form="number", depth="record"),
+            Fact(key="balance", label="Balance", value=run.balance, form="number", depth=shown_if(run.balance)),
             Fact(key="gap", label="Gap policy", value=run.gap),
             Fact(key="data_fingerprint", label="Data", value=_fingerprint(run)),
         )
@@ -166,7 +175,7 @@ def _fingerprint(run: RunResult) -> str:
 
 
 def _overview(run: RunResult) -> Table:
-    measured = [*(stream_metrics(stream, run.range) for stream in run.streams), run_metrics(run)]
+    measured = [*(stream_metrics(stream, run.range, run.balance) for stream in run.streams), run_metrics(run)]
     values = [{metric.key: metric.value for metric in one} for one in measured]
     held = [*(buy_and_hold_percent(stream, run) for stream in run.streams), _held(run)]
     columns: list[Column] = [
@@ -189,8 +198,8 @@ def _stream_chapter(
     sections = (
         *_result_sections(
             trades,
-            stream_equity(stream, run.range),
-            run.range,
+            stream_equity(stream, run.range, run.balance),
+            run,
             stream.result.funnel,
             findings,
         ),
@@ -210,13 +219,13 @@ def _whole_chapter(run: RunResult, findings: tuple[Finding, ...]) -> Chapter:
     if trades is None:
         return Chapter(sections=(Section(key="warnings", title="How far to trust it", block=Findings(findings)),))
     funnel = sum_of(stream.result.funnel for stream in run.streams)
-    return Chapter(sections=tuple(_result_sections(trades, run_equity(run), run.range, funnel, findings)))
+    return Chapter(sections=tuple(_result_sections(trades, run_equity(run), run, funnel, findings)))
 
 
 def _result_sections(
     trades: Trades,
     equity: DailyEquity,
-    within: TimeRange,
+    run: RunResult,
     funnel: Funnel,
     findings: tuple[Finding, ...],
 ) -> Iterator[Section]:
@@ -224,8 +233,9 @@ def _result_sections(
     depth: Depth = "summary" if len(trades) else "record"
     by_month = months(equity)
     of_months: Depth = "full" if depth == "summary" and len(by_month) == 1 else depth
-    yield Section(key="metrics", title="Result", block=Measures(all_metrics(trades, within, equity)), depth=depth)
-    yield Section(key="pnl_curve_percent", title="PnL over time", block=curve(trades, within), depth=depth)
+    yield Section(key="metrics", title="Result", block=Measures(all_metrics(trades, run.range, equity)), depth=depth)
+    balance = run.balance if equity.is_money else None
+    yield Section(key="pnl_curve_percent", title="PnL over time", block=curve(trades, run.range, balance), depth=depth)
     yield Section(key="months", title="Month by month", block=by_month, depth=of_months)
     yield Section(key="exit_reasons", title="Why positions closed", block=exits(trades), depth=depth)
     yield Section(key="funnel", title="Signal funnel", block=funnel_facts(funnel))

@@ -20,6 +20,7 @@ from backtestkit_cli.model.event import (
     Idle,
     LevelReached,
     Opened,
+    QuantityRefused,
     RiskRefused,
     Scheduled,
 )
@@ -45,6 +46,8 @@ EVENT_COLUMNS = (
     "decided",
     "reason",
     "pnl_percent",
+    "quantity",
+    "pnl_quote",
     "side",
     "level",
     "rules",
@@ -126,6 +129,8 @@ def _event_schema() -> "dict[str, Any]":
         "price_stop_loss": price,
         "lifetime_minutes": pl.Int64(),
         "pnl_percent": price,
+        "quantity": price,
+        "pnl_quote": price,
         "level": pl.Int8(),
         "open_positions": pl.Int64(),
     }
@@ -148,9 +153,11 @@ def _event(event: Event) -> dict[str, Any] | None:
             return row | _signal(signal) | {"price": event.price, "side": event.side, "level": event.level}
         case Closed(signal=signal):
             closing = {"price": event.price, "reason": event.reason.value, "pnl_percent": event.pnl_percent}
-            return row | _signal(signal) | closing
+            return row | _signal(signal) | closing | {"pnl_quote": event.pnl_quote}
         case DraftRefused():
             return row | {"rules": " ".join(event.rules)}
+        case QuantityRefused(signal=signal):
+            return row | _signal(signal) | {"rules": event.rule, "stage": event.stage, "what": storable(event.why)}
         case RiskRefused(signal=signal):
             refusal = {
                 "price": event.price,
@@ -174,4 +181,5 @@ def _signal(signal: Signal) -> dict[str, Any]:
         "price_stop_loss": signal.price_stop_loss,
         "lifetime_minutes": signal.lifetime_minutes,
         "decided": signal.decided_at,
+        "quantity": signal.quantity,
     }

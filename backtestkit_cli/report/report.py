@@ -124,7 +124,9 @@ class Chapter:
 class Lead:
     """The result in one sentence: what it made, against what, and how many warnings there are.
 
-    Percents are sums over the streams, one stake each; `hold_percent` is None without a price.
+    Percents are sums over the streams, one stake each; `hold_percent` is None without a price. With a `balance`,
+    `pnl_quote` is what the sized streams made of it and `return_percent` the same in percent; buy and hold is then that
+    of all of it, the same share in each stream's symbol.
     """
 
     pnl_percent: float
@@ -134,6 +136,9 @@ class Lead:
     warnings: int
     is_interrupted: bool
     is_optimistic: bool
+    balance: float | None = None
+    pnl_quote: float | None = None
+    return_percent: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -33,11 +33,12 @@ def buy_and_hold_percent(stream: StreamRun, run: RunResult) -> float | None:
     return None if first is None or last is None else pnl_percent(is_long, first, last, run.costs)
 
 
-def curve(trades: Trades, within: TimeRange) -> Curve:
-    """Sample the sum of trade percents at equal steps of time."""
+def curve(trades: Trades, within: TimeRange, balance: float | None = None) -> Curve:
+    """Sample the sum of trade percents at equal steps of time; with a balance the PnL in percent of it."""
     end_ms = max([within.end_ms, *trades.closed_ms[-1:].tolist()])
     times = np.linspace(within.start_ms, end_ms, CURVE_POINTS)
-    sums = np.concatenate(([0.0], cumulative_percent(trades)))
+    brought = cumulative_percent(trades) if balance is None else np.nancumsum(trades.pnl_quote) / balance * 100
+    sums = np.concatenate(([0.0], brought))
     return Curve(tuple(sums[np.searchsorted(trades.closed_ms, times, side="right")].tolist()))
 
 
@@ -82,6 +83,7 @@ def sum_of(funnels: Iterable[Funnel]) -> Funnel:
 def funnel_facts(funnel: Funnel) -> Facts:
     """Tell where decision times and drafts ended; parts that are zero are for the record."""
     rules = sorted(funnel.invalid_by_rule.items(), key=lambda item: (-item[1], item[0]))
+    sizes = sorted(funnel.no_quantity_by_rule.items())
     profiles = sorted(funnel.risk_by_profile.items())
     rows: list[tuple[str, str, int, int]] = [
         ("ticks", "Decision times", funnel.ticks, 0),
@@ -97,6 +99,8 @@ def funnel_facts(funnel: Funnel) -> Facts:
         ("drafts", "Drafts", funnel.drafts, 0),
         ("invalid.total", "invalid", funnel.invalid, 1),
         *((f"invalid.{rule}", rule, count, 2) for rule, count in rules),
+        ("no_quantity", "without a quantity", funnel.no_quantity, 1),
+        *((f"no_quantity_by_rule.{rule}", rule, count, 2) for rule, count in sizes),
         ("risk", "refused by risk", funnel.risk, 1),
         *((f"risk_by_profile.{profile}", profile, count, 2) for profile, count in profiles),
         ("scheduled", "waiting for their price", funnel.scheduled, 1),
@@ -132,6 +136,7 @@ def candle_facts(stream: StreamRun, run: RunResult) -> Facts:
         (
             Fact(key="form", label="Decided by", value=stream.form),
             Fact(key="interval", label="Interval", value=stream.interval.value),
+            Fact(key="sizing", label="Sizing", value=stream.sizing, depth=shown_if(stream.sizing)),
             Fact(key="note", label="Note", value=stream.note, depth="summary" if stream.note else "record"),
             Fact(key="fingerprint", label="Data", value=used.fingerprint[:FINGERPRINT_DIGITS]),
             Fact(key="candles", label="Candles", value=used.candles, form="count"),
@@ -183,6 +188,7 @@ def trades_table(stream: StreamRun, *, shows_notes: bool) -> Table:
             prices("price_close", "Exit", trades.price_close),
             percents("pnl_percent", "PnL", trades.pnl_percent),
             Column(key="reason", label="Reason", values=reasons),
+            *_money_columns(stream),
             prices("price_take_profit", "Take profit", trades.price_take_profit, "full"),
             prices("price_stop_loss", "Stop loss", trades.price_stop_loss, "full"),
             Column(
@@ -197,6 +203,22 @@ def trades_table(stream: StreamRun, *, shows_notes: bool) -> Table:
         row="trade",
         last=LAST_TRADES,
     )
+
+
+def _money_columns(stream: StreamRun) -> tuple[Column, ...]:
+    """Quantity and PnL of sized trades; nothing where none is sized."""
+    if stream.sizing is None:
+        return ()
+    trades = stream.result.trades
+    return (
+        Column(key="quantity", label="Quantity", values=trades.quantity.tolist(), form="price", depth="full"),
+        Column(key="pnl_quote", label="PnL, quote", values=trades.pnl_quote.tolist(), form="signed"),
+    )
+
+
+def shown_if(value: object) -> Depth:
+    """Depth of what is told only where it is there."""
+    return "record" if value is None else "summary"
 
 
 def _full_if(is_telling: bool) -> Depth:

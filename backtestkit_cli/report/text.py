@@ -112,6 +112,11 @@ def made_text(lead: Lead) -> str:
     spread = f"{lead.streams} streams" if lead.streams > 1 else ""
     if not lead.trades:
         return f"no trade in {spread}" if spread else "no trade"
+    if lead.balance is not None:
+        balance, made = text_of(lead.balance, "number"), text_of(lead.pnl_quote, "signed")
+        percent = text_of(lead.return_percent, "signed", "%")
+        told = f"{made} net on a balance of {balance} ({percent}) in {counted(lead.trades, 'trade')}"
+        return f"{told} of {spread}" if spread else told
     made = f"{text_of(lead.pnl_percent, 'signed', '%')} net in {counted(lead.trades, 'trade')}"
     return f"{made} of {spread}, one stake each" if spread else made
 
@@ -123,7 +128,8 @@ def held_text(lead: Lead) -> str:
     held = text_of(lead.hold_percent, "signed", "%")
     if not lead.trades:
         return f"buy and hold {held}"
-    points = lead.pnl_percent - lead.hold_percent
+    made = lead.pnl_percent if lead.return_percent is None else lead.return_percent
+    points = made - lead.hold_percent
     distance = text_of(abs(points), "number")
     if distance == "0.00":
         return f"level with buy and hold ({held})"

@@ -7,10 +7,8 @@ stream by stream. While somebody listens, or a function was given by the program
 process.
 """
 
-import hashlib
-import json
 import platform
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -18,11 +16,9 @@ from typing import Any, NamedTuple, get_args
 
 import numpy as np
 
-from backtestkit_cli import __version__
 from backtestkit_cli.config.merge import Config
 from backtestkit_cli.config.schema import SampleExchange
 from backtestkit_cli.config.show import effective
-from backtestkit_cli.config.stored import without_secrets
 from backtestkit_cli.data.load import LocalSource, fingerprint, first_hole, load_candles
 from backtestkit_cli.data.marks import month_marks
 from backtestkit_cli.engine.candles import Candles, Ints
@@ -57,10 +53,12 @@ from backtestkit_cli.run.callbacks import callbacks_of
 from backtestkit_cli.run.clock import WallClock
 from backtestkit_cli.run.context import CURRENT, inside
 from backtestkit_cli.run.deadline import Deadline
+from backtestkit_cli.run.identity import code_hash, run_id
 from backtestkit_cli.run.listen import Audience, Listeners
 from backtestkit_cli.run.plan import Group, Plan
 from backtestkit_cli.run.record import record
 from backtestkit_cli.run.risk import ledger_for
+from backtestkit_cli.run.sizing import Sizing, prepare_sizing, sizing_failures
 from backtestkit_cli.run.sources import anomaly_of, local_source
 from backtestkit_cli.run.strategies import DecisionStrategy, RowStrategy, Strategy, prepare
 
@@ -153,14 +151,18 @@ class Backtest:
 
     def _run_group(self, group: Group, deadline: Deadline) -> None:
         strategies = {name: prepare(self.config, name, self.registry) for name in group.strategies}
+        sizings = {name: prepare_sizing(self.config, name, self.registry) for name in group.strategies}
         source = local_source(self.config, self.plan.exchange, self.registry)
         ledger = ledger_for(self.config, group.strategies, self.registry, self.audience)
         is_walked = group.is_shared or self.audience.wants(Idle, Active)
         together: list[_Walking] = []
         for symbol in group.symbols:
-            for name, candles in self._candles(source, symbol, strategies):
-                strategy = strategies[name]
+            for name, candles in self._candles(source, symbol, _history_minutes(strategies, sizings)):
+                strategy, sizing = strategies[name], sizings[name]
                 stream = _Stream(name, symbol, candles, self._terms(name, symbol), self._ticks(name))
+                if sizing is not None:
+                    sizer = sizing.sizer(candles, source.steps(symbol).quantity, self.audience)
+                    ledger.sizers[stream.key] = sizer
                 self._progressed(name, symbol, 0)
                 if isinstance(strategy, DecisionStrategy):
                     decider = self._decider(stream, strategy, source, deadline)
@@ -183,7 +185,7 @@ class Backtest:
         """Walk streams in time order and tell the events of each."""
         events: dict[tuple[str, str], list[Event]] = {one.stream.key: [] for one in together}
         walks = [one.walk for one in together]
-        is_alone = len(walks) == 1 and not any(walks[0].ledger.profiles.values())
+        is_alone = len(walks) == 1 and walks[0].ledger.is_open
         for event in leap(walks[0]) if is_alone and not walks[0].tells_active else walk_together(walks):
             self.audience.tell(event)
             if not isinstance(event, Idle | Active):
@@ -198,7 +200,8 @@ class Backtest:
                 bridged_decisions=walk.bridged_decisions,
                 events=ToldEvents(told_events),
             )
-            self._finish(one.stream, one.strategy, result, getattr(one.decider, "failures", []))
+            failures = [*getattr(one.decider, "failures", []), *sizing_failures(told_events)]
+            self._finish(one.stream, one.strategy, result, failures)
         together.clear()
 
     def _walking(self, stream: "_Stream", strategy: Strategy, decider: Decider, ledger: Ledger) -> "_Walking":
@@ -317,6 +320,7 @@ class Backtest:
             tick=plan.tick,
             policy=plan.policy,
             costs=plan.costs,
+            balance=self.config.settings.balance if any(stream.sizing for stream in streams) else None,
             gap=self.config.settings.gap,
             streams=streams,
             warnings=self.audience.warnings,
@@ -349,23 +353,20 @@ class Backtest:
         return dump(run, self.logs, manifest=manifest, report=report)
 
     def _candles(
-        self, source: LocalSource, symbol: str, strategies: dict[str, Strategy]
+        self, source: LocalSource, symbol: str, history_minutes: Mapping[str, int]
     ) -> Iterator[tuple[str, Candles]]:
         """Each strategy with its candles: from its own start of history on, loaded once for all."""
         limits, within = self.config.settings.limits_model(), self.plan.range
         window = limits.average_price_candles
-        starts = {
-            name: within.start_ms - (strategy.history_minutes + window) * MINUTE_MS
-            for name, strategy in strategies.items()
-        }
+        starts = {name: within.start_ms - (minutes + window) * MINUTE_MS for name, minutes in history_minutes.items()}
         follow_minutes = limits.max_wait_minutes + limits.max_lifetime_minutes
         end_ms = within.end_ms + follow_minutes * MINUTE_MS
         loaded = load_candles(
             source, symbol, min(starts.values()), end_ms, self.config.settings.gap, anomaly_of(self.config)
         )
         self._tell_candles(symbol, loaded)
-        for name in strategies:
-            candles = loaded.from_time(starts[name])
+        for name, start_ms in starts.items():
+            candles = loaded.from_time(start_ms)
             if candles.start_ms >= within.end_ms:
                 there = str(TimeRange(candles.start_ms, candles.end_ms))
                 what, where = f"no candles of {symbol} in {within}", Source(symbol=symbol, time_ms=within.start_ms)
@@ -385,6 +386,7 @@ class Backtest:
             result=result,
             candles=_use(stream.candles, self.plan.range, stream.terms.limits.average_price_candles),
             note=schema.note or "",
+            sizing=schema.sizing,
             warnings=(*self.plan.warnings[stream.name], *_failures(failures)),
         )
         self.streams.append(run)
@@ -433,6 +435,12 @@ class _Walking(NamedTuple):
     strategy: Strategy
     decider: Decider
     walk: StreamWalk
+
+
+def _history_minutes(strategies: Mapping[str, Strategy], sizings: Mapping[str, Sizing | None]) -> dict[str, int]:
+    """How long before the frame the candles of each strategy begin, the window of the price aside."""
+    needed = {name: sizing.history_minutes if sizing else 0 for name, sizing in sizings.items()}
+    return {name: max(strategy.history_minutes, needed[name]) for name, strategy in strategies.items()}
 
 
 def _end_ms(within: TimeRange, result: StreamResult) -> int:
@@ -486,33 +494,6 @@ def _prices(candles: Candles, times_ms: Ints, price_candles: int) -> tuple[float
     known_ms = candles.start_ms + (rows[np.maximum(place, 0)] + 1) * MINUTE_MS
     prices = price_at(candles, known_ms, price_candles).tolist()
     return tuple(price if is_known else None for price, is_known in zip(prices, (place >= 0).tolist(), strict=True))
-
-
-def run_id(config: Config, plan: Plan, streams: Sequence[StreamRun], status: str) -> str:
-    """Twelve hex digits of what decides a run: config, code, candles, options; the same run has the same id."""
-    decided = {
-        "package": __version__,
-        "status": status,
-        "settings": config.settings.model_dump(mode="json", exclude={"notify", "state", "broker", "columns"}),
-        "exchange": without_secrets(config.exchanges[plan.exchange].model_dump(mode="json")),
-        "strategies": {
-            name: [config.strategies[name].model_dump(mode="json"), code_hash(config, name)] for name in plan.strategies
-        },
-        "frame": [plan.frame, plan.range.start_ms, plan.range.end_ms, plan.tick.value],
-        "candles": [[stream.strategy, stream.symbol, stream.candles.fingerprint] for stream in streams],
-    }
-    return hashlib.sha256(json.dumps(decided, sort_keys=True).encode()).hexdigest()[:12]
-
-
-def code_hash(config: Config, name: str) -> str | None:
-    """The hash of the file a strategy's code or signals stand in; None for rules and installed modules."""
-    schema = config.strategies[name]
-    path: Path | None = None
-    if schema.signals:
-        path = config.project / schema.signals
-    elif schema.use and ".py:" in schema.use:
-        path = config.project / schema.use.rpartition(":")[0]
-    return hashlib.sha256(path.read_bytes()).hexdigest() if path and path.is_file() else None
 
 
 def told(stream: StreamRun) -> StreamRun:

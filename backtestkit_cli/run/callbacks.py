@@ -21,6 +21,7 @@ from backtestkit_cli.model.event import (
     Idle,
     LevelReached,
     Opened,
+    QuantityCalculated,
     RiskAllowed,
     RiskRefused,
     Scheduled,
@@ -53,6 +54,7 @@ HOOKS: Mapping[str, Mapping[str, Hook]] = {
     },
     "exchanges": {"on_candle_data": Hook(CandlesLoaded)},
     "frames": {"on_timeframe": Hook(FrameStarted)},
+    "sizings": {"on_calculate": Hook(QuantityCalculated)},
     "risks": {"on_rejected": Hook(RiskRefused), "on_allowed": Hook(RiskAllowed)},
 }
 """By kind of schema: what each callback of a backtest is told of."""
@@ -69,7 +71,9 @@ def callbacks_of(
     """
     risks = {risk for name in strategies for risk in config.strategies[name].risk_names}
     used = [("frames", frame)] if frame is not None else []
-    used += [("exchanges", exchange), *(("risks", name) for name in sorted(risks))]
+    sizings = {sizing for name in strategies if (sizing := config.strategies[name].sizing)}
+    used += [("exchanges", exchange), *(("sizings", name) for name in sorted(sizings))]
+    used += [("risks", name) for name in sorted(risks)]
     used += [("strategies", name) for name in sorted(strategies)]
     listeners = Listeners()
     for kind, name in used:
@@ -105,6 +109,8 @@ def owner_of(event: Any, kind: str) -> str:
             owner = event.strategy if isinstance(event, Idle) else event.signal.strategy
         case "risks":
             owner = event.profile
+        case "sizings":
+            owner = event.sizing
         case "exchanges":
             owner = event.exchange
         case _:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from backtestkit_cli.config.merge import Config
-from backtestkit_cli.config.schema import NamedSchema
+from backtestkit_cli.config.schema import NamedSchema, StrategySchema
 from backtestkit_cli.errors import ConfigError, Problem, Source, UsageError
 from backtestkit_cli.model.policy import Costs, FillPolicy
 from backtestkit_cli.model.time import MINUTE_MS, Interval, TimeRange, parse_time
@@ -84,19 +84,25 @@ def plan_backtest(config: Config, request: Request) -> Plan:
 
 
 def _groups(config: Config, strategies: Sequence[str], symbols: Sequence[str]) -> tuple[Group, ...]:
-    """Strategies without risk by symbol; those that share a profile, directly or through others, on all symbols."""
-    alone = tuple(name for name in strategies if not config.strategies[name].risk_names)
+    """Strategies that share nothing by symbol; those that share, directly or through others, on all symbols."""
+    shared = {name: _shared(config.strategies[name]) for name in strategies}
+    alone = tuple(name for name in strategies if not shared[name])
     linked: list[tuple[set[str], set[str]]] = []
     for name in strategies:
-        names, risks = {name}, set(config.strategies[name].risk_names)
-        if risks:
-            for other in [one for one in linked if one[1] & risks]:
+        names, things = {name}, shared[name]
+        if things:
+            for other in [one for one in linked if one[1] & things]:
                 linked.remove(other)
-                names, risks = names | other[0], risks | other[1]
-            linked.append((names, risks))
+                names, things = names | other[0], things | other[1]
+            linked.append((names, things))
     together = [Group(strategies=tuple(sorted(names)), symbols=tuple(symbols), is_shared=True) for names, _ in linked]
     apart = [Group(strategies=alone, symbols=(symbol,), is_shared=False) for symbol in symbols if alone]
     return (*apart, *together)
+
+
+def _shared(strategy: StrategySchema) -> set[str]:
+    """What a strategy shares with others: its risk profiles, and the balance where it is sized."""
+    return {f"risk {name}" for name in strategy.risk_names} | ({"balance"} if strategy.sizing else set())
 
 
 def read_range(text: str) -> TimeRange:
@@ -190,12 +196,10 @@ def _refuse_unavailable(config: Config, strategies: Sequence[str], exchange: str
     problems = []
     for kind, name, schema in {(kind, name): (kind, name, schema) for kind, name, schema in chosen}.values():
         values = schema.model_dump(exclude_none=True)
-        keys = ["sizing"] if values.get("sizing") else []
-        keys += ["use"] if values.get("use") == "llm" else []
+        keys = ["use"] if values.get("use") == "llm" else []
         problems += [_not_available(f"{key} of {name}", config.where(kind, name, key)) for key in keys]
-    for key in ("balance", "columns"):
-        if config.is_given("settings", key):
-            problems.append(_not_available(f"settings.{key}", config.where("settings", key)))
+    if config.is_given("settings", "columns"):
+        problems.append(_not_available("settings.columns", config.where("settings", "columns")))
     if problems:
         raise ConfigError(*problems)
 

@@ -1,5 +1,6 @@
 """Risk profiles of the config, made ready: limits, expressions and Python checks behind one ledger."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -7,6 +8,7 @@ from typing import Any
 
 from backtestkit_cli.config.merge import Config
 from backtestkit_cli.config.schema import AllowSchema, RiskSchema
+from backtestkit_cli.engine.account import Account
 from backtestkit_cli.engine.gate import Check, Ledger, RiskProfile, RiskQuestion, reward_risk
 from backtestkit_cli.engine.rules.expression import Expression
 from backtestkit_cli.engine.rules.parse import RuleProblem
@@ -32,10 +34,21 @@ NUMBERS = frozenset(
         "positions",
         "positions_of_symbol",
         "positions_of_strategy",
+        "equity",
     }
 )
 TRUTHS = frozenset({"is_long"})
-LIMITS = ("max_positions", "max_per_symbol", "max_per_strategy", "max_long", "max_short", "min_reward_risk")
+LIMITS = (
+    "max_positions",
+    "max_per_symbol",
+    "max_per_strategy",
+    "max_long",
+    "max_short",
+    "max_exposure_percent",
+    "max_daily_loss_percent",
+    "max_drawdown_percent",
+    "min_reward_risk",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,11 +57,11 @@ class ToldProfile(RiskProfile):
 
     audience: Audience
 
-    def refusal(self, question: RiskQuestion) -> tuple[str, str] | None:
+    def refusal(self, question: RiskQuestion, account: Account | None = None) -> tuple[str, str] | None:
         """The first rule that refuses."""
-        time_ms, signal, price, held = question
+        time_ms, signal, price, held, _ = question
         with inside(self.audience.context(signal.strategy, signal.symbol), time_ms):
-            found = RiskProfile.refusal(self, question)
+            found = RiskProfile.refusal(self, question, account)
         if found is None and self.audience.wants(RiskAllowed):
             self.audience.tell(
                 RiskAllowed(time_ms=time_ms, signal=signal, price=price, profile=self.name, open_positions=len(held))
@@ -57,21 +70,22 @@ class ToldProfile(RiskProfile):
 
 
 def ledger_for(config: Config, strategies: Sequence[str], registry: Registry, audience: Audience) -> Ledger:
-    """The ledger that streams of these strategies share.
+    """The ledger that streams of these strategies share, with an account where one of them is sized.
 
     Raises:
-        ConfigError: an expression or a reference is wrong, or a limit needs what this version does not have.
+        ConfigError: an expression or a reference is wrong.
     """
     names = {risk for strategy in strategies for risk in config.strategies[strategy].risk_names}
     profiles = {name: _profile(config, config.risks[name], registry, audience) for name in sorted(names)}
-    return Ledger({one: [profiles[risk] for risk in config.strategies[one].risk_names] for one in strategies})
+    balance = config.settings.balance
+    is_sized = any(config.strategies[name].sizing for name in strategies)
+    return Ledger(
+        {one: [profiles[risk] for risk in config.strategies[one].risk_names] for one in strategies},
+        account=Account(balance) if balance is not None and is_sized else None,
+    )
 
 
 def _profile(config: Config, schema: RiskSchema, registry: Registry, audience: Audience) -> RiskProfile:
-    if schema.needs_balance:
-        key = schema.needs_balance[0]
-        what = f"{key} needs sized positions, which this version cannot apply yet"
-        raise ConfigError(Problem("not-available", what, config.where("risks", schema.name, key)))
     checks = {
         f"checks[{place}]": _check(config, schema, place, check, registry, audience)
         for place, check in enumerate(schema.checks or ())
@@ -87,7 +101,7 @@ def _check(
         plugin = resolve(check, "risk_check", config.project, registry)
         return partial(_asked, plugin, plugin.bind({}), schema.name, audience)
     try:
-        condition = parse_condition(check.allow, NUMBERS, TRUTHS)
+        condition = parse_condition(check.allow, NUMBERS if config.settings.balance else NUMBERS - {"equity"}, TRUTHS)
     except RuleProblem as problem:
         where = config.where("risks", schema.name, "checks", place, "allow")
         raise ConfigError(Problem("bad-rule", problem.what, where, hint=problem.hint)) from problem
@@ -114,6 +128,7 @@ def _values(question: RiskQuestion) -> dict[str, float | bool]:
         "positions": float(len(held)),
         "positions_of_symbol": float(sum(one.symbol == signal.symbol for one in held)),
         "positions_of_strategy": float(sum(one.strategy == signal.strategy for one in held)),
+        "equity": math.nan if question.equity is None else question.equity,
     }
 
 
@@ -128,7 +143,7 @@ def _asked(
     except BaseException as error:  # noqa: BLE001  # user code, `sys.exit` too: a check that fails opens no position
         text = plugin.reference.text
         what = raised(error, plugin.place, f"risk check {text}").what
-        time_ms, signal, price, _ = question
+        time_ms, signal, price, *_ = question
         failed = RiskCheckFailed(time_ms=time_ms, signal=signal, price=price, profile=profile, check=text, what=what)
         audience.tell(failed)
         return what

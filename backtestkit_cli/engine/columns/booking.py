@@ -69,6 +69,7 @@ def booked(market: Market, rows: DraftColumns, offered: Candidates, outcome: Out
         profit_at_stake_percent=np.where(ambiguous > 0, pnl(entry, profit) - net, 0.0),
         vwap_lag_percent=lag,
         is_bridged=_bridged(market, opened, end),
+        quantity=np.full(len(opened), np.nan),
         notes=rows.notes if isinstance(rows.notes, str) else tuple(rows.notes[at] for at in place.tolist()),
         ids=None if rows.ids is None else tuple(rows.ids[at] for at in place.tolist()),
     )

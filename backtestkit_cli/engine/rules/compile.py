@@ -15,7 +15,7 @@ from typing import TypeAlias
 from backtestkit_cli.engine.rules.decide import SIDES, CompiledRules, Side
 from backtestkit_cli.engine.rules.expression import Expression, kind_of
 from backtestkit_cli.engine.rules.functions import FUNCTIONS, Kind
-from backtestkit_cli.engine.rules.history import Reach, reaches
+from backtestkit_cli.engine.rules.history import Reach, longest_minutes, reaches
 from backtestkit_cli.engine.rules.levels import Distance, Level, Percent, Prices, expressions_of
 from backtestkit_cli.engine.rules.parse import COLUMNS, INTERVALS, BrokenName, ParamValue, RuleProblem, Scope, parse
 from backtestkit_cli.model.time import Interval
@@ -98,8 +98,8 @@ def _compiled(
     return CompiledRules(
         row_minutes=spec.candles_minutes,
         intervals=frozenset({spec.candles_minutes, *(reach.interval_minutes or 0 for reach in history)} - {0}),
-        needed_minutes=_longest(history, spec.candles_minutes, settled=False),
-        settled_minutes=_longest(history, spec.candles_minutes, settled=True),
+        needed_minutes=longest_minutes(history, spec.candles_minutes, settled=False),
+        settled_minutes=longest_minutes(history, spec.candles_minutes, settled=True),
         lifetime_minutes=spec.lifetime_minutes,
         wait_minutes=spec.wait_minutes,
         note=spec.note,
@@ -110,11 +110,6 @@ def _compiled(
         stop_loss=stop_loss,
         history=history,
     )
-
-
-def _longest(history: Iterable[Reach], row_minutes: int, *, settled: bool) -> int:
-    lengths = [reach.minutes(row_minutes, settled=settled) + reach.lag_minutes(row_minutes) for reach in history]
-    return max(row_minutes, *lengths) if lengths else row_minutes
 
 
 class _Reading:

@@ -39,6 +39,12 @@ class Reach:
         return self.interval_minutes - gcd(self.interval_minutes, row_minutes) if self.interval_minutes else 0
 
 
+def longest_minutes(history: Iterable[Reach], row_minutes: int, *, settled: bool) -> int:
+    """Minutes before a row's time from which all candles must exist; at least one row."""
+    lengths = [reach.minutes(row_minutes, settled=settled) + reach.lag_minutes(row_minutes) for reach in history]
+    return max(row_minutes, *lengths) if lengths else row_minutes
+
+
 def reaches(expression: Expression, of_names: Mapping[str, frozenset[Reach]]) -> frozenset[Reach]:
     """Every path through an expression; `of_names` has those of the `let` names."""
     match expression:

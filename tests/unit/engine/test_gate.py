@@ -11,7 +11,7 @@ from backtestkit_cli.engine.rules.parse import RuleProblem
 from backtestkit_cli.engine.rules.scalar import parse_condition, value_of
 from backtestkit_cli.engine.vwap import vwap_all
 from backtestkit_cli.engine.walk import StreamWalk, walk_together
-from backtestkit_cli.model.event import Closed, Event, Opened, RiskRefused
+from backtestkit_cli.model.event import Closed, CloseReason, Event, Opened, RiskRefused
 from backtestkit_cli.model.signal import Position, Signal
 
 NUMBERS = frozenset({"a", "b"})
@@ -30,6 +30,22 @@ def signal(strategy: str = "s", symbol: str = "X", position: str = "long", **cha
         price_stop_loss=changes.get("price_stop_loss", 100.0 - sign * 2),
         lifetime_minutes=10,
         decided_at=START_MS,
+    )
+
+
+def closed(of: Signal, time_ms: int = START_MS, pnl_quote: float | None = None, pnl_percent: float = 1.0) -> Closed:
+    return Closed(
+        time_ms=time_ms,
+        signal=of,
+        opened_at=of.decided_at,
+        price=101.0,
+        reason=CloseReason.TAKE_PROFIT,
+        pnl_percent=pnl_percent,
+        ambiguous_minutes=0,
+        profit_at_stake_percent=0.0,
+        vwap_lag_percent=0.0,
+        is_bridged=False,
+        pnl_quote=pnl_quote,
     )
 
 
@@ -83,7 +99,7 @@ def test_a_closed_position_frees_its_place() -> None:
     refusal = ledger.refuses(START_MS, signal(symbol="Y"), 100.0)
     assert refusal is not None
     assert refusal.open_positions == 1
-    ledger.release(signal())
+    ledger.release(closed(signal()))
     assert ledger.refuses(START_MS, signal(symbol="Y"), 100.0) is None
 
 

@@ -10,7 +10,7 @@ from backtestkit_cli.engine.candles import Candles
 from backtestkit_cli.engine.vwap import vwap_of
 from backtestkit_cli.measure.equity import (
     DailyEquity,
-    gained_percent,
+    gained,
     mark_times,
     monthly,
     run_equity,
@@ -159,5 +159,5 @@ def test_the_curve_is_what_a_plain_loop_over_trades_and_marks_gives(
             elif opened_ms <= mark:
                 worth += pnl_percent(long, 100.0, price, NO_COSTS)
         expected.append(worth)
-    found = gained_percent(trades(*made), marks, np.array(prices), NO_COSTS)
+    found = gained(trades(*made), marks, np.array(prices), NO_COSTS)
     assert found.tolist() == pytest.approx(expected, rel=1e-12, abs=1e-10)

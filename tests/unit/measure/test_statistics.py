@@ -1,11 +1,12 @@
 """Ratios of the daily curve: against other libraries, by hand, and where there are none."""
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from make import NO_COSTS, START_MS, candle_use, deals, run, stream
+from make import NO_COSTS, START_MS, Deal, candle_use, deals, run, stream
 
 from backtestkit_cli.measure.equity import DailyEquity, monthly
 from backtestkit_cli.measure.metrics import Metric
@@ -140,8 +141,11 @@ def test_a_stream_and_a_run_of_it_alone_have_the_same_metrics() -> None:
 def test_there_is_a_key_for_every_metric_even_without_a_trade() -> None:
     within = TimeRange(START_MS, START_MS + DAY_MS)
     some = all_metrics(stream(1.0).result.trades, within, curve(100, 101))
-    assert [metric.key for metric in empty_metrics()] == [metric.key for metric in some]
-    assert len({metric.key for metric in some}) == len(some)
+    money = all_metrics(stream(Deal(quantity=1.0)).result.trades, within, replace(curve(100, 101), is_money=True))
+    keys = [metric.key for metric in empty_metrics()]
+    assert keys == [metric.key for metric in money]
+    assert [key for key in keys if key in {metric.key for metric in some}] == [metric.key for metric in some]
+    assert len(set(keys)) == len(keys)
 
 
 def test_every_unit_of_a_day_stands_in_its_key() -> None:

@@ -164,10 +164,29 @@ def lifecycle() -> RunResult:
     return run(replace(first, result=result), stream(*deals(1.0, -0.5), symbol="ETHUSDT"))
 
 
+def sized() -> RunResult:
+    """Two streams that share a balance, one beside it."""
+    costs = Costs(fee_percent=0.1, slippage_percent=0.0)
+    first = stream(
+        *(replace(deal, quantity=0.2 + place / 100) for place, deal in enumerate(mixed(40))), sizing="careful"
+    )
+    funnel = first.result.funnel
+    funnel.ticks, funnel.drafts, funnel.no_quantity = funnel.ticks + 3, funnel.drafts + 3, 3
+    funnel.no_quantity_by_rule["below_step"] = 3
+    second = stream(
+        *(replace(deal, quantity=1.5) for deal in mixed(8, 1605.5)),
+        symbol="ETHUSDT",
+        sizing="careful",
+        candles=candle_use(fingerprint="0a0b0c0d0e0f" + 52 * "1", price_first=1600.25, price_last=1520.5),
+    )
+    return run(first, second, stream(*mixed(4), strategy="unsized"), costs=costs, balance=10_000.0)
+
+
 GOLDEN = {
     "winning": winning,
     "portfolio": portfolio,
     "quarter": quarter,
+    "sized": sized,
     "without-trade": without_trade,
     "without-loss": without_loss,
 }

@@ -1,0 +1,59 @@
+"""What sized trades made of the balance, in quote currency: figures that percents of single trades cannot give.
+
+* PnL is what closed trades booked, each its percent of what its entry was worth; nothing else moves the account.
+* Exposure is what all open positions were worth at their entries, long and short alike, against the realised equity.
+"""
+
+import numpy as np
+
+from backtestkit_cli.engine.trades import Trades
+from backtestkit_cli.measure.metrics import Metric, total
+
+NOT_SIZED = "nothing is sized"
+
+
+def money_metrics(trades: Trades, balance: float) -> tuple[Metric, ...]:
+    """Measure sized trades, in order of closing, against the balance they share."""
+    pnl = total(trades.pnl_quote)
+    return _metrics(pnl, 100 * pnl / balance, max_exposure_percent(trades, balance))
+
+
+def unsized_metrics() -> tuple[Metric, ...]:
+    """The same figures of a run in which nothing is sized."""
+    return _metrics(None, None, None)
+
+
+def max_exposure_percent(trades: Trades, balance: float) -> float:
+    """Find the largest worth of open positions in percent of the realised equity, right after an opening.
+
+    At one instant closings come before openings. Infinite where a position was open without any equity.
+    """
+    worth = trades.quantity * trades.price_open
+    none = np.zeros(len(trades))
+    times = np.concatenate((trades.closed_ms, trades.opened_ms))
+    order = np.lexsort((np.repeat([0, 1], len(trades)), times))
+    held = np.cumsum(np.concatenate((-worth, worth))[order])
+    equity = balance + np.cumsum(np.concatenate((trades.pnl_quote, none))[order])
+    opening = order >= len(trades)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        percents = np.where(equity > 0, 100 * held / equity, np.inf)[opening]
+    return float(percents.max()) if len(percents) else 0.0
+
+
+def _metrics(pnl: float | None, percent: float | None, exposure: float | None) -> tuple[Metric, ...]:
+    rows = (
+        ("pnl_quote", "PnL, quote currency", pnl, "", True),
+        ("return_percent", "Return on the balance", percent, "%", True),
+        ("max_exposure_percent", "Largest exposure", exposure, "%", False),
+    )
+    return tuple(
+        Metric(
+            key=key,
+            label=label,
+            value=value,
+            unit=unit,
+            reason=NOT_SIZED if value is None else None,
+            is_signed=is_signed,
+        )
+        for key, label, value, unit, is_signed in rows
+    )
