@@ -150,7 +150,7 @@ def unsized(event: Event) -> Event:
 
 def test_a_size_changes_nothing_but_the_money() -> None:
     opened = 0
-    for seed in range(40):
+    for seed in range(60):
         events, ledger, asked = sized_walk(seed, Answer())
         plain, _ = random_world(seed).walked()
         assert [unsized(event) for event in events] == plain
@@ -171,7 +171,7 @@ def test_a_size_changes_nothing_but_the_money() -> None:
 
 def test_without_a_quantity_nothing_opens() -> None:
     stages: list[str] = []
-    for seed in range(40):
+    for seed in range(60):
         events, _, asked = sized_walk(seed, Answer(refuse_every=3))
         for place, event in enumerate(events):
             if isinstance(event, QuantityRefused):
