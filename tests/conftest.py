@@ -7,6 +7,11 @@ from ipaddress import ip_address
 from typing import Any
 
 import pytest
+from hypothesis import settings
+
+# a slow machine is no finding
+settings.register_profile("steady", settings.default, deadline=None)
+settings.load_profile("steady")
 
 KEPT = ("BACKTESTKIT_SHARED",)
 

@@ -135,7 +135,7 @@ class Streams(RuleBasedStateMachine):
             case Closed(signal=signal):
                 assert signal.id in self.opened - self.closed
                 self.closed.add(signal.id)
-                self.ledger.release(signal)
+                self.ledger.release(event)
             case _:
                 pass
 
