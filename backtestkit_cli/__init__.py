@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from backtestkit_cli.model.event import ListenerFailed as ListenerFailed
     from backtestkit_cli.model.event import Opened as Opened
     from backtestkit_cli.model.event import Progress as Progress
+    from backtestkit_cli.model.event import QuantityCalculated as QuantityCalculated
+    from backtestkit_cli.model.event import QuantityRefused as QuantityRefused
     from backtestkit_cli.model.event import RiskAllowed as RiskAllowed
     from backtestkit_cli.model.event import RiskCheckFailed as RiskCheckFailed
     from backtestkit_cli.model.event import RiskRefused as RiskRefused
@@ -55,6 +57,8 @@ _PLACES = {
     "Market": "backtestkit_cli.plugins.ports",
     "Opened": _EVENTS,
     "Progress": _EVENTS,
+    "QuantityRefused": _EVENTS,
+    "QuantityCalculated": _EVENTS,
     "RiskAllowed": _EVENTS,
     "RiskCheckFailed": _EVENTS,
     "RiskRefused": _EVENTS,
@@ -95,6 +99,8 @@ __all__ = [
     "Market",
     "Opened",
     "Progress",
+    "QuantityCalculated",
+    "QuantityRefused",
     "RiskAllowed",
     "RiskCheckFailed",
     "RiskRefused",

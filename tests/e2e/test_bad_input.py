@@ -113,12 +113,6 @@ def test_a_config_without_strategies_is_refused(tmp_path: Path) -> None:
     assert_refused("no-strategies", project, "backtest", code=2)
 
 
-def test_a_sizing_and_a_balance_are_refused_until_there_are_some(project: Project) -> None:
-    text = "sizings:\n  - {name: careful, method: fixed-percentage, risk_percentage: 1}\nsettings: {balance: 1000}\n"
-    project.write("configs/sizing.yaml", text)
-    assert_refused("sizing", project, "backtest", "cross", "--set", "strategies.cross.sizing=careful", code=2)
-
-
 # Strategies
 
 PLUGINS = {

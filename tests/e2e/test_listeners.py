@@ -26,6 +26,8 @@ from backtestkit_cli import (
     ListenerFailed,
     Opened,
     Progress,
+    QuantityCalculated,
+    QuantityRefused,
     RiskAllowed,
     RiskCheckFailed,
     RiskRefused,
@@ -67,7 +69,7 @@ def busy(market):
     stop = 0.96 if hour == 2 else 0.99
     return SignalDraft(
         position="long", price_take_profit=price * profit, price_stop_loss=price * stop, lifetime_minutes=50,
-        note={4: "refuse", 5: "raise"}.get(hour, ""), **wait,
+        note={4: "refuse", 5: "raise", 6: "nothing"}.get(hour, ""), **wait,
     )
 
 
@@ -82,6 +84,10 @@ def check(question):
     if question.signal.note == "raise":
         raise RuntimeError("no answer")
     return "not today" if question.signal.note == "refuse" else None
+
+
+def size(question):
+    return None if question.signal.note == "nothing" else 0.01
 
 
 def fails(event):
@@ -106,6 +112,7 @@ STRATEGY_CALLBACKS: dict[str, Callable[[Any], bool]] = {
 OTHER_CALLBACKS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "on_candle_data": ("exchanges", lambda event: isinstance(event, CandlesLoaded)),
     "on_timeframe": ("frames", lambda event: isinstance(event, FrameStarted)),
+    "on_calculate": ("sizings", lambda event: isinstance(event, QuantityCalculated)),
     "on_rejected": ("risks", lambda event: isinstance(event, RiskRefused)),
     "on_allowed": ("risks", lambda event: isinstance(event, RiskAllowed)),
 }
@@ -128,6 +135,8 @@ TOPICS: dict[type, dict[str, Any]] = {
     Closed: OF_BUSY,
     Cancelled: OF_BUSY,
     DraftRefused: BUSY,
+    QuantityCalculated: {**OF_BUSY, "sizing": "even", "equity": 10_000, "quantity": 0.01},
+    QuantityRefused: {**OF_BUSY, "stage": "decision", "rule": "advised_against"},
     RiskRefused: {**OF_BUSY, "profile": "calm", "stage": "decision"},
     RiskAllowed: {**OF_BUSY, "profile": "calm"},
     RiskCheckFailed: {**OF_BUSY, "profile": "calm", "check": "strategies/hooks.py:check"},
@@ -148,10 +157,10 @@ def callbacks(names: Any) -> str:
 def make(folder: Path, *, with_callbacks: bool = False) -> Project:
     """A project with `busy` in it; with functions for every callback if that is wanted."""
     project = make_project(folder)
-    code, calls = HOOKS, dict.fromkeys(("strategies", "exchanges", "frames", "risks"), "")
+    code, calls = HOOKS, dict.fromkeys(("strategies", "exchanges", "frames", "sizings", "risks"), "")
     if with_callbacks:
         calls["strategies"] = ", " + callbacks(STRATEGY_CALLBACKS)
-        for kind in ("exchanges", "frames", "risks"):
+        for kind in ("exchanges", "frames", "sizings", "risks"):
             calls[kind] = ", " + callbacks(name for name, (of_kind, _) in OTHER_CALLBACKS.items() if of_kind == kind)
         for name in (*STRATEGY_CALLBACKS, *OTHER_CALLBACKS):
             code += f"\n\ndef {name}(event):\n    HEARD.setdefault({name!r}, []).append(event)\n"
@@ -159,14 +168,17 @@ def make(folder: Path, *, with_callbacks: bool = False) -> Project:
     project.write(
         "configs/busy.yaml",
         f"""\
+settings: {{balance: 10000}}
 exchanges:
   - {{name: told, use: sample, seed: 7{calls["exchanges"]}}}
 frames:
   - {{name: told-day, start: 2023-03-01, end: 2023-03-02{calls["frames"]}}}
+sizings:
+  - {{name: even, method: "strategies/hooks.py:size"{calls["sizings"]}}}
 risks:
   - {{name: calm, checks: ["strategies/hooks.py:check"]{calls["risks"]}}}
 strategies:
-  - {{name: busy, interval: 1h, use: "strategies/hooks.py:busy", risk: calm{calls["strategies"]}}}
+  - {{name: busy, interval: 1h, use: "strategies/hooks.py:busy", risk: calm, sizing: even{calls["strategies"]}}}
 """,
     )
     return project
@@ -319,7 +331,15 @@ def test_listeners_hear_the_events_of_the_result_in_its_order(
     configs = Path(shared_folder().name) / "configs"
     kit, events = Kit.load(configs, overrides=overrides), list[Any]()
     kit.on(Event, events.append) if wants_minutes else kit.on(
-        Opened | Closed | Cancelled | Scheduled | LevelReached | DraftRefused | RiskRefused | DecisionFailed,
+        Opened
+        | Closed
+        | Cancelled
+        | Scheduled
+        | LevelReached
+        | DraftRefused
+        | QuantityRefused
+        | RiskRefused
+        | DecisionFailed,
         events.append,
     )
     frame = "hourly-from-half-past" if names == {"cross"} else "day"

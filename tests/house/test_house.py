@@ -127,6 +127,8 @@ def test_the_public_names_are_these() -> None:
         "Market",
         "Opened",
         "Progress",
+        "QuantityCalculated",
+        "QuantityRefused",
         "RiskAllowed",
         "RiskCheckFailed",
         "RiskRefused",
