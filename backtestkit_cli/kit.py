@@ -20,6 +20,8 @@ from backtestkit_cli.run.listen import Heard, Listeners, Subscription
 if TYPE_CHECKING:
     from backtestkit_cli.report.verdict import Verdict
     from backtestkit_cli.run.backtest import Backtest
+    from backtestkit_cli.run.check import Check
+    from backtestkit_cli.run.checks.remark import Remark
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -167,3 +169,41 @@ class Kit(Entries):
         from backtestkit_cli.run.verify import verify
 
         return verify(find_bundle(self.logs, run), self.config.project, self.registry.child())
+
+    def check(
+        self,
+        *strategies: str,
+        symbols: Sequence[str] = (),
+        exchange: str | None = None,
+        frame: str | None = None,
+        range: str | None = None,  # noqa: A002  # the option's name
+        has_plugins: bool = True,
+    ) -> "Check":
+        """Plan a check of strategies (default: all of the config); `.run()` gives what was found.
+
+        While it runs, the working folder may change for moments.
+
+        Raises:
+            UsageError, ConfigError: a name is unknown, or something does not fit.
+        """
+        from backtestkit_cli.run.check import Check
+        from backtestkit_cli.run.plan import Request, plan_backtest
+
+        request = Request(strategies=strategies, symbols=symbols, exchange=exchange, frame=frame, range=range)
+        return Check(
+            config=self.config,
+            plan=plan_backtest(self.config, request),
+            registry=self.registry,
+            has_plugins=has_plugins,
+        )
+
+    def check_plugin(self, reference: str) -> "tuple[Remark, ...]":
+        """Run the conformance suite of its port on a plugin, such as `strategies/own.py:function`.
+
+        Raises:
+            UsageError: it is no plugin of a port that can be checked.
+            ConfigError, StrategyError: it cannot be found, or raised while it was loaded.
+        """
+        from backtestkit_cli.run.checks.plugin import plugin_remarks
+
+        return plugin_remarks(self.config, self.registry, reference)

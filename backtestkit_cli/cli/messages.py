@@ -24,7 +24,7 @@ def render_problem(problem: Problem) -> str:
         lines.append(f"  {label}: {problem.expected}")
     if problem.hint and not asks:
         lines.append(f"  {problem.hint}")
-    return "\n".join(_printable(line) for line in lines)
+    return "\n".join(printable(line) for line in lines)
 
 
 def render_source(source: Source) -> str:
@@ -36,7 +36,8 @@ def render_source(source: Source) -> str:
     return "   ".join(part for part in (":".join(filter(None, parts)), source.key or "", market) if part)
 
 
-def _printable(line: str) -> str:
+def printable(line: str) -> str:
+    """Write characters that would steer a terminal as escapes."""
     return "".join(
         _escape(char) if unicodedata.category(char) in ("Cc", "Cf", "Cs", "Zl", "Zp") else char for char in line
     )
