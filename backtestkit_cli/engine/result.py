@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from backtestkit_cli.engine.doubt import Doubt
 from backtestkit_cli.engine.step import Terms
 from backtestkit_cli.engine.trades import Trades
 from backtestkit_cli.model.event import Event
@@ -52,7 +53,8 @@ class CandleUse:
 class StreamRun:
     """One stream of a run: result, candles, and how it was decided (`rules`, `decision`, `vector`, `signals`).
 
-    `sizing` is the name of its sizing, None where nothing is sized.
+    `sizing` is the name of its sizing, None where nothing is sized. `doubts` are decisions that
+    changed when they were made again.
     """
 
     strategy: str
@@ -64,6 +66,7 @@ class StreamRun:
     note: str = ""
     sizing: str | None = None
     warnings: tuple[str, ...] = ()
+    doubts: tuple[Doubt, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

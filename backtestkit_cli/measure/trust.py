@@ -1,7 +1,7 @@
 """How far a result can be trusted: what it rests on, and what could make it look better than it is.
 
 Each finding is a full sentence with its figures. A warning is something that may turn the conclusion; information
-is what a careful reader wants to have seen. The order is fixed: fills, candles, decisions, sample, costs.
+is what a careful reader wants to have seen. The order is fixed: doubts, fills, candles, decisions, sample, costs.
 """
 
 from collections.abc import Iterator
@@ -12,6 +12,7 @@ import numpy as np
 
 from backtestkit_cli.engine.result import RunResult, StreamRun
 from backtestkit_cli.engine.trades import REASONS, Trades
+from backtestkit_cli.measure.doubts import doubt_text, gravest
 from backtestkit_cli.measure.metrics import total
 from backtestkit_cli.measure.money import max_exposure_percent
 from backtestkit_cli.measure.no_trade import SIZE_RULES, explain_no_trade
@@ -42,6 +43,7 @@ class Finding:
 def trust(stream: StreamRun, run: RunResult) -> tuple[Finding, ...]:
     """Find what bears on the trust in one stream of a run."""
     found = [
+        *_doubts(stream),
         *_no_trade(stream),
         *_policy(run),
         *_lag(stream, run),
@@ -70,6 +72,11 @@ def gross_pnl_percent(trades: Trades) -> float:
 def counted(count: int, one: str, many: str | None = None) -> str:
     """A count with its noun."""
     return f"{count} {one if count == 1 else many or one + 's'}"
+
+
+def _doubts(stream: StreamRun) -> Iterator[Finding]:
+    for doubt in gravest(stream.doubts):
+        yield Finding("warning", doubt.code, f"{doubt_text(doubt)}; `backtestkit check {stream.strategy}` tells more")
 
 
 def _no_trade(stream: StreamRun) -> Iterator[Finding]:

@@ -13,6 +13,7 @@ import numpy as np
 
 from backtestkit_cli.engine.result import RunResult, StreamRun
 from backtestkit_cli.engine.trades import Trades
+from backtestkit_cli.measure.doubts import MEANINGS
 from backtestkit_cli.measure.equity import DailyEquity, run_equity, stream_equity
 from backtestkit_cli.measure.metrics import merged, total
 from backtestkit_cli.measure.statistics import all_metrics, run_metrics, stream_metrics
@@ -85,16 +86,17 @@ def build(run: RunResult) -> Report:
 
 
 def _shared_warnings(streams: Sequence[StreamRun], findings: Sequence[tuple[Finding, ...]]) -> tuple[Finding, ...]:
-    """The warnings of all streams, each once, with the streams it is about."""
+    """The warnings of all streams, each once, with the streams it is about; doubts about decisions come first."""
     about: dict[Finding, list[str]] = {}
     for stream, found in zip(streams, findings, strict=True):
         for finding in found:
             if finding.level == "warning":
                 about.setdefault(finding, []).append(f"{stream.strategy} on {stream.symbol}")
-    return tuple(
+    told = [
         finding if len(names) == len(streams) else replace(finding, text=f"{', '.join(names)}: {finding.text}")
         for finding, names in about.items()
-    )
+    ]
+    return tuple(sorted(told, key=lambda finding: finding.code not in MEANINGS))
 
 
 def _distinct(names: Iterable[str]) -> tuple[str, ...]:

@@ -50,6 +50,8 @@ from backtestkit_cli.plugins.registry import Registry
 from backtestkit_cli.report.dump import DumpedFiles, dump
 from backtestkit_cli.report.report import Report
 from backtestkit_cli.run.callbacks import callbacks_of
+from backtestkit_cli.run.checks.afresh import Afresh, forget
+from backtestkit_cli.run.checks.quick import QuickCheck
 from backtestkit_cli.run.clock import WallClock
 from backtestkit_cli.run.context import CURRENT, inside
 from backtestkit_cli.run.deadline import Deadline
@@ -60,7 +62,7 @@ from backtestkit_cli.run.record import record
 from backtestkit_cli.run.risk import ledger_for
 from backtestkit_cli.run.sizing import Sizing, prepare_sizing, sizing_failures
 from backtestkit_cli.run.sources import anomaly_of, local_source
-from backtestkit_cli.run.strategies import DecisionStrategy, RowStrategy, Strategy, prepare
+from backtestkit_cli.run.strategies import CallingDecider, DecisionStrategy, RowStrategy, Strategy, prepare
 
 OnProgress = Callable[[str, str, int], None]
 """Told of strategy, symbol and the minutes of the frame that are done."""
@@ -110,9 +112,11 @@ class Backtest:
     calls_back: bool = True
     watch: Callable[[StreamWalk], StreamWalk] = _as_it_is
     audience: Audience = field(init=False)
+    registry_again: Registry = field(init=False)
 
     def __post_init__(self) -> None:
         self.audience = self._audience()
+        self.registry_again = self.registry.child()
 
     def __iter__(self) -> Iterator[Event]:
         """Run, and tell the events of each stream in order of time, one stream after the other."""
@@ -135,8 +139,11 @@ class Backtest:
             return self.result()
         with inside(None), Deadline(self.config.settings.limits.signal_seconds, self.on_abandon) as deadline:
             self._tell_start()
-            for group in self.plan.groups:
-                self._run_group(group, deadline)
+            try:
+                for group in self.plan.groups:
+                    self._run_group(group, deadline)
+            finally:
+                forget(self.registry_again)
             self._tell_end()
         return self.result()
 
@@ -159,7 +166,8 @@ class Backtest:
         for symbol in group.symbols:
             for name, candles in self._candles(source, symbol, _history_minutes(strategies, sizings)):
                 strategy, sizing = strategies[name], sizings[name]
-                stream = _Stream(name, symbol, candles, self._terms(name, symbol), self._ticks(name))
+                quick = self._quick_check(name, symbol, candles, source, deadline)
+                stream = _Stream(name, symbol, candles, self._terms(name, symbol), self._ticks(name), quick)
                 if sizing is not None:
                     sizer = sizing.sizer(candles, source.steps(symbol).quantity, self.audience)
                     ledger.sizers[stream.key] = sizer
@@ -193,6 +201,8 @@ class Backtest:
         CURRENT.set(None)
         for one in together:
             told_events, walk = tuple(events[one.stream.key]), one.walk
+            if isinstance(one.decider, CallingDecider):
+                one.stream.quick.ask_again(one.decider.strategy, one.decider.asked)
             result = StreamResult(
                 terms=one.stream.terms,
                 trades=trades_of(told_events),
@@ -225,7 +235,24 @@ class Backtest:
 
     def _rows(self, stream: "_Stream", strategy: RowStrategy, deadline: Deadline) -> DraftColumns:
         with inside(self.audience.context(*stream.key)):
-            return strategy.rows(stream.symbol, stream.candles, self._row_times(stream), deadline)
+            rows = strategy.rows(stream.symbol, stream.candles, self._row_times(stream), deadline)
+        stream.quick.make_again(strategy, rows)
+        return rows
+
+    def _quick_check(
+        self, name: str, symbol: str, candles: Candles, source: LocalSource, deadline: Deadline
+    ) -> QuickCheck:
+        afresh = Afresh(
+            config=self.config,
+            plan=self.plan,
+            name=name,
+            symbol=symbol,
+            registry=self.registry,
+            deadline=deadline,
+            steps=source.steps(symbol),
+            own=self.registry_again,
+        )
+        return QuickCheck(afresh, candles)
 
     def _progressed(self, name: str, symbol: str, minutes: int) -> None:
         self.on_progress(name, symbol, minutes)
@@ -388,6 +415,7 @@ class Backtest:
             note=schema.note or "",
             sizing=schema.sizing,
             warnings=(*self.plan.warnings[stream.name], *_failures(failures)),
+            doubts=stream.quick.doubts,
         )
         self.streams.append(run)
         if self.audience.wants(StreamDone):
@@ -412,6 +440,7 @@ class _Stream:
     candles: Candles
     terms: Terms
     ticks: Ints
+    quick: QuickCheck
 
     @property
     def key(self) -> tuple[str, str]:

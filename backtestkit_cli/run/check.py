@@ -160,8 +160,11 @@ class Check:
 
     def _probed(self, stream: _Stream, probed: Probed, project: CutProject) -> Iterator[Remark]:
         file = getattr(getattr(stream.strategy, "plugin", None), "file", None)
+        told: set[str] = set()
         for doubt in probed.doubts:
-            yield self._doubted(doubt, file)
+            remark = self._doubted(doubt, file)
+            yield replace(remark, hint=None if doubt.code in told else remark.hint)
+            told.add(doubt.code)
         if probed.raised:
             text = f"it raised when it was probed ({len(probed.raised)} times): {probed.raised[0]}"
             yield Remark("warning", "probe-raised", text, "make it work on any number of candles")

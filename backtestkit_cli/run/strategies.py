@@ -33,6 +33,7 @@ from backtestkit_cli.model.time import MINUTE_MS, Interval, TimeRange, iso, minu
 from backtestkit_cli.plugins.answers import AnswerProblem, draft_from, frame_from
 from backtestkit_cli.plugins.reference import Plugin, resolve
 from backtestkit_cli.plugins.registry import Registry
+from backtestkit_cli.run.asked import Asked
 from backtestkit_cli.run.deadline import CallTimedOut, Deadline
 
 MOST_TIMEOUTS = 3
@@ -107,7 +108,7 @@ class VectorStrategy:
         Raises:
             StrategyError: it raised, hung, or answered something that is no frame of drafts.
         """
-        given = self._frame(candles, within.end_ms)
+        given = frame_of(candles, self.interval, within.end_ms, self.limits.average_price_candles)
         times = given["time"].to_numpy()
         try:
             answer = deadline.run(f"strategy {self.name}", self._call, given, times)
@@ -124,17 +125,6 @@ class VectorStrategy:
 
     def _call(self, given: pl.DataFrame, times: Any) -> pl.DataFrame:
         return frame_from(self.function(given.lazy()), times)
-
-    def _frame(self, candles: Candles, last_ms: int) -> pl.DataFrame:
-        larger = Resampled(candles, self.interval.minutes)
-        kept = larger.exists & (larger.close_ms <= last_ms)
-        names = ("open", "high", "low", "close", "volume", "vwap")
-        times = larger.close_ms[kept]
-        price = price_at(candles, times, self.limits.average_price_candles)
-        return pl.DataFrame(
-            {"time": times, **{name: getattr(larger, name)[kept] for name in names}, "price": price},
-            nan_to_null=True,
-        )
 
     def _columns(self, answer: pl.DataFrame, start_ms: int) -> DraftColumns:
         none = np.zeros(len(answer), dtype=bool)
@@ -156,6 +146,19 @@ class VectorStrategy:
         )
 
 
+def frame_of(candles: Candles, interval: Interval, last_ms: int, price_candles: int) -> pl.DataFrame:
+    """What a vectorised strategy is given: one row per candle of an interval that has closed by a time."""
+    larger = Resampled(candles, interval.minutes)
+    kept = larger.exists & (larger.close_ms <= last_ms)
+    names = ("open", "high", "low", "close", "volume", "vwap")
+    times = larger.close_ms[kept]
+    price = price_at(candles, times, price_candles)
+    return pl.DataFrame(
+        {"time": times, **{name: getattr(larger, name)[kept] for name in names}, "price": price},
+        nan_to_null=True,
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class DecisionStrategy:
     """A Python function that is asked at every free decision time."""
@@ -175,7 +178,7 @@ class DecisionStrategy:
 
 @dataclass(slots=True)
 class CallingDecider:
-    """Asks the function; keeps what its failures were."""
+    """Asks the function; keeps what its failures were, and some of its answers."""
 
     strategy: DecisionStrategy
     market: MarketView
@@ -184,6 +187,7 @@ class CallingDecider:
     on_time: Callable[[int], None]
     failures: list[str] = field(default_factory=list)
     timeouts: int = 0
+    asked: Asked = field(default_factory=Asked)
 
     def decide(self, time_ms: int, price: float) -> Answer:
         """Call the function; whatever it raises is an answer too."""
@@ -194,6 +198,7 @@ class CallingDecider:
             draft = draft_from(self.deadline.run(strategy.name, strategy.function, market))
             self.timeouts = 0
         except TooFewCandles:
+            self.asked.add(time_ms, NoDraft.WARM_UP)
             return NoDraft.WARM_UP
         except CallTimedOut as error:
             self.timeouts += 1
@@ -206,7 +211,9 @@ class CallingDecider:
             raise
         except BaseException as error:  # noqa: BLE001  # user code, `sys.exit` too: counted, told, and the run goes on
             return self._failed(time_ms, _raised(strategy.name, strategy.plugin, error).what)
-        return NoDraft.NONE if draft is None else draft
+        answer = NoDraft.NONE if draft is None else draft
+        self.asked.add(time_ms, answer)
+        return answer
 
     def has_row(self, time_ms: int) -> bool:  # noqa: ARG002  # it is asked, it has no rows
         """Nothing is computed beforehand."""

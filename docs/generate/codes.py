@@ -9,7 +9,9 @@ import ast
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, get_args
+
+from backtestkit_cli.engine.doubt import DoubtCode
 
 PASSED_ON = {
     "problem.code": "a problem that was found elsewhere is told again",
@@ -39,6 +41,7 @@ PROBLEMS = {
     "Fault": Carrier(0, "code"),
 }
 FINDINGS = {"Finding": Carrier(1, "code")}
+REMARKS = {"Remark": Carrier(1, "code")}
 
 
 @dataclass(slots=True)
@@ -136,7 +139,8 @@ def yielded(tree: ast.Module) -> set[str]:
 def problem_codes(package: Path) -> list[str]:
     """All codes of problems, in order."""
     found = search(package, PROBLEMS)
-    checks = {f"port-{code}" for code in yielded(found.modules["plugins/conformance.py"])}
+    suites = ("plugins/conformance.py", "plugins/suites.py")
+    checks = {f"port-{code}" for suite in suites for code in yielded(found.modules[suite])}
     return sorted(found.found | checks | yielded(found.modules["data/border.py"]) | WRITTEN_DIRECTLY)
 
 
@@ -147,4 +151,9 @@ def unread_codes(package: Path) -> set[str]:
 
 def finding_codes(package: Path) -> list[str]:
     """All codes of findings in the trust block, in order."""
-    return sorted(search(package, FINDINGS).found)
+    return sorted({*search(package, FINDINGS).found, *get_args(DoubtCode)})
+
+
+def remark_codes(package: Path) -> list[str]:
+    """All codes of findings of `check`, in order; those of the conformance suites are problems."""
+    return sorted(search(package, REMARKS).found)

@@ -14,7 +14,6 @@ from backtestkit_cli import Market, SignalDraft
 
 times = Path(__file__).with_name("times.txt")
 count = len(times.read_text()) if times.exists() else 0
-times.write_text("x" * (count + 1))
 
 
 def counting(market: Market) -> SignalDraft | None:
@@ -141,6 +140,7 @@ def test_a_result_that_differs_without_a_reason_is_told_loudly(project: Project)
     use = '{name: counting, interval: 1h, use: "strategies/counting.py:counting"}'
     project.write("configs/counting.yaml", f"strategies:\n  - {use}\n")
     assert project.inside("backtest", "counting").code == 0
+    project.write("strategies/times.txt", "x")
     done = project.inside("run", "verify")
     assert done.code == 1
     assert "NOT THE SAME, and nothing has changed" in done.stdout

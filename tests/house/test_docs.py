@@ -58,6 +58,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "constants": tables.constants,
     "error codes": lambda: str(tables.explained("errors", codes.problem_codes(PACKAGE), ("Code", "Meaning"))),
     "findings": lambda: str(tables.explained("findings", codes.finding_codes(PACKAGE), ("Code", "Meaning"))),
+    "check findings": lambda: str(tables.explained("checks", codes.remark_codes(PACKAGE), ("Code", "Meaning"))),
     "transitions": states.transitions,
     "diagram": states.diagram,
 }

@@ -1,6 +1,7 @@
 """A strategy made to decide again: its file run anew, with candles and a project folder of our choice.
 
-* Nothing it remembered is left: module, `memo` and context are new each time, and gone afterwards.
+* Nothing it remembered is left: module, `memo` and context are new each time, and gone afterwards. With a registry of
+  its own for many evaluations the module is one of its own too, but new only once.
 * Nobody hears it: what it prints and logs while it is probed has been told once already, by the run.
 * The time limit of calls holds as in a run.
 """
@@ -71,7 +72,10 @@ class _Listening:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Afresh:
-    """One strategy on one symbol, to be asked again and again. `tell` hears of each evaluation."""
+    """One strategy on one symbol, to be asked again and again.
+
+    `own` keeps its module over evaluations; without it each has a new one. `tell` hears of each evaluation.
+    """
 
     config: Config
     plan: Plan
@@ -80,6 +84,7 @@ class Afresh:
     registry: Registry
     deadline: Deadline
     steps: MarketSteps
+    own: Registry | None = None
     tell: Callable[[], None] = lambda: None
 
     @property
@@ -152,7 +157,7 @@ class Afresh:
         """The strategy, its file run anew, in a context of its own."""
         self.tell()
         config = self.config if project is None else replace(self.config, project=project)
-        registry = self.registry.child()
+        registry = self.own or self.registry.child()
         place = Context(exchange=self.plan.exchange, frame=self.plan.frame, strategy=self.name, symbol=self.symbol)
         with ExitStack() as stack:
             if project is not None:
@@ -162,8 +167,14 @@ class Afresh:
             try:
                 yield prepare(config, self.name, registry)
             finally:
-                for module in registry.files.values():
-                    sys.modules.pop(module.__name__, None)
+                if registry is not self.own:
+                    forget(registry)
+
+
+def forget(registry: Registry) -> None:
+    """Take the modules that were loaded from files for a registry out of the process."""
+    for module in registry.files.values():
+        sys.modules.pop(module.__name__, None)
 
 
 @contextmanager

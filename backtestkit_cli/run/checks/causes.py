@@ -43,7 +43,7 @@ def _of(node: ast.AST) -> Iterator[Cause]:
             what = test(node, _name(node))
             if what:
                 yield Cause(rank, node.lineno, what)
-    if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Slice) and _number(node.slice.step) == -1:
+    if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Slice) and _is_negative(node.slice.step):
         yield Cause(2, node.lineno, "[::-1] turns the column around: what is cumulated then comes from later rows")
 
 
@@ -51,13 +51,8 @@ def _name(call: ast.Call) -> str:
     return call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
 
 
-def _number(node: ast.expr | None) -> float | None:
-    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
-        inner = _number(node.operand)
-        return None if inner is None else -inner
-    if isinstance(node, ast.Constant) and isinstance(node.value, int | float):
-        return float(node.value)
-    return -1.0 if isinstance(node, ast.UnaryOp) else None
+def _is_negative(node: ast.expr | None) -> bool:
+    return isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub)
 
 
 def _keyword(call: ast.Call, name: str) -> Any:
@@ -68,11 +63,8 @@ def _keyword(call: ast.Call, name: str) -> Any:
 
 def _shift(call: ast.Call, name: str) -> str | None:
     given = [*call.args, *(one.value for one in call.keywords if one.arg in ("n", "periods", "shift"))]
-    if name in ("shift", "diff", "pct_change", "roll"):
-        for one in given:
-            number = _number(one)
-            if isinstance(one, ast.UnaryOp) and number is not None and number < 0:
-                return f"{name}(-n) takes the value of a later row"
+    if name in ("shift", "diff", "pct_change", "roll") and any(_is_negative(one) for one in given):
+        return f"{name}(-n) takes the value of a later row"
     return None
 
 

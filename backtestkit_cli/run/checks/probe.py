@@ -5,7 +5,8 @@
 * A strategy that is asked runs through the frame twice; then single decisions are asked alone, with every future, and
   the whole sequence again up to a few moments.
 * For some moments the files of the project end there too.
-* The first difference of each field is told. What the strategy raises in a probe is told and ends nothing else.
+* The first moment that shows a look ahead ends its kind of probe: more of them would tell the same again. What the
+  strategy raises in a probe is told and ends nothing.
 """
 
 from collections.abc import Iterator, Sequence
@@ -36,6 +37,11 @@ class Probed:
     raised: list[str] = field(default_factory=list)
     moments: int = 0
 
+    @property
+    def looks_ahead(self) -> bool:
+        """Whether that is known already."""
+        return any(doubt.code == "looks-ahead" for doubt in self.doubts)
+
     def add(self, code: DoubtCode, found: Sequence[Difference], when: str) -> None:
         """Keep what is new."""
         for one in found:
@@ -58,13 +64,13 @@ def probe_rows(afresh: Afresh, candles: Candles, moments: Sequence[int], project
     if found:
         probed.add("not-deterministic", found, MADE_TWICE)
         return probed
-    for moment in moments:
+    for moment in _unless_found(probed, moments):
         for later in LATERS:
             changed = with_later(candles, moment, later)
             with _raising_into(probed):
                 again = afresh.rows(changed, changed.end_ms)
                 probed.add("looks-ahead", differences(known, again, first_ms, moment), WHEN[later].format(iso(moment)))
-    for moment in _some(moments, _FILE_MOMENTS) if project.files else ():
+    for moment in _unless_found(probed, _some(moments, _FILE_MOMENTS) if project.files else ()):
         with project.at(moment) as folder, _raising_into(probed):
             again = afresh.rows(until(candles, moment), moment, folder)
             probed.add("looks-ahead", differences(known, again, first_ms, moment), FILES_END.format(iso(moment)))
@@ -80,15 +86,15 @@ def probe_answers(
     if found:
         probed.add("not-deterministic", found, MADE_TWICE)
         return probed
-    for moment in moments:
+    for moment in _unless_found(probed, moments):
         with _raising_into(probed):
             _probe_alone(probed, afresh, candles, known.decisions, moment)
-    for moment in _some(moments, _FILE_MOMENTS) if project.files else ():
+    for moment in _unless_found(probed, _some(moments, _FILE_MOMENTS) if project.files else ()):
         with project.at(moment) as folder, _raising_into(probed):
             alone = afresh.alone(candles, moment)
             again = afresh.alone(until(candles, moment), moment, folder)
             probed.add("looks-ahead", differences(alone, again, moment, moment), FILES_END.format(iso(moment)))
-    for moment in _some(moments, _SEQUENCES):
+    for moment in _unless_found(probed, _some(moments, _SEQUENCES)):
         with project.at(moment) as folder, _raising_into(probed):
             again = afresh.walked(until(candles, moment), moment, folder).decisions
             when = (FILES_END if folder else WHEN["nothing"]).format(iso(moment))
@@ -108,6 +114,13 @@ def _probe_alone(probed: Probed, afresh: Afresh, candles: Candles, known: Decisi
     for later in LATERS:
         again = afresh.alone(with_later(candles, moment, later), moment)
         probed.add("looks-ahead", differences(alone, again, moment, moment), WHEN[later].format(iso(moment)))
+
+
+def _unless_found(probed: Probed, moments: Sequence[int]) -> Iterator[int]:
+    """The moments, up to the first at which a look ahead was found."""
+    for moment in moments:
+        if not probed.looks_ahead:
+            yield moment
 
 
 def _some(moments: Sequence[int], count: int) -> list[int]:

@@ -12,6 +12,7 @@ from backtestkit_cli.plugins.registry import Registry
 from backtestkit_cli.run.callbacks import callbacks_of
 from backtestkit_cli.run.listen import Audience, Listeners
 from backtestkit_cli.run.risk import ledger_for
+from backtestkit_cli.run.sizing import prepare_sizing
 from backtestkit_cli.run.sources import local_source
 from backtestkit_cli.run.strategies import prepare
 
@@ -45,6 +46,7 @@ def _attempts(config: Config, registry: Registry, *, has_plugins: bool) -> Itera
     audience = Audience("backtest", Listeners(), exchange="", frame="")
     for name in strategies:
         yield partial(ledger_for, config, [name], registry, audience)
+        yield partial(prepare_sizing, config, name, registry)
     for exchange in config.exchanges:
         yield partial(local_source, config, exchange, registry)
         for frame in config.frames or (None,):

@@ -1,13 +1,15 @@
 """How much history a strategy needs: the least from which its decisions are those it makes with all there is.
 
 * Measured on drafts, where every price tells, with the start of history moved by halving.
-* Decisions count as the same within 1e-9. One that changes up to the very first candle has no such length.
+* Decisions count as the same within 1e-9. One that changes up to the very first candle has no such length. Where the
+  strategy raises there was not enough.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from backtestkit_cli.engine.candles import Candles
+from backtestkit_cli.errors import StrategyError
 from backtestkit_cli.model.time import MINUTE_MS
 from backtestkit_cli.run.checks.afresh import Afresh
 from backtestkit_cli.run.checks.decisions import Decisions, differences
@@ -45,12 +47,15 @@ def _needed(afresh: Afresh, candles: Candles, moment: int, step_minutes: int, *,
         part = until(candles, moment).from_time(moment - (steps * step_minutes + window) * MINUTE_MS)
         return afresh.alone(part, moment) if is_asked else afresh.rows(part, moment)
 
+    def is_enough(steps: int) -> bool:
+        try:
+            return not differences(known, decided(steps), moment, moment)
+        except StrategyError:
+            return False
+
     known = decided(most)
     low, high = -1, most  # not enough, enough
     while high - low > 1:
         middle = (low + high) // 2
-        if differences(known, decided(middle), moment, moment):
-            low = middle
-        else:
-            high = middle
+        low, high = (low, middle) if is_enough(middle) else (middle, high)
     return max(0, high) * step_minutes, high < most - most // 20

@@ -10,9 +10,9 @@ def call(candles: pl.LazyFrame) -> pl.DataFrame:
     armed, anchor, found = False, close[0], []
     for row, value in enumerate(close):
         anchor = max(anchor, value)
-        if not armed and value < anchor * 0.985:
+        if not armed and value < anchor * 0.992:
             armed = True
-        elif armed and value > anchor * 0.99:
+        elif armed and value > anchor * 0.994:
             armed, anchor = False, value
             found.append(row)
     chosen = np.array(found, dtype=np.int64)
