@@ -182,9 +182,9 @@ class StreamWalk:
                 funnel.drafts += 1
                 funnel.refuse(rules)
                 yield DraftRefused(time_ms=time_ms, strategy=terms.strategy, symbol=terms.symbol, rules=rules)
-            case SignalDraft() as draft:
+            case _:
                 funnel.drafts += 1
-                yield from self._apply(DraftOffered(time_ms, draft, quote))
+                yield from self._apply(DraftOffered(time_ms, answer, quote))
 
     def _count_late(self, time_ms: int) -> None:
         if self.stop_ms is not None and time_ms >= self.stop_ms:

@@ -97,7 +97,7 @@ class OurDecider:
                 return None
             case Failed():
                 raise DecisionRaised(answer.what)
-            case Unusable():
+            case _:
                 raise DecisionRaised(", ".join(answer.rules))
 
 

@@ -128,8 +128,8 @@ def kind_of(expression: Expression) -> Kind:
             return kind
         case Earlier(operand=operand) | On(operand=operand):
             return kind_of(operand)
-        case Call(function=function):
-            return FUNCTIONS[function].answers
+        case _:
+            return FUNCTIONS[expression.function].answers
 
 
 def parts_of(expression: Expression) -> tuple[Expression, ...]:

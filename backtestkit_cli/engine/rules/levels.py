@@ -48,8 +48,8 @@ def expressions_of(level: Level) -> tuple[Expression, ...]:
             return ()
         case Distance(expression=expression):
             return (expression,)
-        case Prices(of_side=of_side):
-            return tuple(of_side.values())
+        case _:
+            return tuple(level.of_side.values())
 
 
 def level_prices(
