@@ -356,8 +356,6 @@ def _levels(state: OpenPosition, time_ms: int, price: float) -> Step:
     events = tuple(
         LevelReached(time_ms=time_ms, signal=signal, side=side, level=level, price=price) for level in reached
     )
-    if not events:
-        return state, ()
     if side == "profit":
         return replace(state, profit_level=reached[-1]), events
     return replace(state, loss_level=reached[-1]), events

@@ -40,7 +40,7 @@ from backtestkit_cli.model.event import (
     Scheduled,
 )
 from backtestkit_cli.model.funnel import Funnel
-from backtestkit_cli.model.signal import Flat, OpenPosition, SignalDraft, SignalState, WaitingEntry
+from backtestkit_cli.model.signal import Flat, OpenPosition, SignalState, WaitingEntry
 from backtestkit_cli.model.time import MINUTE_MS
 
 
@@ -90,7 +90,7 @@ class StreamWalk:
 
     def settle(self, time_ms: int) -> Iterator[Event]:
         """What the minute that ends now did to the position or the waiting entry."""
-        if isinstance(self.state, Flat) or self.state_since == time_ms:
+        if isinstance(self.state, Flat) or _since(self.state) == time_ms:
             return
         quote = self._quote(time_ms)
         if quote is None:
@@ -131,17 +131,6 @@ class StreamWalk:
                 self._count_late(late)
             following = None
         self.next_ms = following
-
-    @property
-    def state_since(self) -> int:
-        """When the state began; the minute that ends then is not its own."""
-        match self.state:
-            case OpenPosition(opened_at=opened_at):
-                return opened_at
-            case WaitingEntry(signal=signal):
-                return signal.decided_at
-            case Flat():
-                return 0
 
     def _tick(self, time_ms: int) -> Iterable[Event]:
         funnel = self.funnel
@@ -251,6 +240,11 @@ class StreamWalk:
             take_profit_percent=percent if side == "profit" else 0.0,
             stop_loss_percent=percent if side == "loss" else 0.0,
         )
+
+
+def _since(state: OpenPosition | WaitingEntry) -> int:
+    """When a state began; the minute that ends then is not its own."""
+    return state.opened_at if isinstance(state, OpenPosition) else state.signal.decided_at
 
 
 def walk_together(walks: Sequence[StreamWalk]) -> Iterator[Event]:

@@ -127,8 +127,6 @@ def _invalid(funnel: Funnel) -> Iterator[str]:
         return
     told = _of(funnel.invalid, funnel.drafts, "draft")
     rules = sorted(funnel.invalid_by_rule.items(), key=lambda item: (-item[1], item[0]))
-    if not rules:
-        yield f"{told} {_were(funnel.invalid)} invalid"
     for rule, count in rules:
         yield f"{told} {_were(funnel.invalid)} invalid; {count}× {rule}: {remedy(rule)}"
 

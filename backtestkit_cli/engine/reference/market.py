@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 
 from backtestkit_cli.engine.candles import Candles
-from backtestkit_cli.engine.decide import Decider, Failed, NoDraft, Unusable
+from backtestkit_cli.engine.decide import Decider, Failed, NoDraft
 from backtestkit_cli.engine.market import CandleWindow
 from backtestkit_cli.engine.reference.exchange import CandleList, Exchange
 from backtestkit_cli.engine.reference.stream import DecisionRaised

@@ -17,6 +17,7 @@ from backtestkit_cli.engine.reference.exchange import (
     broken_candle,
     frame_ticks,
     left_sum,
+    window_start,
 )
 from backtestkit_cli.engine.reference.market import CandleHistory, ReferenceMarket
 from backtestkit_cli.model.candle import Candle, MarketSteps
@@ -125,3 +126,67 @@ def test_a_market_gives_what_is_there_and_leaves_missing_minutes_out() -> None:
     assert len(market.candles("5m", 5)) == 0
     assert math.isnan(market.price)
     assert market.format_price(100.26) == "100.5"
+
+
+def test_no_candle_is_broken_where_there_is_none() -> None:
+    assert broken_candle([]) is None
+
+
+def test_without_a_price_above_zero_there_is_no_reference() -> None:
+    zero = {"open": 0.0, "high": 0.0, "low": 0.0, "close": 0.0}
+    assert broken_candle(flat_candles(0, 2, dict.fromkeys(range(2), zero))) == ("candle_reference_price_zero", None)
+
+
+@pytest.mark.parametrize("name", ["open", "high", "low", "close", "volume"])
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_a_value_that_is_no_number_breaks_its_candle(name: str, value: float) -> None:
+    assert broken_candle(flat_candles(0, 5, {3: {name: value}})) == ("candle_invalid_number", 3)
+
+
+@pytest.mark.parametrize(
+    ("changed", "expected"),
+    [
+        ({"low": 0.1}, None),
+        ({"low": 0.0999}, "candle_anomalously_low"),
+        ({"low": 0.0}, "candle_zero_or_negative"),
+        ({"volume": 0.0}, None),
+        ({"volume": -1.0}, "candle_zero_or_negative"),
+        ({"high": 1e9}, None),
+    ],
+)
+def test_a_candle_is_judged_against_a_thousandth_of_the_others(changed: dict[str, float], expected: str | None) -> None:
+    found = broken_candle(flat_candles(0, 5, {0: changed}))
+    assert found == (None if expected is None else (expected, 0))
+
+
+def test_four_candles_are_judged_by_their_mean_and_five_by_their_upper_median() -> None:
+    low = {"open": 0.09, "high": 0.09, "low": 0.09, "close": 0.09}
+    assert broken_candle(flat_candles(0, 5, {0: low})) == ("candle_anomalously_low", 0)
+    assert broken_candle(flat_candles(0, 4, {0: low})) is None  # the mean is 75
+    half = flat_candles(0, 6, dict.fromkeys(range(3), low))
+    assert broken_candle(half) == ("candle_anomalously_low", 0)
+
+
+def test_a_window_starts_before_by_all_intervals_but_one() -> None:
+    assert window_start(at(60), Interval.M5, 3) == at(50)
+    assert list(frame_ticks(START_MS, START_MS + DAY_MS, Interval.H12, START_MS + DAY_MS)) == [
+        START_MS,
+        START_MS + DAY_MS // 2,
+        START_MS + DAY_MS,
+    ]
+
+
+def test_a_market_writes_quantities_cut_and_knows_its_symbol_and_mode() -> None:
+    market = ReferenceMarket("BTCUSDT", exchange_of([]), MarketSteps(quantity=0.1))
+    assert market.format_quantity(0.19) == "0.1"
+    assert (market.symbol, market.mode, market.now) == ("BTCUSDT", "backtest", 0)
+    assert ReferenceMarket("BTCUSDT", exchange_of([]), MarketSteps(), "live").mode == "live"
+
+
+def test_a_history_with_holes_gives_the_candles_that_exist_with_all_values() -> None:
+    history = CandleHistory(dense_candles(12, missing=3))
+    flat = (100.0, 100.0, 100.0, 100.0)
+    assert history(Interval.M1, at(2), 2) == [(at(2), *flat, 1.0), (at(4), *flat, 1.0)]
+    assert history(Interval.M5, at(0), 9) == [(at(0), *flat, 4.0), (at(5), *flat, 5.0)]
+    sparse = Candles.from_rows(np.array([at(0), at(11)]), *(np.full(2, 7.0) for _ in range(5)))
+    assert [candle.time for candle in CandleHistory(sparse)(Interval.M3, at(0), 9)] == [at(0), at(9)]

@@ -1,5 +1,10 @@
 """Validation of the original: what the table of recordings does not show."""
 
+import math
+from typing import Any
+
+import pytest
+
 from backtestkit_cli.engine.reference.signals import broken_rules
 from backtestkit_cli.model.limits import Limits
 
@@ -42,3 +47,94 @@ def test_an_entry_of_zero_gives_distances_without_end() -> None:
         "long_sl_wrong_side",
         "long_sl_too_close",
     )
+
+
+def test_nothing_given_breaks_the_rules_of_every_value() -> None:
+    nothing: dict[str, Any] = dict.fromkeys(("position", "price", "price_open", "take_profit", "stop_loss", "lifetime"))
+    prices = ("current_price", "price_open", "price_take_profit", "price_stop_loss")
+    assert rules(**nothing) == (
+        "position_missing",
+        "position_invalid",
+        *(f"{name}_not_{what}" for name in prices for what in ("a_number_type", "finite")),
+        "minutes_not_a_number_type",
+        "minutes_not_integer",
+        "minutes_not_finite",
+    )
+
+
+def test_a_word_that_is_no_side_is_named_and_its_levels_are_not_judged() -> None:
+    assert rules(position="up", take_profit=90.0) == ("position_invalid",)
+
+
+@pytest.mark.parametrize("value", ["102", True])
+def test_a_text_or_a_truth_is_no_number_but_read_as_one(value: object) -> None:
+    assert (
+        rules(take_profit=value, stop_loss=0.5, price_open=0.75, price=0.7)[0] == "price_take_profit_not_a_number_type"
+    )
+    assert rules(lifetime="60") == ("minutes_not_a_number_type", "minutes_not_integer")
+    assert rules(take_profit="one hundred") == ("price_take_profit_not_a_number_type", "price_take_profit_not_finite")
+
+
+@pytest.mark.parametrize("value", [0.0, -1.0])
+def test_a_price_is_above_zero(value: float) -> None:
+    assert rules(stop_loss=value) == ("price_stop_loss_not_positive", "long_sl_too_far")
+
+
+SHORT = {"position": "short", "take_profit": 98.0, "stop_loss": 102.0}
+
+
+@pytest.mark.parametrize(
+    ("changed", "expected"),
+    [
+        ({"take_profit": 100.0}, ("long_tp_wrong_side", "long_tp_too_close", "long_immediate_already_at_profit")),
+        ({"stop_loss": 100.0}, ("long_sl_wrong_side", "long_sl_too_close", "long_immediate_already_stopped")),
+        ({"price": 98.0}, ("long_immediate_already_stopped",)),
+        ({"price": 98.001}, ()),
+        ({"price": 102.0}, ("long_immediate_already_at_profit",)),
+        ({"price": 101.999}, ()),
+        ({"take_profit": 100.5}, ()),
+        ({"take_profit": 100.499}, ("long_tp_too_close",)),
+        ({"stop_loss": 99.5}, ()),
+        ({"stop_loss": 99.501}, ("long_sl_too_close",)),
+        ({"stop_loss": 80.0}, ()),
+        ({"stop_loss": 79.999}, ("long_sl_too_far",)),
+        ({"lifetime": 0}, ("minutes_not_positive",)),
+        ({"lifetime": 1}, ()),
+        ({"lifetime": 1.5}, ("minutes_not_integer",)),
+        ({"lifetime": 60.0}, ()),
+        ({"lifetime": 1440}, ()),
+        ({"lifetime": 1441}, ("minutes_too_large",)),
+        ({"lifetime": math.inf}, ("minutes_not_integer", "minutes_not_finite", "minutes_too_large")),
+        (SHORT, ()),
+        (SHORT | {"price": 102.0}, ("short_immediate_already_stopped",)),
+        (SHORT | {"price": 98.0}, ("short_immediate_already_at_profit",)),
+        (SHORT | {"take_profit": 99.501}, ("short_tp_too_close",)),
+        (SHORT | {"stop_loss": 120.001}, ("short_sl_too_far",)),
+        (SHORT | {"stop_loss": 100.499}, ("short_sl_too_close",)),
+    ],
+)
+def test_each_rule_breaks_exactly_beyond_its_limit(changed: dict[str, object], expected: tuple[str, ...]) -> None:
+    assert sorted(rules(**changed)) == sorted(expected)
+
+
+def test_a_waiting_entry_without_a_number_is_beyond_no_level() -> None:
+    assert rules(price_open=math.nan, is_scheduled=True) == ("price_open_not_finite",)
+    assert rules(price_open=math.inf, is_scheduled=True) == ("price_open_not_finite", "long_tp_wrong_side")
+    assert rules(price_open=-math.inf, is_scheduled=True) == ("price_open_not_finite", "long_sl_wrong_side")
+
+
+def test_a_market_without_a_number_is_at_no_level() -> None:
+    assert rules(price=math.inf) == ("current_price_not_finite",)
+
+
+def test_distances_from_a_zero_entry_have_the_sign_of_the_distance() -> None:
+    assert rules(price_open=0.0, take_profit=-1.0, stop_loss=-2.0) == (
+        "price_open_not_positive",
+        "price_take_profit_not_positive",
+        "price_stop_loss_not_positive",
+        "long_tp_wrong_side",
+        "long_immediate_already_at_profit",
+        "long_tp_too_close",
+        "long_sl_too_far",
+    )
+    assert rules(price_open=0.0, take_profit=0.0)[-1] == "long_sl_too_close"

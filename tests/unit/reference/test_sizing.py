@@ -1,5 +1,7 @@
 """Position sizes: what the table of recordings does not show."""
 
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as some
@@ -32,3 +34,34 @@ def test_a_range_that_is_not_positive_is_refused(range_: float) -> None:
     with pytest.raises(SizingError) as caught:
         atr_based(1000, range_, risk_percentage=1)
     assert caught.value.code == "atr-not-positive"
+
+
+@pytest.mark.parametrize(
+    ("ask", "code", "words"),
+    [
+        (lambda: fixed_percentage(1000, 10, 10, risk_percentage=1), "stop-distance-zero", "the stop is at the entry"),
+        (lambda: kelly_criterion(1000, 10, 0.0, 1.0), "win-rate-out-of-range", "a win rate of 0 is"),
+        (lambda: kelly_criterion(1000, 10, 1.0, 1.0), "win-rate-out-of-range", "a win rate of 1 is"),
+        (lambda: kelly_criterion(1000, 10, 0.5, 0.0), "win-loss-ratio-not-positive", "a win-loss ratio of 0 is"),
+        (lambda: atr_based(1000, -0.5, risk_percentage=1), "atr-not-positive", "range of -0.5 is not above 0"),
+    ],
+)
+def test_inputs_that_allow_no_quantity_are_refused(ask: Callable[[], float], code: str, words: str) -> None:
+    with pytest.raises(SizingError, match=words) as caught:
+        ask()
+    assert caught.value.code == code
+
+
+def test_each_method_by_hand() -> None:
+    assert fixed_percentage(1000, 10, 8, risk_percentage=1) == 5  # 10 at risk, 2 a piece
+    assert fixed_percentage(1000, 8, 10, risk_percentage=1) == 5
+    assert kelly_criterion(1000, 10, 0.6, 2.0) == pytest.approx(10)  # (0.6 × 2 − 0.4) / 2 = 0.4, a quarter of it
+    assert kelly_criterion(1000, 10, 0.6, 2.0, kelly_multiplier=0.5) == pytest.approx(20)
+    assert atr_based(1000, 2, risk_percentage=1) == 2.5  # 10 at risk, twice the range a piece
+    assert atr_based(1000, 2, risk_percentage=1, atr_multiplier=1) == 5
+
+
+def test_a_zero_limit_is_a_limit() -> None:
+    assert QuantityLimits(max_position_percentage=0).apply(100, 1000, 100) == 0
+    assert QuantityLimits(max_quantity=0).apply(100, 1000, 100) == 0
+    assert QuantityLimits(min_quantity=0).apply(-1, 1000, 100) == 0
