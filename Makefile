@@ -11,7 +11,7 @@ SHARED := $(or $(BACKTESTKIT_SHARED),../shared)
 RULES ?= $(SHARED)/rules
 GOLDEN ?= $(SHARED)/golden
 
-.PHONY: help setup demo test quick lint types check mutation oracles rules golden risk-orders bench clean
+.PHONY: help setup demo test quick lint types check coverage mutation oracles rules golden risk-orders bench clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -44,6 +44,10 @@ types: setup  ## check types, strictly
 	$(BIN)/mypy
 
 check: lint types test  ## is it good? format, lint, types, tests
+
+coverage: setup  ## every branch of engine, measure and model by unit and property tests: below 100 % it fails
+	$(BIN)/coverage run -m pytest -q tests/unit tests/property
+	$(BIN)/coverage report
 
 mutation: setup  ## do the tests notice small changes of the rules? (SEED= to draw others, ALL=1 for all)
 	PYTHONPATH=tests $(BIN)/python tests/mutation/run.py --seed $(SEED) --workers $(WORKERS) $(if $(ALL),--all)

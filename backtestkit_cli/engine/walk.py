@@ -89,9 +89,7 @@ class StreamWalk:
             yield from self._apply(StopRequested(self.stop_ms, quote.vwap if quote else None))
 
     def settle(self, time_ms: int) -> Iterator[Event]:
-        """What the minute that ends now did to the position or the waiting entry."""
-        if isinstance(self.state, Flat) or _since(self.state) == time_ms:
-            return
+        """What the minute that ends now did to the position or the waiting entry, which is older than that minute."""
         quote = self._quote(time_ms)
         if quote is None:
             return
@@ -240,11 +238,6 @@ class StreamWalk:
             take_profit_percent=percent if side == "profit" else 0.0,
             stop_loss_percent=percent if side == "loss" else 0.0,
         )
-
-
-def _since(state: OpenPosition | WaitingEntry) -> int:
-    """When a state began; the minute that ends then is not its own."""
-    return state.opened_at if isinstance(state, OpenPosition) else state.signal.decided_at
 
 
 def walk_together(walks: Sequence[StreamWalk]) -> Iterator[Event]:

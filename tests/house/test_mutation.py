@@ -7,7 +7,7 @@ import sys
 
 import pytest
 from mutation.child import ROOT
-from mutation.mutants import draw, mutants_of
+from mutation.mutants import PACKAGE, draw, mutants_of
 from mutation.operators import conditions, negated, replacements
 from mutation.survivors import explained
 
@@ -75,3 +75,8 @@ def test_every_explained_survivor_is_a_mutant_of_the_code() -> None:
     known = {(mutant.module, mutant.change) for module in modules for mutant in mutants_of(module)}
     assert set(listed) - known == set()
     assert all(reason.strip() for reason in listed.values())
+
+
+def test_no_line_is_left_out_of_the_coverage() -> None:
+    marked = [path for path in PACKAGE.rglob("*.py") if "pragma" in path.read_text(encoding="utf-8")]
+    assert marked == []

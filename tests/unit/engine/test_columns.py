@@ -37,7 +37,7 @@ def test_a_draft_is_clearly_valid_where_no_rule_is_broken(limits: Limits) -> Non
     entry = column(random, [100.0] * 20 + odd, count)
     given = {
         "price": column(random, [100.0, 100.0, 98.0, 100.5, 99.5, 102.0], count),  # a market has a price
-        "take_profit": 100 + sign * column(random, up + [np.nan], count),
+        "take_profit": 100 + sign * column(random, [*up, np.nan], count),
         "stop_loss": np.where(
             random.random(count) < 0.05, column(random, odd, count), 100 - sign * column(random, up, count)
         ),

@@ -114,3 +114,14 @@ def test_durations_and_intervals_are_minutes() -> None:
     for text in ("90", "1.5h", "90s", "h", "-5m"):
         with pytest.raises(ValueError, match=r"duration|whole"):
             minutes_of(text)
+
+
+def test_a_trade_tells_its_signal_id_and_note() -> None:
+    from make import Deal, stream, trades
+
+    found = trades(Deal(note="<b>one</b>", id="given"), Deal(opened_hours=3, is_long=False, price_close=98.0))
+    terms = stream().result.terms
+    assert (found.id(0, terms), found.note(0)) == ("given", "one")
+    first, second = (found.signal(row, terms) for row in range(2))
+    assert (first.is_long, first.price_open, first.price_take_profit, first.price_stop_loss) == (True, 100, 102, 98)
+    assert (second.is_long, second.lifetime_minutes, second.decided_at) == (False, 1440, int(found.decided_ms[1]))

@@ -19,10 +19,10 @@ def by_loop(high: Floats, low: Floats, start: int, stop: int, upper: float, lowe
 @settings(max_examples=150, deadline=None)
 def test_the_first_touch_is_that_of_a_loop(seed: int, rows: int, candidates: int, *, one: bool) -> None:
     dice = np.random.default_rng(seed)
-    middle = np.round(np.cumsum(dice.normal(0, 0.2, rows)), 1)
+    middle: Floats = np.round(np.cumsum(dice.normal(0, 0.2, rows)), 1)
     middle[dice.random(rows) < 0.1] = np.nan
-    high = middle if one else middle + np.round(dice.random(rows), 1)
-    low = middle if one else middle - np.round(dice.random(rows), 1)
+    high: Floats = middle if one else middle + np.round(dice.random(rows), 1)
+    low: Floats = middle if one else middle - np.round(dice.random(rows), 1)
     start = dice.integers(0, rows + 1, candidates)
     stop = np.minimum(start + dice.integers(0, rows + 1, candidates), rows)
     level = np.round(dice.normal(0, 2, candidates), 1)

@@ -323,5 +323,13 @@ def test_at_one_instant_closes_come_before_decisions_and_streams_go_by_name() ->
     assert told("one", "two") == told("two", "one") == expected
 
 
+def test_a_position_that_cannot_be_judged_at_an_instant_is_left_alone() -> None:
+    """At a decision time in a hole the stream is due, yet there is nothing to judge."""
+    closes = {minute: price for minute, price in flat(9).items() if minute != 3}
+    walk = walk_of(candles_of(closes), Answers({2: draft()}), range(2, 7))
+    assert film(walk) == ["2 opened", "5 closed at 100.0 time_expired"]
+    assert walk.funnel.no_price == 0
+
+
 def test_rows_off_the_grid_are_those_at_no_decision_time() -> None:
     assert off_grid_rows(np.array([1, 2, 3, 7]), np.array([2, 4, 7])) == 2

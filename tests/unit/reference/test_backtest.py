@@ -252,3 +252,19 @@ def test_answers_of_our_deciders_become_a_draft_nothing_or_an_error(answer: Answ
     else:
         with pytest.raises(DecisionRaised, match=expected):
             OurDecider(Fixed())(at(0), 100.0)
+
+
+def test_our_drafts_pass_as_they_are() -> None:
+    class Always:
+        def decide(self, time_ms: int, price: float) -> Answer:
+            return draft(price_stop_loss=price - 2.0) if time_ms == at(10) else NoDraft.NONE
+
+        def has_row(self, time_ms: int) -> bool:
+            return True
+
+        def is_short_history(self, time_ms: int) -> bool:
+            return False
+
+    decider = OurDecider(Always())
+    assert decider(at(10), 99.0) == draft(price_stop_loss=97.0)
+    assert decider(at(11), 99.0) is None

@@ -251,3 +251,29 @@ def test_where_holes_leave_no_candle_to_test_the_last_one_decides_a_wait() -> No
         stream = stream_of(candles, drafts_at({10: WAITING}), limits=limits)
         run(stream, [10])
         assert film(stream) == ["10 call scheduled at 100", "10 scheduled 10 at 100", *result]
+
+
+def test_a_stopped_stream_is_asked_nothing_and_ends_its_run_at_once() -> None:
+    stream = stream_of(flat_candles(0, 30), drafts_at({10: draft()}), limits=TWO)
+    stream.stop()
+    assert run(stream, range(10, 20)) == []
+    assert counted(stream) == (2, 1, [])
+
+
+def test_in_time_a_stop_drops_a_waiting_entry_that_was_reached() -> None:
+    stream = stream_of(flat_candles(0, 30, {11: price_at(96, 1e6)}), drafts_at({10: WAITING}), limits=TWO)
+    assert tick_through(stream, [10, 11]) == ["10 call scheduled at 100", "10 scheduled 10 at 100"]
+    assert (stream.scheduled, stream.pending) == (None, None)
+
+
+def test_in_time_a_refused_activation_is_an_idle_tick() -> None:
+    candles = flat_candles(0, 30, {11: price_at(102, 1e6)})
+    stream = stream_of(candles, drafts_at({10: SHORT_LIMIT}), profiles=[refusing_above(100.5)], limits=TWO)
+    assert tick_through(stream, [10, 11]) == [
+        "10 call risk_allowed at 100",
+        "10 call scheduled at 100",
+        "10 scheduled 10 at 100",
+        "11 offer_rejected at 101 held 0 too dear",
+        "11 call risk_rejected at 101",
+    ]
+    assert (stream.scheduled, stream.pending) == (None, None)

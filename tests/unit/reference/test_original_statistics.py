@@ -1,5 +1,6 @@
 """The original's statistics, where the tables of recordings are silent."""
 
+from dataclasses import replace
 from fractions import Fraction
 
 import pytest
@@ -18,7 +19,7 @@ from backtestkit_cli.measure.original import (
     walker_ranking,
     walker_results,
 )
-from backtestkit_cli.model.event import Active, Closed, CloseReason, Idle, Opened
+from backtestkit_cli.model.event import Active, Cancelled, CancelReason, Closed, CloseReason, Idle, Opened, Scheduled
 from backtestkit_cli.model.fixed import round_half_up, to_fixed
 from backtestkit_cli.model.signal import Position
 
@@ -144,3 +145,18 @@ def test_minus_zero_has_no_sign_but_what_becomes_zero_keeps_it() -> None:
 @given(some.floats(-1e9, 1e9))
 def test_rounding_goes_to_the_nearest_and_half_goes_up(value: float) -> None:
     assert -Fraction(1, 2) < round_half_up(value) - Fraction(value) <= Fraction(1, 2)
+
+
+def test_the_oldest_idle_event_is_found_behind_what_has_ended() -> None:
+    assert listed(closed(1, "x"), idle(2), idle(3)) == [at(3), at(1)]
+
+
+def test_waiting_and_cancelled_signals_are_not_listed() -> None:
+    cancelled = Cancelled(time_ms=at(3), signal=row("x"), price=100.0, reason=CancelReason.WAIT_OVER)
+    assert listed(Scheduled(time_ms=at(1), signal=row("x"), price=100.0), idle(2), cancelled) == [at(2)]
+
+
+def test_a_live_run_is_measured_by_its_closes_with_whole_minutes() -> None:
+    lasting = replace(closed(3, "x"), time_ms=at(3) + 20_000)
+    count, figures = live_figures([opened(0, "x"), lasting, idle(4)])
+    assert (count, figures) == (3, backtest_figures([ClosedTrade("A", 1.0, at(0), at(3))]))

@@ -113,7 +113,7 @@ SHORT = {"position": "short", "take_profit": 98.0, "stop_loss": 102.0}
         (SHORT | {"stop_loss": 100.499}, ("short_sl_too_close",)),
     ],
 )
-def test_each_rule_breaks_exactly_beyond_its_limit(changed: dict[str, object], expected: tuple[str, ...]) -> None:
+def test_each_rule_breaks_exactly_beyond_its_limit(changed: dict[str, Any], expected: tuple[str, ...]) -> None:
     assert sorted(rules(**changed)) == sorted(expected)
 
 

@@ -275,3 +275,10 @@ def test_candles_without_a_whole_row_give_no_rows() -> None:
     assert len(_decide(spec, candles)) == 0
     later = random_candles(14, 30)
     assert _decide(spec, later).warm_up.all()
+
+
+def test_a_rule_of_one_side_may_have_prices_of_that_side_alone() -> None:
+    candles = random_candles(3, 200)
+    drafts = _decide(replace(SPEC, take_profit={"long": "high * 1.1"}), candles)
+    high = candles.high[(drafts.time_ms - START_MS) // MINUTE_MS - 1]
+    np.testing.assert_array_equal(drafts.price_take_profit, high * 1.1)
