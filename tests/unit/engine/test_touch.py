@@ -19,7 +19,7 @@ def by_loop(high: Floats, low: Floats, start: int, stop: int, upper: float, lowe
 @settings(max_examples=150, deadline=None)
 def test_the_first_touch_is_that_of_a_loop(seed: int, rows: int, candidates: int, *, one: bool) -> None:
     dice = np.random.default_rng(seed)
-    middle: Floats = np.round(np.cumsum(dice.normal(0, 0.2, rows)), 1)
+    middle: Floats = np.round(np.cumsum(dice.normal(0, 0.2, rows)), 1).astype(np.float64)
     middle[dice.random(rows) < 0.1] = np.nan
     high: Floats = middle if one else middle + np.round(dice.random(rows), 1)
     low: Floats = middle if one else middle - np.round(dice.random(rows), 1)

@@ -20,8 +20,6 @@ from backtestkit_cli.model.event import (
     Event,
     Idle,
     LevelReached,
-    Opened,
-    RiskRefused,
     Scheduled,
 )
 from backtestkit_cli.model.funnel import Funnel
@@ -119,8 +117,6 @@ def line(event: Event) -> str:
     """One event in few words, with its minute."""
     told = f"{minute_of(event.time_ms)} {event.kind}"
     match event:
-        case Opened() | RiskRefused():
-            return told
         case Scheduled(price=price) | Idle(price=price):
             return f"{told} at {price}"
         case Active(price=price, take_profit_percent=profit, stop_loss_percent=loss):
@@ -135,6 +131,8 @@ def line(event: Event) -> str:
             return f"{told} {' '.join(rules)}"
         case DecisionFailed(what=what):
             return f"{told} {what}"
+        case _:
+            return told
 
 
 def film(walk: StreamWalk) -> list[str]:
