@@ -4,6 +4,10 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from backtestkit_cli.engine.resample import resample as resample
+    from backtestkit_cli.engine.sizing import QuantityLimits as QuantityLimits
+    from backtestkit_cli.engine.sizing import atr_based as atr_based
+    from backtestkit_cli.engine.sizing import fixed_percentage as fixed_percentage
+    from backtestkit_cli.engine.sizing import kelly_criterion as kelly_criterion
     from backtestkit_cli.kit import Kit as Kit
     from backtestkit_cli.model.event import Active as Active
     from backtestkit_cli.model.event import Cancelled as Cancelled
@@ -23,6 +27,7 @@ if TYPE_CHECKING:
     from backtestkit_cli.model.event import RiskCheckFailed as RiskCheckFailed
     from backtestkit_cli.model.event import RiskRefused as RiskRefused
     from backtestkit_cli.model.event import RunDone as RunDone
+    from backtestkit_cli.model.event import RunFailed as RunFailed
     from backtestkit_cli.model.event import Scheduled as Scheduled
     from backtestkit_cli.model.event import SignalEvent as SignalEvent
     from backtestkit_cli.model.event import StreamDone as StreamDone
@@ -41,6 +46,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _EVENTS = "backtestkit_cli.model.event"
+_SIZING = "backtestkit_cli.engine.sizing"
 _LEVELS = "backtestkit_cli.model.levels"
 _PLACES = {
     "Active": _EVENTS,
@@ -59,10 +65,12 @@ _PLACES = {
     "Progress": _EVENTS,
     "QuantityRefused": _EVENTS,
     "QuantityCalculated": _EVENTS,
+    "QuantityLimits": _SIZING,
     "RiskAllowed": _EVENTS,
     "RiskCheckFailed": _EVENTS,
     "RiskRefused": _EVENTS,
     "RunDone": _EVENTS,
+    "RunFailed": _EVENTS,
     "SL_LEVEL1": _LEVELS,
     "SL_LEVEL2": _LEVELS,
     "Scheduled": _EVENTS,
@@ -72,7 +80,10 @@ _PLACES = {
     "TP_LEVEL1": _LEVELS,
     "TP_LEVEL2": _LEVELS,
     "TP_LEVEL3": _LEVELS,
+    "atr_based": _SIZING,
     "exchange": "backtestkit_cli.plugins.registry",
+    "fixed_percentage": _SIZING,
+    "kelly_criterion": _SIZING,
     "log": "backtestkit_cli.run.log",
     "memo": "backtestkit_cli.run.memo",
     "resample": "backtestkit_cli.engine.resample",
@@ -100,17 +111,22 @@ __all__ = [
     "Opened",
     "Progress",
     "QuantityCalculated",
+    "QuantityLimits",
     "QuantityRefused",
     "RiskAllowed",
     "RiskCheckFailed",
     "RiskRefused",
     "RunDone",
+    "RunFailed",
     "Scheduled",
     "SignalDraft",
     "SignalEvent",
     "StreamDone",
     "__version__",
+    "atr_based",
     "exchange",
+    "fixed_percentage",
+    "kelly_criterion",
     "log",
     "memo",
     "resample",

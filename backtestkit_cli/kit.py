@@ -11,10 +11,12 @@ from backtestkit_cli.config.given import Given
 from backtestkit_cli.config.merge import load
 from backtestkit_cli.config.settings import Settings
 from backtestkit_cli.errors import UsageError
+from backtestkit_cli.model.signal import Signal
 from backtestkit_cli.plugins.places import place_of_caller
 from backtestkit_cli.plugins.ports import Mode
 from backtestkit_cli.plugins.registry import ROOT
 from backtestkit_cli.run.entries import Entries, entries_of
+from backtestkit_cli.run.jobs import Job, Runs
 from backtestkit_cli.run.listen import Heard, Listeners, Subscription
 
 if TYPE_CHECKING:
@@ -31,6 +33,7 @@ class Kit(Entries):
     paths: tuple[Path, ...] = ()
     overrides: tuple[str, ...] = ()
     listeners: Listeners = field(default_factory=Listeners)
+    runs: Runs = field(default_factory=Runs, repr=False)
 
     @classmethod
     def load(cls, *paths: str | Path, overrides: Sequence[str] = ()) -> "Kit":
@@ -156,7 +159,55 @@ class Kit(Entries):
             logs=self.logs,
             jobs=jobs,
             listeners=self.listeners,
+            runs=self.runs,
         )
+
+    def jobs(self) -> tuple[Job, ...]:
+        """Every backtest that was begun with `.background()`, the oldest first."""
+        return tuple(self.runs.jobs)
+
+    def stop(self, strategy: str, symbol: str) -> bool:
+        """Ask the runs under way to decide nothing more in a stream; whether there was one to ask.
+
+        A waiting entry is cancelled, an open position is followed to its end.
+
+        Raises:
+            UsageError: there is no such strategy.
+        """
+        found = self._runs_of(strategy, symbol)
+        for one in found:
+            one.standing.ask_stop((strategy, symbol))
+        return bool(found)
+
+    def is_stopped(self, strategy: str, symbol: str) -> bool:
+        """Whether a run under way was asked to stop a stream.
+
+        Raises:
+            UsageError: there is no such strategy.
+        """
+        return any(one.standing.is_stop_asked((strategy, symbol)) for one in self._runs_of(strategy, symbol))
+
+    def pending_signal(self, strategy: str, symbol: str) -> "Signal | None":
+        """The signal of the position that a run under way holds now; the newest run counts.
+
+        Raises:
+            UsageError: there is no such strategy.
+        """
+        found = [one.standing.pending.get((strategy, symbol)) for one in self._runs_of(strategy, symbol)]
+        return found[-1] if found else None
+
+    def scheduled_signal(self, strategy: str, symbol: str) -> "Signal | None":
+        """The signal whose entry waits in a run under way; the newest run counts.
+
+        Raises:
+            UsageError: there is no such strategy.
+        """
+        found = [one.standing.waiting.get((strategy, symbol)) for one in self._runs_of(strategy, symbol)]
+        return found[-1] if found else None
+
+    def _runs_of(self, strategy: str, symbol: str) -> "list[Backtest]":
+        self.get_strategy(strategy)
+        return self.runs.of((strategy, symbol))
 
     def verify(self, run: str = "last") -> "Verdict":
         """Do a stored run again, with the config of its bundle, and say whether it is the same and if not, why.

@@ -19,11 +19,12 @@ from backtestkit_cli.model.signal import OpenPosition
 
 
 def leap(walk: StreamWalk) -> Iterator[Event]:
-    """Run one stream that shares nothing with others and has no stop request."""
+    """Run one stream that shares nothing with others and has no stop request but one that is asked on the way."""
     market = Market.of(walk.candles, walk.terms, has_limits=False)
     ticks = walk.ticks.tolist()
     while walk.next_ms is not None:
         now_ms = walk.next_ms
+        yield from walk.stop(now_ms)
         if walk.state is not FLAT:
             yield from walk.settle(now_ms)
         yield from walk.decide(now_ms)

@@ -12,7 +12,7 @@ from backtestkit_cli.model.funnel import Funnel
 from backtestkit_cli.model.policy import Costs, FillPolicy
 from backtestkit_cli.model.time import Interval, TimeRange
 
-RunStatus = Literal["complete", "interrupted"]
+RunStatus = Literal["complete", "interrupted", "stopped"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

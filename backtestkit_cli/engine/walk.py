@@ -49,7 +49,8 @@ class StreamWalk:
     """One stream on its way through time; `price` is the VWAP at the end of each minute, `ticks` the decision times.
 
     `ledger` holds the positions of streams that share risk profiles. `tells_idle` and `tells_active` make the events
-    that nobody stores. `next_ms` is the next instant at which something can happen, None when all is done.
+    that nobody stores. `next_ms` is the next instant at which something can happen, None when all is done. Who sets
+    `is_stop_asked` on the way makes the next instant, or the free decision of this one, the time of a stop request.
     """
 
     candles: Candles
@@ -59,6 +60,7 @@ class StreamWalk:
     terms: Terms
     ledger: Ledger = field(default_factory=lambda: Ledger({}))
     stop_ms: int | None = None
+    is_stop_asked: bool = False
     tells_idle: bool = False
     tells_active: bool = False
     state: SignalState = FLAT
@@ -84,6 +86,7 @@ class StreamWalk:
 
     def stop(self, time_ms: int) -> Iterator[Event]:
         """A stop request that has come by now acts before everything else of its instant."""
+        self._take_request(time_ms)
         if self.stop_ms is not None and time_ms >= self.stop_ms and isinstance(self.state, WaitingEntry):
             quote = self._quote(self.stop_ms - self.stop_ms % MINUTE_MS)
             yield from self._apply(StopRequested(self.stop_ms, quote.vwap if quote else None))
@@ -121,6 +124,10 @@ class StreamWalk:
             self.funnel.late += self.decider.has_row(tick)
         self.state, self._place, self.next_ms = state, place, time_ms
 
+    def _take_request(self, time_ms: int) -> None:
+        if self.is_stop_asked and (self.stop_ms is None or time_ms < self.stop_ms):
+            self.stop_ms = time_ms
+
     def _move_on(self, time_ms: int | None = None) -> None:
         upcoming = self._ticks[self._place] if self._place < len(self._ticks) else None
         following = upcoming if time_ms is None or isinstance(self.state, Flat) else time_ms + MINUTE_MS
@@ -132,6 +139,8 @@ class StreamWalk:
 
     def _tick(self, time_ms: int) -> Iterable[Event]:
         funnel = self.funnel
+        if isinstance(self.state, Flat):
+            self._take_request(time_ms)
         if self.stop_ms is not None and time_ms >= self.stop_ms:
             funnel.stopped += 1
             return ()

@@ -261,6 +261,18 @@ class QuantityCalculated:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RunFailed:
+    """A run ended with an error; `time_ms` is how far it had come, `code` the one of the error."""
+
+    time_ms: int
+    exchange: str
+    frame: str
+    code: str
+    what: str
+    kind: Literal["run_failed"] = "run_failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RiskAllowed:
     """A risk profile let a signal pass; `price` and `open_positions` as in a refusal."""
 
@@ -304,6 +316,7 @@ Notice: TypeAlias = (
     | StreamDone
     | RunDone
     | QuantityCalculated
+    | RunFailed
     | RiskAllowed
     | RiskCheckFailed
     | ListenerFailed

@@ -8,10 +8,13 @@ process.
 """
 
 import platform
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextvars import copy_context
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
+from itertools import islice
 from pathlib import Path
+from types import UnionType
 from typing import Any, NamedTuple, get_args
 
 import numpy as np
@@ -32,7 +35,7 @@ from backtestkit_cli.engine.step import Terms
 from backtestkit_cli.engine.trades import trades_of
 from backtestkit_cli.engine.vwap import price_at, vwap_all
 from backtestkit_cli.engine.walk import StreamWalk, off_grid_rows, walk_together
-from backtestkit_cli.errors import DataError, Problem, Source
+from backtestkit_cli.errors import BacktestkitError, DataError, Problem, Source
 from backtestkit_cli.measure.equity import mark_times
 from backtestkit_cli.model.event import (
     Active,
@@ -42,6 +45,7 @@ from backtestkit_cli.model.event import (
     Idle,
     Progress,
     RunDone,
+    RunFailed,
     StreamDone,
     key_of,
 )
@@ -55,13 +59,16 @@ from backtestkit_cli.run.checks.quick import QuickCheck
 from backtestkit_cli.run.clock import WallClock
 from backtestkit_cli.run.context import CURRENT, inside
 from backtestkit_cli.run.deadline import Deadline
+from backtestkit_cli.run.finished import FinishedRun
 from backtestkit_cli.run.identity import code_hash, run_id
+from backtestkit_cli.run.jobs import Job, Runs, begin
 from backtestkit_cli.run.listen import Audience, Listeners
 from backtestkit_cli.run.plan import Group, Plan
 from backtestkit_cli.run.record import record
 from backtestkit_cli.run.risk import ledger_for
 from backtestkit_cli.run.sizing import Sizing, prepare_sizing, sizing_failures
 from backtestkit_cli.run.sources import anomaly_of, local_source
+from backtestkit_cli.run.standing import Key, RunCancelled, Standing
 from backtestkit_cli.run.strategies import CallingDecider, DecisionStrategy, RowStrategy, Strategy, prepare
 
 OnProgress = Callable[[str, str, int], None]
@@ -96,6 +103,8 @@ class Backtest:
     """One backtest: `streams` grows while it runs, so that an interruption keeps what is finished.
 
     Without `calls_back` the callbacks of the config hear nothing. `watch` may put an observer in the place of a walk.
+    `runs` are those of a kit; `standing` is for who asks about this one. Without `ends_process` a call that cannot be
+    interrupted is told to `on_abandon` and left alone.
     """
 
     config: Config
@@ -111,41 +120,102 @@ class Backtest:
     listeners: Listeners = field(default_factory=Listeners)
     calls_back: bool = True
     watch: Callable[[StreamWalk], StreamWalk] = _as_it_is
+    runs: Runs = field(default_factory=Runs)
+    standing: Standing = field(default_factory=Standing)
+    ends_process: bool = True
     audience: Audience = field(init=False)
     registry_again: Registry = field(init=False)
+    iterated: tuple[type, ...] = ()
 
     def __post_init__(self) -> None:
         self.audience = self._audience()
         self.registry_again = self.registry.child()
 
     def __iter__(self) -> Iterator[Event]:
-        """Run, and tell the events of each stream in order of time, one stream after the other."""
-        for stream in self.run().streams:
-            yield from stream.result.events()
+        """Run, and tell each event as it happens: in order of time within a stream, and among streams that share risk.
 
-    def run(self) -> RunResult:
+        Whoever ends the loop early ends the run; `result("interrupted")` tells what was finished.
+        """
+        return self.events()
+
+    def events(self, topic: type | UnionType = Event) -> Iterator[Event]:
+        """Run, and tell events of a class, or of a union of classes; without idle and active ones it is faster.
+
+        Raises:
+            ConfigError, DataError, StrategyError: something of a strategy or its candles is wrong.
+        """
+        self.iterated = tuple(one for one in get_args(Event) if issubclass(one, topic))
+        place, happening = copy_context(), self._happen()
+        try:
+            while (event := place.run(next, happening, None)) is not None:
+                if isinstance(event, self.iterated):
+                    yield event
+        finally:
+            place.run(happening.close)
+
+    def run(self) -> FinishedRun:
         """Run every stream.
 
         Raises:
             ConfigError, DataError, StrategyError: something of a strategy or its candles is wrong.
             KeyboardInterrupt: the user stopped it; `result("interrupted")` tells what was finished.
         """
-        self.started_ms = self.clock.now_ms()
-        self.audience = self._audience(self._callbacks() if self.calls_back else None)
-        if self.jobs > 1 and len(self.plan.groups) > 1 and self.audience.is_empty and not self.registry.has_given:
-            from backtestkit_cli.run.pool import run_groups
+        self.iterated = ()
+        for _ in self._happen():
+            pass
+        return self.result()
 
-            run_groups(self)
-            return self.result()
-        with inside(None), Deadline(self.config.settings.limits.signal_seconds, self.on_abandon) as deadline:
+    def background(self) -> Job:
+        """Run in a thread of its own; the answer is its handle.
+
+        Raises:
+            UsageError: a job with one of these streams is running.
+        """
+        return begin(self)
+
+    def _happen(self) -> Generator[Event, None, None]:
+        """Run every stream, and give the events that somebody listens for, or iterates over."""
+        self.started_ms = self.clock.now_ms()
+        self.streams.clear()
+        self.standing.reset()
+        self.runs.running.append(self)
+        try:
+            self.audience = self._audience(self._callbacks() if self.calls_back else None)
+            yield from self._happen_here() if self._is_heard else self._happen_anywhere()
+        except RunCancelled:
+            raise
+        except Exception as error:
+            self.tell_failure(error)
+            raise
+        finally:
+            self.runs.running.remove(self)
+
+    def _happen_anywhere(self) -> Iterator[Event]:
+        if self.jobs == 1 or len(self.plan.groups) == 1 or self.registry.has_given:
+            return self._happen_here()
+        from backtestkit_cli.run.pool import run_groups
+
+        run_groups(self)
+        return iter(())
+
+    def _happen_here(self) -> Iterator[Event]:
+        seconds = self.config.settings.limits.signal_seconds
+        with inside(None), Deadline(seconds, self.on_abandon, ends_process=self.ends_process) as deadline:
             self._tell_start()
             try:
                 for group in self.plan.groups:
-                    self._run_group(group, deadline)
+                    yield from self._run_group(group, deadline)
             finally:
                 forget(self.registry_again)
             self._tell_end()
-        return self.result()
+
+    @property
+    def _is_heard(self) -> bool:
+        return bool(self.iterated) or not self.audience.is_empty
+
+    def _wants(self, *topics: type) -> bool:
+        """Whether anybody hears of one of some classes of events."""
+        return self.audience.wants(*topics) or any(topic in self.iterated for topic in topics)
 
     def _audience(self, callbacks: Listeners | None = None) -> Audience:
         first = Listeners() if callbacks is None else callbacks
@@ -156,12 +226,12 @@ class Backtest:
         frame = plan.frame if plan.frame in self.config.frames else None
         return callbacks_of(self.config, self.registry, strategies=plan.strategies, exchange=plan.exchange, frame=frame)
 
-    def _run_group(self, group: Group, deadline: Deadline) -> None:
+    def _run_group(self, group: Group, deadline: Deadline) -> Iterator[Event]:
         strategies = {name: prepare(self.config, name, self.registry) for name in group.strategies}
         sizings = {name: prepare_sizing(self.config, name, self.registry) for name in group.strategies}
         source = local_source(self.config, self.plan.exchange, self.registry)
         ledger = ledger_for(self.config, group.strategies, self.registry, self.audience)
-        is_walked = group.is_shared or self.audience.wants(Idle, Active)
+        is_walked = group.is_shared or self._wants(Idle, Active)
         together: list[_Walking] = []
         for symbol in group.symbols:
             for name, candles in self._candles(source, symbol, _history_minutes(strategies, sizings)):
@@ -177,29 +247,53 @@ class Backtest:
                     together.append(self._walking(stream, strategy, decider, ledger))
                 elif is_walked:
                     rows = self._rows(stream, strategy, deadline)
-                    walking = self._walking(stream, strategy, RowDecider(rows), ledger)
-                    walking.walk.funnel.off_grid = off_grid_rows(rows.time_ms[rows.side != 0], stream.ticks)
-                    together.append(walking)
+                    together.append(self._walking_rows(stream, strategy, rows, ledger))
                 else:
                     rows = self._rows(stream, strategy, deadline)
-                    result = run_columns(candles, rows, stream.ticks, stream.terms)
-                    self._tell_stream(result)
-                    self._finish(stream, strategy, result, [])
+                    yield from self._compute(stream, strategy, rows, ledger)
                 if not group.is_shared:
-                    self._walk(together)
-        self._walk(together)
+                    yield from self._walk(together)
+        yield from self._walk(together)
 
-    def _walk(self, together: "list[_Walking]") -> None:
-        """Walk streams in time order and tell the events of each."""
-        events: dict[tuple[str, str], list[Event]] = {one.stream.key: [] for one in together}
+    def _compute(self, stream: "_Stream", strategy: Strategy, rows: DraftColumns, ledger: Ledger) -> Iterator[Event]:
+        """Run a stream at once; one that is asked to stop before all of it is told is walked from there."""
+        result = run_columns(stream.candles, rows, stream.ticks, stream.terms)
+        told = 0
+        for event in result.events() if self._wants(*get_args(Event)) else ():
+            if self.standing.is_stop_asked(stream.key):
+                break
+            self._tell(event)
+            told += 1
+            yield event
+        if self.standing.is_stop_asked(stream.key):
+            walking = self._walking_rows(stream, strategy, rows, ledger)
+            walking.walk.tells_idle = walking.walk.tells_active = False  # none has been told of this stream so far
+            yield from self._walk([walking], told)
+        else:
+            self._finish(stream, strategy, result, [])
+
+    def _tell(self, event: Event) -> None:
+        self.standing.take(key_of(event), event)
+        self.audience.tell(event)
+
+    def _walk(self, together: "list[_Walking]", told: int = 0) -> Iterator[Event]:
+        """Walk streams in time order and tell the events of each, but for the first ones that were told before."""
+        events: dict[Key, list[Event]] = {one.stream.key: [] for one in together}
         walks = [one.walk for one in together]
         is_alone = len(walks) == 1 and walks[0].ledger.is_open
-        for event in leap(walks[0]) if is_alone and not walks[0].tells_active else walk_together(walks):
-            self.audience.tell(event)
+        happening = leap(walks[0]) if is_alone and not walks[0].tells_active else walk_together(walks)
+        for event in islice(happening, told):
+            events[key_of(event)].append(event)
+        for one in together:
+            self.standing.begin(one.stream.key, one.walk)
+        for event in happening:
+            self._tell(event)
             if not isinstance(event, Idle | Active):
                 events[key_of(event)].append(event)
+            yield event
         CURRENT.set(None)
         for one in together:
+            self.standing.end(one.stream.key)
             told_events, walk = tuple(events[one.stream.key]), one.walk
             if isinstance(one.decider, CallingDecider):
                 one.stream.quick.ask_again(one.decider.strategy, one.decider.asked)
@@ -216,17 +310,23 @@ class Backtest:
 
     def _walking(self, stream: "_Stream", strategy: Strategy, decider: Decider, ledger: Ledger) -> "_Walking":
         walk = self.watch(stream.walk(decider, ledger))
-        walk.tells_idle, walk.tells_active = self.audience.wants(Idle), self.audience.wants(Active)
+        walk.tells_idle, walk.tells_active = self._wants(Idle), self._wants(Active)
         return _Walking(stream, strategy, decider, walk)
+
+    def _walking_rows(self, stream: "_Stream", strategy: Strategy, rows: DraftColumns, ledger: Ledger) -> "_Walking":
+        walking = self._walking(stream, strategy, RowDecider(rows), ledger)
+        walking.walk.funnel.off_grid = off_grid_rows(rows.time_ms[rows.side != 0], stream.ticks)
+        return walking
 
     def _decider(
         self, stream: "_Stream", strategy: DecisionStrategy, source: LocalSource, deadline: Deadline
     ) -> Decider:
         name, symbol, start_ms = stream.name, stream.symbol, self.plan.range.start_ms
         on_progress = self._progressed if self.audience.wants(Progress) else self.on_progress
-        context = self.audience.context(name, symbol)
+        context, reach = self.audience.context(name, symbol), self.standing.reach
 
         def on_time(time_ms: int) -> None:
+            reach((name, symbol), time_ms)
             on_progress(name, symbol, (time_ms - start_ms) // MINUTE_MS)
             context.time_ms = time_ms
             CURRENT.set(context)
@@ -255,6 +355,7 @@ class Backtest:
         return QuickCheck(afresh, candles)
 
     def _progressed(self, name: str, symbol: str, minutes: int) -> None:
+        self.standing.reach((name, symbol), self.plan.range.start_ms + minutes * MINUTE_MS)
         self.on_progress(name, symbol, minutes)
         if self.audience.wants(Progress):
             self.audience.tell(
@@ -297,11 +398,19 @@ class Backtest:
                 )
             )
 
-    def _tell_stream(self, result: StreamResult) -> None:
-        """Tell of a stream that was computed as a whole."""
-        if self.audience.wants(*get_args(Event)):
-            for event in result.events():
-                self.audience.tell(event)
+    def tell_failure(self, error: Exception) -> None:
+        """Tell that the run ends with an error."""
+        if self.audience.wants(RunFailed):
+            reached_ms = max(self.standing.reached_ms.values(), default=self.plan.range.start_ms)
+            self.audience.tell(
+                RunFailed(
+                    time_ms=reached_ms,
+                    exchange=self.plan.exchange,
+                    frame=self.plan.frame,
+                    code=error.code if isinstance(error, BacktestkitError) else "internal",
+                    what=str(error),
+                )
+            )
 
     def _tell_end(self) -> None:
         if self.audience.wants(RunDone):
@@ -334,12 +443,14 @@ class Backtest:
     def _row_times(self, stream: "_Stream") -> TimeRange:
         return TimeRange(self.plan.range.start_ms, int(stream.ticks[-1]))
 
-    def result(self, status: Any = "complete") -> RunResult:
-        """What is known so far, as a run."""
+    def result(self, status: Any = "complete") -> FinishedRun:
+        """What is known so far, as a run; one with a stream that was stopped is no complete one."""
         plan = self.plan
+        status = "stopped" if status == "complete" and self.standing.stopped_ms else status
         streams = tuple(sorted(self.streams, key=lambda stream: (stream.strategy, stream.symbol)))
-        return RunResult(
-            run_id=run_id(self.config, plan, streams, status),
+        return FinishedRun(
+            backtest=self,
+            run_id=run_id(self.config, plan, streams, status, self.standing.stopped_ms),
             kind="backtest",
             exchange=plan.exchange,
             frame=plan.frame,

@@ -1,12 +1,15 @@
 """When a call of user code has taken too long, and how it is ended.
 
 - One watching thread serves a whole run; a call costs two clock readings, no timer.
-- A call over its time is interrupted where it stands (main thread only: Python raises in no other). The interruption
-  is no `Exception`, and an answer that comes after it is not taken, so user code cannot swallow it.
-- What has not reacted a second later ends with the process, exit code 4, after the run was told.
+- A call over its time is interrupted where it stands: in the main thread by a signal, in another one between two
+  steps of Python, so that there a long wait inside C code (`sleep`) is not. The interruption is no `Exception`, and an
+  answer that comes after it is not taken, so user code cannot swallow it.
+- What has not reacted a second later ends with the process, exit code 4, after the run was told; a run in the
+  background is told alone, and its thread is left behind.
 - C code that lets no other thread run cannot be interrupted, and nobody can be told: `last_resort` ends the process.
 """
 
+import ctypes
 import os
 import signal
 import sys
@@ -39,16 +42,22 @@ class CallTimedOut(BaseException):
         return self.problem.what
 
 
+class _Interrupted(BaseException):
+    """Raised in a thread that hears no signals."""
+
+
 class Deadline:
     """Watches the calls of user code that one thread makes, `seconds` for each.
 
     `on_abandon` gets the message when a call cannot be ended; it runs in another thread while the call still hangs,
-    and has five seconds before the process ends.
+    and has five seconds before the process ends, if it does.
     """
 
-    def __init__(self, seconds: float, on_abandon: Callable[[str], None]) -> None:
+    def __init__(self, seconds: float, on_abandon: Callable[[str], None], *, ends_process: bool = True) -> None:
         self._seconds = seconds
         self._on_abandon = on_abandon
+        self._ends_process = ends_process
+        self._turn = threading.Lock()
         self._what = ""
         self._started = 0.0  # monotonic seconds, zero between calls
         self._interruption: CallTimedOut | None = None
@@ -87,13 +96,20 @@ class Deadline:
         self._what = what
         self._started = monotonic()
         try:
-            return function(*arguments)
-        finally:
-            # Nothing here is a point at which Python delivers signals, so an interruption comes before or not at all.
-            self._started = 0.0
-            if self._interruption is not None:
-                interruption, self._interruption = self._interruption, None
-                raise interruption
+            try:
+                return function(*arguments)
+            finally:
+                if not self._in_main_thread:
+                    self._take_back()
+                # Nothing from here on is a point at which Python delivers signals: an interruption has come, or never.
+                self._started = 0.0
+                if self._interruption is not None:
+                    interruption, self._interruption = self._interruption, None
+                    raise interruption
+        except _Interrupted:  # it came after the answer, while it was being taken back
+            self._take_back()
+            late, self._interruption = self._interruption, None
+            raise late or CallTimedOut(self._problem(None)) from None
 
     def _interrupt(self, number: int, frame: FrameType | None) -> None:
         if self._is_over(self._started):
@@ -102,6 +118,19 @@ class Deadline:
                 raise self._interruption
         elif callable(self._previous):
             self._previous(number, frame)
+
+    def _interrupt_there(self, started: float) -> None:
+        """Raise in the thread that makes the calls, unless the call has just ended."""
+        with self._turn:
+            if self._started == started and self._interruption is None:
+                self._interruption = CallTimedOut(self._problem(self._frame()))
+                _raise_in(self._thread, _Interrupted)
+
+    def _take_back(self) -> None:
+        """From now on no interruption comes, and one that is on its way does not arrive."""
+        with self._turn:
+            self._started = 0.0
+            _raise_in(self._thread, None)
 
     def _is_over(self, started: float) -> bool:
         return started != 0.0 and monotonic() - started >= self._seconds
@@ -112,8 +141,11 @@ class Deadline:
             if self._is_over(started):
                 if self._in_main_thread:
                     signal.pthread_kill(self._thread, signal.SIGALRM)
+                else:
+                    self._interrupt_there(started)
                 if not self._closed.wait(GRACE_SECONDS) and self._started == started:
                     self._abandon()
+                    return
 
     def _left(self) -> float:
         """Seconds until a call can be over its time: never more than a whole one from now."""
@@ -125,13 +157,20 @@ class Deadline:
         return seconds
 
     def _abandon(self) -> None:
-        problem = self._problem(sys._current_frames().get(self._thread))  # noqa: SLF001  # the only way to another thread
+        problem = self._problem(self._frame())
+        if not self._ends_process:
+            self._last_resort.close()
+            self._on_abandon(problem.what)
+            return
         last_words = threading.Thread(target=self._on_abandon, args=(problem.what,), daemon=True)
         try:
             last_words.start()
             last_words.join(self._postponed(_LAST_WORDS_SECONDS))
         finally:
             os._exit(_EXIT_CODE)
+
+    def _frame(self) -> FrameType | None:
+        return sys._current_frames().get(self._thread)  # noqa: SLF001  # the only way to another thread
 
     def _problem(self, frame: FrameType | None) -> Problem:
         where = _line_in_call(frame)
@@ -142,6 +181,12 @@ class Deadline:
             where=where,
             hint="make it faster, or raise settings.limits.signal_seconds",
         )
+
+
+def _raise_in(thread: int, error: type[BaseException] | None) -> None:
+    """Raise between two steps of a thread, or take back what has not been raised yet."""
+    raised = None if error is None else ctypes.py_object(error)
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), raised)
 
 
 def _line_in_call(frame: FrameType | None) -> Source | None:

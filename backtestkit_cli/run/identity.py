@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +11,12 @@ from backtestkit_cli.config.merge import Config
 from backtestkit_cli.config.stored import without_secrets
 from backtestkit_cli.engine.result import StreamRun
 from backtestkit_cli.run.plan import Plan
+from backtestkit_cli.run.standing import Key
 
 
-def run_id(config: Config, plan: Plan, streams: Sequence[StreamRun], status: str) -> str:
-    """Twelve hex digits of what decides a run: config, code, candles, options; the same run has the same id."""
-    decided = {
+def run_id(config: Config, plan: Plan, streams: Sequence[StreamRun], status: str, stopped_ms: Mapping[Key, int]) -> str:
+    """Twelve hex digits of what decides a run: config, code, candles, options, stops; the same run has the same id."""
+    decided: dict[str, Any] = {
         "package": __version__,
         "status": status,
         "settings": config.settings.model_dump(mode="json", exclude={"notify", "state", "broker", "columns"}),
@@ -28,6 +29,8 @@ def run_id(config: Config, plan: Plan, streams: Sequence[StreamRun], status: str
         "frame": [plan.frame, plan.range.start_ms, plan.range.end_ms, plan.tick.value],
         "candles": [[stream.strategy, stream.symbol, stream.candles.fingerprint] for stream in streams],
     }
+    if stopped_ms:
+        decided["stopped"] = sorted([*key, time_ms] for key, time_ms in stopped_ms.items())
     return hashlib.sha256(json.dumps(decided, sort_keys=True).encode()).hexdigest()[:12]
 
 

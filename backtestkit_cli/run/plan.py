@@ -44,6 +44,11 @@ class Plan:
     groups: tuple["Group", ...]
     warnings: Mapping[str, tuple[str, ...]]
 
+    @property
+    def keys(self) -> tuple[tuple[str, str], ...]:
+        """Strategy and symbol of each stream."""
+        return tuple((strategy, symbol) for strategy in self.strategies for symbol in self.symbols)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Group:

@@ -35,7 +35,7 @@ def read_manifest(bundle: Path) -> dict[str, Any]:
         what = f"the manifest of run {bundle.name} is not the one of that run"
         raise DataError(Problem("damaged-run", what, Source(file=str(path)), hint="run the backtest again"))
     if told.get("status") != "complete":
-        what = f"run {bundle.name} was interrupted, so what it would have been is not known"
+        what = f"run {bundle.name} was {told.get('status')}, so what it would have been is not known"
         raise UsageError(Problem("run-interrupted", what, Source(file=str(path)), hint="run the backtest again"))
     if "rerun" not in told:
         what = f"run {bundle.name} does not keep what is needed to do it again"

@@ -32,12 +32,13 @@ from backtestkit_cli import (
     RiskCheckFailed,
     RiskRefused,
     RunDone,
+    RunFailed,
     Scheduled,
     SignalEvent,
     StreamDone,
 )
 from backtestkit_cli.engine.result import RunResult, StreamRun
-from backtestkit_cli.errors import ConfigError
+from backtestkit_cli.errors import ConfigError, StrategyError
 from backtestkit_cli.model.event import Event, Notice
 from backtestkit_cli.model.signal import Signal
 from backtestkit_cli.model.time import Interval
@@ -144,6 +145,7 @@ TOPICS: dict[type, dict[str, Any]] = {
     Progress: {**BUSY, "exchange": "sample", "total_minutes": 1440},
     StreamDone: {**BUSY, **RUN},
     RunDone: {**RUN, "streams": 1},
+    RunFailed: {**RUN, "code": "strategy-raised"},
     ListenerFailed: {"event": "opened"},
 }
 """Every class of events, with what the first one of a run of `busy` must tell."""
@@ -200,6 +202,7 @@ class Heard:
     late: dict[type, list[Any]] = field(default_factory=dict)
     cancelled: dict[type, list[Any]] = field(default_factory=dict)
     live: dict[type, list[Any]] = field(default_factory=dict)
+    failed: list[Any] = field(default_factory=list)
 
 
 def until_cancelled(kit: Kit, topic: type, heard: list[Any]) -> None:
@@ -223,13 +226,29 @@ def heard(tmp_path_factory: pytest.TempPathFactory) -> Heard:
     }
     kit.on(Event | Notice, order.append)
     for topic in TOPICS:
-        kit.on(topic, told["every"][topic].append)
-        kit.on(topic, told["once"][topic].append, once=True, mode="backtest")
-        kit.on(topic, told["late"][topic].append, where=lambda event: event.time_ms > NOON_MS)
-        kit.on(topic, told["live"][topic].append, mode="live")
-        until_cancelled(kit, topic, told["cancelled"][topic])
+        subscribe(kit, topic, told)
     kit.on(Opened, fail)
-    return Heard(kit.backtest("busy").run(), quiet, order, **told)
+    run, failing, failed = kit.backtest("busy").run(), Kit.load(folder), list[Any]()
+    failing.add_strategy(name="broken", interval="1h", use=broken)
+    failing.on(RunFailed, failed.append)
+    subscribe(failing, RunFailed, told)
+    for _ in range(3):
+        with pytest.raises(StrategyError):
+            failing.backtest("broken").run()
+    return Heard(run, quiet, order, failed=failed, **told)
+
+
+def subscribe(kit: Kit, topic: type, told: dict[str, dict[type, list[Any]]]) -> None:
+    """Listen to a topic in every way there is."""
+    kit.on(topic, told["every"][topic].append)
+    kit.on(topic, told["once"][topic].append, once=True, mode="backtest")
+    kit.on(topic, told["late"][topic].append, where=lambda event: event.time_ms > NOON_MS)
+    kit.on(topic, told["live"][topic].append, mode="live")
+    until_cancelled(kit, topic, told["cancelled"][topic])
+
+
+def broken(candles: Any) -> Any:
+    raise ValueError("on purpose")
 
 
 def test_the_table_has_a_row_for_every_event() -> None:
@@ -241,7 +260,7 @@ def test_a_listener_is_told_of_its_class_with_all_fields_in_order(topic: type, h
     events = heard.every[topic]
     assert events
     assert {type(event) for event in events} == {topic}
-    assert events == [event for event in heard.order if type(event) is topic]
+    assert events == [event for event in (*heard.order, *heard.failed) if type(event) is topic]
     times = [event.time_ms for event in events]
     assert times == sorted(times)
     assert min(times) >= START_MS

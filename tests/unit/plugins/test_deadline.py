@@ -7,6 +7,9 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -134,6 +137,83 @@ def test_in_another_thread_quick_calls_are_watched_without_a_signal() -> None:
     thread.start()
     thread.join()
     assert answers == [1, 2]
+
+
+def elsewhere(call: Callable[[], object]) -> None:
+    """Do something in another thread; what it raises is raised here."""
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(call).result(30)
+
+
+@pytest.mark.parametrize("hang", [loop, ignore_exceptions])
+def test_in_another_thread_a_call_over_its_time_is_interrupted_between_two_steps(hang: Callable[[], None]) -> None:
+    def other() -> None:
+        with Deadline(0.05, never) as deadline:
+            for _ in range(2):
+                with pytest.raises(CallTimedOut) as caught:
+                    deadline.run("strategy slow", hang)
+                assert f"{__file__}, line" in caught.value.problem.what
+            assert deadline.run("quick", lambda: 1) == 1
+
+    elsewhere(other)
+
+
+def test_in_another_thread_an_answer_after_the_interruption_is_not_taken() -> None:
+    def late() -> int:
+        try:
+            loop()
+        except BaseException:  # noqa: BLE001
+            return 7
+        return 8
+
+    def other() -> None:
+        with Deadline(0.05, never) as deadline:
+            with pytest.raises(CallTimedOut):
+                deadline.run("late", late)
+            assert deadline.run("quick", lambda: 1) == 1
+
+    elsewhere(other)
+
+
+def test_an_interruption_that_comes_with_the_answer_hits_nothing_else() -> None:
+    """Calls that end at the very moment at which they are over their time."""
+
+    def busy(until: float) -> None:
+        while time.monotonic() < until:
+            pass
+
+    def other() -> int:
+        ended = 0
+        with Deadline(0.002, never) as deadline:
+            for _ in range(300):
+                with suppress(CallTimedOut):
+                    deadline.run("close", busy, time.monotonic() + 0.002)
+                ended += 1
+        return ended
+
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(other).result(60) == 300
+
+
+def test_a_process_that_is_to_live_leaves_the_call_behind() -> None:
+    told, goes_on = list[str](), threading.Event()
+
+    def swallow() -> None:
+        while not goes_on.is_set():
+            with suppress(BaseException):
+                goes_on.wait(30)
+
+    def abandon(message: str) -> None:
+        told.append(message)
+        goes_on.set()
+
+    def other() -> None:
+        with Deadline(0.05, abandon, ends_process=False) as deadline, pytest.raises(CallTimedOut):
+            deadline.run("strategy deaf", swallow)
+
+    elsewhere(other)
+    assert len(told) == 1
+    assert "strategy deaf has not answered" in told[0]
 
 
 def test_what_does_not_react_ends_with_the_process() -> None:
