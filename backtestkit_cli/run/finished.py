@@ -1,25 +1,35 @@
-"""A run with what a Python user wants of it: its figures, its report as text, its files on disk."""
+"""A run with what a Python user wants of it: its figures, its reports as text, its files on disk."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from backtestkit_cli.engine.result import RunResult
 from backtestkit_cli.errors import Problem, UsageError
 from backtestkit_cli.measure.metrics import Metric
 from backtestkit_cli.measure.statistics import run_metrics, stream_metrics
-from backtestkit_cli.report.build import build
-from backtestkit_cli.report.dump import WRITERS, DumpedFiles, Format
+from backtestkit_cli.report.as_csv import csv_texts
+from backtestkit_cli.report.dump import DumpedFiles
+from backtestkit_cli.report.kinds import MAIN_TABLES, report_of
+from backtestkit_cli.report.stored import record_of
+from backtestkit_cli.report.written import TEXTS, formats_named, kind_named
 
 if TYPE_CHECKING:
     from backtestkit_cli.run.backtest import Backtest
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class FinishedRun(RunResult):
-    """The result of a backtest. Figures have the keys of `docs/reference.md#metrics`; None where they are N/A."""
+    """The result of a backtest; `backtest` is what ran, and no part of the result.
+
+    Figures have the keys of `docs/reference.md#metrics`; None where they are N/A.
+    """
+
+    __slots__ = ("backtest",)
 
     backtest: "Backtest"
+
+    def __init__(self, *, backtest: "Backtest | None" = None, **known: Any) -> None:
+        super().__init__(**known)
+        object.__setattr__(self, "backtest", backtest)
 
     @property
     def stats(self) -> Mapping[str, float | None]:
@@ -38,19 +48,18 @@ class FinishedRun(RunResult):
         known = ", ".join(f"{one.strategy} on {one.symbol}" for one in self.streams) or None
         raise UsageError(Problem("unknown-stream", f"the run has no {strategy} on {symbol}", expected=known))
 
-    def report(self, format: Format = "md") -> str:  # noqa: A002  # the option's word
-        """The report as a text.
+    def report(self, kind: str = "backtest", format: str = "md") -> str:  # noqa: A002  # the option's word
+        """A report of a kind as one text; of the tables of CSV the one the kind is about.
 
         Raises:
-            UsageError: there is no such format.
+            UsageError: there is no such kind or format.
         """
-        if format not in WRITERS:
-            what, expected = f"there is no format {format!r}", ", ".join(WRITERS)
-            raise UsageError(Problem("unknown-format", what, expected=expected))
-        return WRITERS[format](build(self))
+        known, form = kind_named(kind), formats_named(format)[0]
+        report = report_of(known, record_of(self))
+        return csv_texts(report).get(MAIN_TABLES[known], "") if form == "csv" else TEXTS[form](report)
 
     def dump(self) -> DumpedFiles:
-        """Write the run bundle and the newest report of each stream below `logs/`, as the command line does."""
+        """Write the run bundle and the newest reports below `logs/`, as the command line does."""
         return self.backtest.dump(self)
 
 

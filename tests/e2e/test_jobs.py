@@ -326,8 +326,11 @@ def test_a_finished_run_has_figures_a_report_and_its_files(tmp_path: Path) -> No
     each = [run.stats_of(name, "BTCUSDT") for name in ("asked", "cross")]
     assert run.stats["trades"] == sum(one["trades"] or 0 for one in each) > 0
     assert run.report() == (run.dump().bundle / "report.md").read_text(encoding="utf-8")
-    assert run.report("json").startswith("{")
-    assert code_of(lambda: run.report("pdf")) == "unknown-format"  # type: ignore[arg-type]  # wrong on purpose
+    assert run.report(format="json").startswith("{")
+    assert run.report("heat").startswith("#")
+    assert len(run.report(format="csv").splitlines()) == 1 + (run.stats["trades"] or 0)
+    assert code_of(lambda: run.report(format="pdf")) == "unknown-format"
+    assert code_of(lambda: run.report("cold")) == "unknown-report-kind"
     assert code_of(lambda: run.stats_of("asked", "X")) == "unknown-stream"
 
 
