@@ -6,10 +6,9 @@
 * The time limit of calls holds as in a run.
 """
 
-import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, chdir, contextmanager, redirect_stderr, redirect_stdout
+from contextlib import ExitStack, chdir, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import cast
@@ -33,7 +32,7 @@ from backtestkit_cli.plugins.registry import Registry
 from backtestkit_cli.run.checks.decisions import Decisions
 from backtestkit_cli.run.context import Context, inside
 from backtestkit_cli.run.deadline import Deadline
-from backtestkit_cli.run.log import LOGGER
+from backtestkit_cli.run.hush import hushed
 from backtestkit_cli.run.plan import Plan
 from backtestkit_cli.run.strategies import CallingDecider, DecisionStrategy, RowStrategy, Strategy, prepare
 
@@ -175,19 +174,6 @@ def forget(registry: Registry) -> None:
     """Take the modules that were loaded from files for a registry out of the process."""
     for module in registry.files.values():
         sys.modules.pop(module.__name__, None)
-
-
-@contextmanager
-def hushed() -> Iterator[None]:
-    """Let nothing that is printed or logged inside reach anybody."""
-    with open(os.devnull, "w", encoding="utf-8") as nowhere:  # noqa: PTH123  # no path of ours
-        before = LOGGER.disabled
-        LOGGER.disabled = True
-        try:
-            with redirect_stdout(nowhere), redirect_stderr(nowhere):
-                yield
-        finally:
-            LOGGER.disabled = before
 
 
 @contextmanager
