@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from backtestkit_cli.cli import complete
 from backtestkit_cli.cli.options import (
     ConfigOption,
     ExchangeOption,
@@ -16,6 +15,7 @@ from backtestkit_cli.cli.options import (
     JsonOption,
     RangeOption,
     SetOption,
+    StrategiesArgument,
     SymbolOption,
     VerboseOption,
 )
@@ -29,10 +29,6 @@ if TYPE_CHECKING:
     from backtestkit_cli.measure.require import Requirement
     from backtestkit_cli.run.backtest import Backtest
 
-StrategiesArgument = Annotated[
-    list[str] | None,
-    typer.Argument(metavar="STRATEGY", help="Default: all of the config.", autocompletion=complete.strategies),
-]
 RequireOption = Annotated[
     str | None,
     typer.Option(

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from backtestkit_cli.cli import complete
 from backtestkit_cli.cli.messages import printable, render_source
 from backtestkit_cli.cli.options import (
     ConfigOption,
@@ -17,24 +16,20 @@ from backtestkit_cli.cli.options import (
     JsonOption,
     RangeOption,
     SetOption,
+    StrategiesArgument,
     SymbolOption,
     VerboseOption,
 )
 from backtestkit_cli.cli.output import Output
 from backtestkit_cli.cli.project import open_kit
-from backtestkit_cli.cli.stop import STOP
+from backtestkit_cli.cli.stop import STOP, stoppable
 from backtestkit_cli.errors import Problem, StrategyError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from backtestkit_cli.run.check import OnProgress
     from backtestkit_cli.run.checks.remark import Remark
 
-StrategiesArgument = Annotated[
-    list[str] | None,
-    typer.Argument(metavar="STRATEGY", help="Default: all of the config.", autocompletion=complete.strategies),
-]
 PluginOption = Annotated[
     str | None,
     typer.Option("--plugin", metavar="REF", help="Check only this plugin, such as strategies/own.py:function."),
@@ -77,17 +72,9 @@ def check(
     job.on_abandon = lambda message: _abandoned(message, output)
     total = job.plan.range.minutes * len(job.plan.strategies) * len(job.plan.symbols)
     with output.progress(total) as on_progress, redirect_stdout(sys.stderr):
-        job.on_progress = _stoppable(on_progress)
+        job.on_progress = stoppable(on_progress)
         remarks = job.run()
     return _tell(output, remarks, f"{job.plan.range} on {job.plan.exchange}")
-
-
-def _stoppable(on_progress: "OnProgress") -> "OnProgress":
-    def told(strategy: str, symbol: str, minutes: int) -> None:
-        STOP.check()
-        on_progress(strategy, symbol, minutes)
-
-    return told
 
 
 def _abandoned(message: str, output: Output) -> None:

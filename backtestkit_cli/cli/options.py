@@ -21,6 +21,10 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Write one JSON documen
 VerboseOption = Annotated[
     int, typer.Option("--verbose", "-v", count=True, show_default=False, help="Say more; -vv shows tracebacks.")
 ]
+StrategiesArgument = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="STRATEGY", help="Default: all of the config.", autocompletion=complete.strategies),
+]
 SymbolOption = Annotated[
     list[str] | None,
     typer.Option(

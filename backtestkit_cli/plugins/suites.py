@@ -1,4 +1,4 @@
-"""Whether functions of the user keep the promises of their ports: strategies of both forms, and risk checks.
+"""Whether functions of the user keep the promises of their ports: strategies of both forms, risk checks and sizings.
 
 As in `conformance`, every check returns what it found, and what a plugin raises is a finding too. The calls are handed
 in ready to be made, so that nothing is known here of markets and signals. Callbacks are only looked at, not called:
@@ -7,6 +7,8 @@ what they do outside cannot be undone.
 
 import inspect
 from collections.abc import Callable, Sequence
+from math import isfinite
+from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 from backtestkit_cli.errors import Problem
@@ -39,6 +41,11 @@ def check_vector_strategy(
 def check_risk_check(plugin: Plugin, call: Callable[[Any], object], questions: Sequence[object]) -> list[Problem]:
     """Ask a risk check each question, twice."""
     return _found(plugin, lambda: _refusals(call, questions))
+
+
+def check_sizing(plugin: Plugin, call: Callable[[Any], object], questions: Sequence[object]) -> list[Problem]:
+    """Ask a sizing each question, twice."""
+    return _found(plugin, lambda: _quantities(call, questions))
 
 
 def check_callback(plugin: Plugin) -> list[Problem]:
@@ -91,6 +98,19 @@ def _refusals(call: Callable[[Any], object], questions: Sequence[object]) -> Fin
         answers = [call(question) for _ in range(2)]
         if not (answers[0] is None or isinstance(answers[0], str | bool)):
             yield "answer", f"it answers {shown(answers[0])}, not None or a text that says why it refuses"
+            return
+        if answers[0] != answers[1]:
+            yield "repeat", "it answers the same question differently"
+            return
+
+
+def _quantities(call: Callable[[Any], object], questions: Sequence[object]) -> Findings:
+    for question in questions:
+        answers = [call(question) for _ in range(2)]
+        quantity = answers[0]
+        is_none_of_them = isinstance(quantity, bool) or not isinstance(quantity, Real) or not isfinite(float(quantity))
+        if quantity is not None and is_none_of_them:
+            yield "answer", f"it answers {shown(quantity)}, not a finite number or None"
             return
         if answers[0] != answers[1]:
             yield "repeat", "it answers the same question differently"

@@ -18,12 +18,12 @@ from backtestkit_cli.data.load import LocalSource, load_candles
 from backtestkit_cli.engine.candles import Candles, Ints
 from backtestkit_cli.engine.doubt import Doubt
 from backtestkit_cli.engine.trades import Trades
-from backtestkit_cli.errors import DataError, Problem, Source
+from backtestkit_cli.errors import DataError, Problem, Source, StrategyError
 from backtestkit_cli.measure.doubts import doubt_text
 from backtestkit_cli.model.time import DAY_MS, MINUTE_MS
 from backtestkit_cli.plugins.registry import Registry
 from backtestkit_cli.run.checks.afresh import Afresh
-from backtestkit_cli.run.checks.causes import causes_in
+from backtestkit_cli.run.checks.causes import causes_in, clock_lines
 from backtestkit_cli.run.checks.costs import cost_remarks
 from backtestkit_cli.run.checks.cut_files import CutProject
 from backtestkit_cli.run.checks.decisions import Decisions
@@ -91,10 +91,17 @@ class Check:
         if schema.use is not None and not self.has_plugins:
             remarks = [Remark("info", "not-run", "its code was not run: --no-plugins")]
         else:
-            remarks = list(self._remarks(self._stream(name, symbol, source, deadline)))
+            remarks = self._whole(self._stream(name, symbol, source, deadline))
         self.on_progress(name, symbol, self.plan.range.minutes)
         remarks.sort(key=lambda remark: LEVELS.index(remark.level))
         return [replace(remark, strategy=name, symbol=symbol) for remark in remarks]
+
+    def _whole(self, stream: _Stream) -> list[Remark]:
+        """All remarks on a stream; one whose strategy raises with the candles of a run has this one alone."""
+        try:
+            return list(self._remarks(stream))
+        except StrategyError as error:
+            return [Remark("error", "raises", one.what, one.hint, where=one.where) for one in error.problems]
 
     def _stream(self, name: str, symbol: str, source: LocalSource, deadline: Deadline) -> _Stream:
         strategy = prepare(self.config, name, self.registry.child())
@@ -168,6 +175,11 @@ class Check:
         if probed.raised:
             text = f"it raised when it was probed ({len(probed.raised)} times): {probed.raised[0]}"
             yield Remark("warning", "probe-raised", text, "make it work on any number of candles")
+        for line in clock_lines(file):
+            text = f"line {line} asks for the wall clock: what depends on it differs between runs, and no probe sees it"
+            yield Remark(
+                "warning", "asks-the-clock", text, "take the time of the market: market.now, or the column time"
+            )
         if file and project.is_too_large:
             text = "the files of the project are too many or too large to be cut: what it reads there was not probed"
             yield Remark("info", "files-not-cut", text)

@@ -160,6 +160,13 @@ def test_a_strategy_that_raises_on_fewer_candles_is_warned_of(project: Project) 
     assert "ValueError: too few" in str(found["text"])
 
 
+def test_a_strategy_that_raises_in_every_run_stops_no_other(project: Project) -> None:
+    add(project, AHEAD.replace('print("hello")', 'raise ValueError("never")'))
+    found = codes(project, "one", "cross", code=4)
+    assert "ValueError: never" in str(found["raises"]["text"])
+    assert found["stands"]["strategy"] == "cross"
+
+
 def test_costs_of_nothing_and_levels_inside_them_are_told(project: Project) -> None:
     assert "costs-zero" in codes(project, "cross", "--set", "settings.costs={fee_percent: 0, slippage_percent: 0}")
     set_ = ("--set", "settings.costs.fee_percent=0.5", "--set", "settings.limits.min_take_profit_percent=1.2")
@@ -190,6 +197,13 @@ def test_all_that_is_wrong_with_a_config_is_told_together(project: Project) -> N
     assert found.count("plugin-not-found") == 2
     assert found.count("bad-rule") == 2
     assert found.count("unknown-key") == 1
+
+
+def test_a_look_at_the_wall_clock_is_warned_of(project: Project) -> None:
+    add(project, asked(minutes="60 + 0 * __import__('time').localtime().tm_hour"), ", warm_up: 3h")
+    assert "asks-the-clock" not in codes(project, "one")  # only what is written plainly
+    add(project, asked(minutes="60 + 0 * time.localtime().tm_hour").replace("random", "time"), ", warm_up: 3h")
+    assert str(codes(project, "one")["asks-the-clock"]["text"]).startswith("line 10 asks for the wall clock")
 
 
 def test_a_strategy_without_drafts_is_said_to_have_none(project: Project) -> None:
@@ -231,7 +245,13 @@ def test_a_plugin_is_known_by_the_config_that_names_it(project: Project) -> None
         "risks:\n"
         "  - name: r\n"
         "    checks: ['strategies/one.py:vague']\n"
-        "    callbacks: {on_rejected: 'strategies/one.py:wants'}\n",
+        "    callbacks: {on_rejected: 'strategies/one.py:wants'}\n"
+        "sizings:\n"
+        "  - {name: s, method: 'strategies/one.py:strict', params: {}}\n"
+        "  - {name: t, method: 'strategies/one.py:stubborn'}\n"
+        "settings: {balance: 1000}\n",
     )
+    assert "plugin-conforms" in codes(project, "--plugin", "strategies/one.py:strict")
+    assert "port-answer" in codes(project, "--plugin", "strategies/one.py:stubborn", code=4)
     assert "plugin-conforms" in codes(project, "--plugin", "strategies/one.py:vague")
     assert "port-arguments" in codes(project, "--plugin", "strategies/one.py:wants", code=4)

@@ -9,6 +9,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 MOST_CAUSES = 3
+_CLOCKS = frozenset(
+    {("datetime", "now"), ("datetime", "utcnow"), ("datetime", "today"), ("date", "today"), ("time", "time")}
+    | {("time", "time_ns"), ("time", "localtime"), ("time", "gmtime")}
+)
 _WHOLE_COLUMN = frozenset({"mean", "std", "var", "median", "quantile", "rank", "max", "min", "sum", "count"})
 _FITS = frozenset({"polyfit", "lstsq", "fit", "fit_transform", "fft", "rfft", "filtfilt", "savgol_filter"})
 _READS = frozenset({"read_csv", "read_parquet", "scan_csv", "scan_parquet", "read_json", "open", "loadtxt", "load"})
@@ -27,14 +31,29 @@ class Cause(NamedTuple):
 
 def causes_in(file: str | None) -> list[Cause]:
     """The likeliest lines of a file."""
+    return sorted({cause for node in _nodes(file) for cause in _of(node)})[:MOST_CAUSES]
+
+
+def clock_lines(file: str | None) -> list[int]:
+    """The lines of a file that ask for the wall clock."""
+    calls = (node for node in _nodes(file) if isinstance(node, ast.Call))
+    return sorted({call.lineno for call in calls if _owner_and_name(call) in _CLOCKS})
+
+
+def _nodes(file: str | None) -> Iterator[ast.AST]:
     if file is None:
-        return []
+        return
     try:
         tree = ast.parse(Path(file).read_text(encoding="utf-8"))
     except (OSError, SyntaxError, ValueError):
-        return []
-    found = sorted({cause for node in ast.walk(tree) for cause in _of(node)})
-    return found[:MOST_CAUSES]
+        return
+    yield from ast.walk(tree)
+
+
+def _owner_and_name(call: ast.Call) -> tuple[str, str]:
+    """The last two names of `datetime.datetime.now()`."""
+    owner = call.func.value if isinstance(call.func, ast.Attribute) else None
+    return getattr(owner, "attr", getattr(owner, "id", "")), _name(call)
 
 
 def _of(node: ast.AST) -> Iterator[Cause]:

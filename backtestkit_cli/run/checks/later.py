@@ -9,7 +9,6 @@ from typing import Literal, TypeAlias
 import numpy as np
 
 from backtestkit_cli.engine.candles import Bools, Candles, Floats
-from backtestkit_cli.model.time import MINUTE_MS
 
 Later: TypeAlias = Literal["nothing", "rise", "fall"]
 LATERS: tuple[Later, ...] = ("nothing", "rise", "fall")
@@ -75,8 +74,3 @@ def _joined(before: Floats, after: Floats) -> Floats:
 
 def _flagged(before: Bools | None, *, is_set: bool) -> Bools | None:
     return None if before is None else np.concatenate((before, np.full(_MINUTES, is_set)))
-
-
-def span_minutes(candles: Candles, time_ms: int) -> int:
-    """How much history a moment has."""
-    return (time_ms - candles.start_ms) // MINUTE_MS

@@ -13,7 +13,7 @@ from backtestkit_cli.config.merge import Config
 from backtestkit_cli.data.load import load_candles
 from backtestkit_cli.data.sample import SampleExchange
 from backtestkit_cli.engine.candles import Candles
-from backtestkit_cli.engine.gate import RiskQuestion
+from backtestkit_cli.engine.gate import RiskQuestion, SizingQuestion
 from backtestkit_cli.engine.market import MarketView, TooFewCandles
 from backtestkit_cli.engine.vwap import price_at
 from backtestkit_cli.errors import ConfigError, Problem, UsageError
@@ -27,6 +27,7 @@ from backtestkit_cli.plugins.suites import (
     check_callback,
     check_decision_strategy,
     check_risk_check,
+    check_sizing,
     check_vector_strategy,
 )
 from backtestkit_cli.run.checks.remark import Remark
@@ -37,7 +38,7 @@ START_MS = parse_time("2023-03-01")
 WINDOW = TimeRange(START_MS, START_MS + 10 * DAY_MS)
 SYMBOL = "BTCUSDT"
 _TIMES = 200
-_KINDS: tuple[PluginKind, ...] = ("strategy", "exchange", "risk_check", "callback")
+_KINDS: tuple[PluginKind, ...] = ("strategy", "exchange", "risk_check", "sizing", "callback")
 _BY_PARAMETER: dict[str, PluginKind] = {
     "market": "strategy",
     "candles": "strategy",
@@ -68,9 +69,12 @@ def _use_of(config: Config, text: str) -> tuple[PluginKind, dict[str, Any]] | No
     for exchange in config.exchanges.values():
         if exchange.use == text:
             return "exchange", dict(getattr(exchange, "params", {}))
+    for sizing in config.sizings.values():
+        if sizing.method == text:
+            return "sizing", dict(getattr(sizing, "params", {}))
     if any(text in (risk.checks or ()) for risk in config.risks.values()):
         return "risk_check", {}
-    kinds = (config.strategies, config.exchanges, config.frames, config.risks)
+    kinds = (config.strategies, config.exchanges, config.frames, config.risks, config.sizings)
     named = (one.callbacks.model_dump().values() for entries in kinds for one in entries.values())
     return ("callback", {}) if any(text in values for values in named) else None
 
@@ -100,7 +104,7 @@ def _unknown(text: str) -> Problem:
         "unknown-port",
         f"which port {text} is a plugin of cannot be told, or that port has no suite",
         found=text,
-        expected="a strategy, a candle source, a risk check or a callback",
+        expected="a strategy, a candle source, a risk check, a sizing or a callback",
         hint="name it in the config, or call its first parameter market, candles, question or event",
     )
 
@@ -113,7 +117,9 @@ def _checked(config: Config, registry: Registry, kind: PluginKind, text: str, pa
         return check_callback(plugin)
     call = plugin.bind(params)
     if kind == "risk_check":
-        return check_risk_check(plugin, call, list(_questions()))
+        return check_risk_check(plugin, call, [RiskQuestion(*asked) for asked in _questions()])
+    if kind == "sizing":
+        return check_sizing(plugin, call, [_sizing_question(signal, held) for _, signal, _, held in _questions()])
     candles = load_candles(SampleExchange(), SYMBOL, WINDOW.start_ms, WINDOW.end_ms)
     if plugin.form == "vector":
         return check_vector_strategy(plugin, call, frame_of(candles, Interval.M15, WINDOW.end_ms, 5))
@@ -146,8 +152,13 @@ def _price(candles: Candles, time_ms: int) -> float:
     return float(price_at(candles, np.array([time_ms]), 5)[0])
 
 
-def _questions() -> Iterator[RiskQuestion]:
-    """A long and a short, alone and with others beside them."""
+def _sizing_question(signal: Signal, held: tuple[Signal, ...]) -> SizingQuestion:
+    """With closed trades behind it where others are beside it."""
+    return SizingQuestion(START_MS, signal, 10_000.0, (1.0, -0.5) if held else ())
+
+
+def _questions() -> Iterator[tuple[int, Signal, float, tuple[Signal, ...]]]:
+    """A long and a short, alone and with others beside them: time, signal, price and positions."""
     signals = [
         Signal(
             id=f"{number}",
@@ -164,4 +175,4 @@ def _questions() -> Iterator[RiskQuestion]:
     ]
     for signal in signals:
         for held in ((), tuple(signals)):
-            yield RiskQuestion(START_MS, signal, 100.0, held)
+            yield START_MS, signal, 100.0, held

@@ -1,6 +1,7 @@
 """How much history a strategy needs: the least from which its decisions are those it makes with all there is.
 
-* Measured on drafts, where every price tells, with the start of history moved by halving.
+* Measured on drafts, where every price tells, with the start of history moved by halving; a draft for which the length
+  found so far is enough is not measured again.
 * Decisions count as the same within 1e-9. One that changes up to the very first candle has no such length. Where the
   strategy raises there was not enough.
 """
@@ -13,7 +14,7 @@ from backtestkit_cli.errors import StrategyError
 from backtestkit_cli.model.time import MINUTE_MS
 from backtestkit_cli.run.checks.afresh import Afresh
 from backtestkit_cli.run.checks.decisions import Decisions, differences
-from backtestkit_cli.run.checks.later import span_minutes, until
+from backtestkit_cli.run.checks.later import until
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,30 +33,41 @@ def measure_warm_up(
     """The greatest need among the decisions at some moments; None without a moment."""
     found: WarmUp | None = None
     for moment in moments:
-        least, is_settled = _needed(afresh, candles, moment, step_minutes, is_asked=is_asked)
-        if found is None or least > found.minutes:
-            found = WarmUp(least, len(moments), is_settled, moment)
+        one = _Start(afresh, candles, moment, step_minutes, is_asked=is_asked)
+        if found is None or not one.is_enough(found.minutes // step_minutes):
+            steps, is_settled = one.least()
+            found = WarmUp(steps * step_minutes, len(moments), is_settled, moment)
     return found
 
 
-def _needed(afresh: Afresh, candles: Candles, moment: int, step_minutes: int, *, is_asked: bool) -> tuple[int, bool]:
-    """Minutes of history for one decision, in whole steps, and whether there was room for more."""
-    window = afresh.terms().limits.average_price_candles
-    most = (span_minutes(candles, moment) - window) // step_minutes
+class _Start:
+    """Where history begins for one decision, counted in steps before it."""
 
-    def decided(steps: int) -> Decisions:
-        part = until(candles, moment).from_time(moment - (steps * step_minutes + window) * MINUTE_MS)
-        return afresh.alone(part, moment) if is_asked else afresh.rows(part, moment)
+    def __init__(self, afresh: Afresh, candles: Candles, moment: int, step_minutes: int, *, is_asked: bool) -> None:
+        self._afresh = afresh
+        self._candles = until(candles, moment)
+        self._moment = moment
+        self._step_ms = step_minutes * MINUTE_MS
+        self._window_ms = afresh.terms().limits.average_price_candles * MINUTE_MS
+        self._is_asked = is_asked
+        self._most = (moment - candles.start_ms - self._window_ms) // self._step_ms
+        self._known = self._decided(self._most)
 
-    def is_enough(steps: int) -> bool:
+    def is_enough(self, steps: int) -> bool:
+        """Whether the decision is the one that is made with all history."""
         try:
-            return not differences(known, decided(steps), moment, moment)
+            return not differences(self._known, self._decided(steps), self._moment, self._moment)
         except StrategyError:
             return False
 
-    known = decided(most)
-    low, high = -1, most  # not enough, enough
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if is_enough(middle) else (middle, high)
-    return max(0, high) * step_minutes, high < most - most // 20
+    def least(self) -> tuple[int, bool]:
+        """The least number of steps that is enough, and whether there was room for more."""
+        low, high = -1, self._most  # not enough, enough
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (low, middle) if self.is_enough(middle) else (middle, high)
+        return max(0, high), high < self._most - self._most // 20
+
+    def _decided(self, steps: int) -> Decisions:
+        part = self._candles.from_time(self._moment - steps * self._step_ms - self._window_ms)
+        return self._afresh.alone(part, self._moment) if self._is_asked else self._afresh.rows(part, self._moment)

@@ -17,7 +17,7 @@ from backtestkit_cli.model.policy import Costs
 from backtestkit_cli.model.signal import SignalDraft
 from backtestkit_cli.model.time import DAY_MS, MINUTE_MS, TimeRange, parse_time
 from backtestkit_cli.run.asked import MOST_KEPT, Asked
-from backtestkit_cli.run.checks.causes import causes_in
+from backtestkit_cli.run.checks.causes import causes_in, clock_lines
 from backtestkit_cli.run.checks.costs import cost_remarks
 from backtestkit_cli.run.checks.cut_files import CutProject
 from backtestkit_cli.run.checks.decisions import Decisions, Difference, differences
@@ -225,6 +225,13 @@ def test_other_lines_are_not(text: str, tmp_path: Path) -> None:
     file.write_text(text)
     assert causes_in(str(file)) == []
     assert causes_in(str(tmp_path / "gone.py")) == causes_in(None) == []
+
+
+def test_lines_that_ask_the_wall_clock_are_found_and_no_others(tmp_path: Path) -> None:
+    file = tmp_path / "own.py"
+    file.write_text("a = datetime.now()\nb = market.now\nc = datetime.datetime.now(UTC)\nd = time.time()\ne = now()\n")
+    assert clock_lines(str(file)) == [1, 3, 4]
+    assert clock_lines(None) == []
 
 
 def cost_codes(costs: Costs, *drafts: SignalDraft) -> dict[str, str]:
