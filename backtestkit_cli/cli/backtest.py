@@ -93,10 +93,9 @@ def _tell(job: "Backtest", run: "RunResult", output: Output, requirement: "Requi
     """Keep and tell a finished run, and whether it meets what was required; the exit code."""
     from backtestkit_cli.measure.require import unmet
     from backtestkit_cli.report.as_json import document
-    from backtestkit_cli.report.build import build
     from backtestkit_cli.report.terminal import terminal
 
-    report = build(run)
+    report = job.report(run)
     files = job.dump(run, report)
     problems = unmet(requirement, run) if requirement else ()
     code = GateFailedError.exit_code if problems else 0

@@ -19,7 +19,10 @@ runs = typer.Typer(help="List and show runs.", no_args_is_help=True, rich_markup
 KindOption = Annotated[
     str,
     typer.Option(
-        "--kind", metavar="K", help="backtest, heat, schedule, partial or risk.", autocompletion=complete.reports
+        "--kind",
+        metavar="K",
+        help="backtest, heat, schedule, partial, risk or performance.",
+        autocompletion=complete.reports,
     ),
 ]
 FormatsOption = Annotated[

@@ -168,14 +168,15 @@ def _timing_figures(name: str, held: Sequence[Timing]) -> TimingFigures:
         min_duration=durations[0],
         max_duration=durations[-1],
         std_dev=population_deviation(durations, average),
-        median=_nearest_rank(durations, 50),
-        p95=_nearest_rank(durations, 95),
-        p99=_nearest_rank(durations, 99),
+        median=nearest_rank(durations, 50),
+        p95=nearest_rank(durations, 95),
+        p99=nearest_rank(durations, 99),
         avg_wait_time=mean_or_zero(waits),
         min_wait_time=min(waits, default=0.0),
         max_wait_time=max(waits, default=0.0),
     )
 
 
-def _nearest_rank(ascending: Sequence[float], percentile: int) -> float:
+def nearest_rank(ascending: Sequence[float], percentile: int) -> float:
+    """The smallest value that so many percent of all do not exceed."""
     return ascending[max(0, math.ceil(len(ascending) * percentile / 100) - 1)]

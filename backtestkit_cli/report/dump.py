@@ -14,27 +14,27 @@ import os
 import secrets
 import shutil
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
+from contextlib import nullcontext, suppress
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 from backtestkit_cli.disk import DISK, Disk, file_name, write_atomic
 from backtestkit_cli.engine.result import RunResult
 from backtestkit_cli.errors import DataError, Problem, Source, UsageError
+from backtestkit_cli.measure.timings import Stopwatch
 from backtestkit_cli.model.time import parse_time
 from backtestkit_cli.report.as_json import json_text
 from backtestkit_cli.report.build import build
 from backtestkit_cli.report.frames import parquet, trades_table
-from backtestkit_cli.report.kinds import OF_EVENTS, has_content, part_of, report_of
+from backtestkit_cli.report.kinds import OF_EVENTS, Kind, has_content, part_of, report_of
 from backtestkit_cli.report.markdown import markdown
 from backtestkit_cli.report.report import Report
-from backtestkit_cli.report.stored import EVENTS_FILE, RUN_FILE, TRADES_FILE, Record, record_of, run_json
+from backtestkit_cli.report.stored import EVENTS_FILE, MANIFEST, RUN_FILE, TRADES_FILE, Record, record_of, run_json
 
 Format = Literal["md", "json"]
 
 WRITERS = {"md": markdown, "json": json_text}
-MANIFEST = "manifest.json"
 RUNS = "runs"
 MODE = 0o644
 ATTEMPTS = 5
@@ -65,25 +65,31 @@ def dump(
     manifest: Mapping[str, object],
     formats: Sequence[Format] = ("md", "json"),
     report: Report | None = None,
+    stopwatch: Stopwatch | None = None,
     disk: Disk = DISK,
 ) -> DumpedFiles:
     """Write the bundle of a run, and the newest report of each of its streams.
 
-    `report` spares building it again. The manifest gets the run's id, kind and status, and the hash of each file.
+    `report` spares building it again. The manifest gets the run's id, kind and status, the hash of each file, and what
+    the stopwatch measured, all but the disk.
 
     Raises:
         OSError: the disk refused; the bundle is the old one, the new one, or (between two renames) none.
     """
     report = report or build(run)
-    record = record_of(run)
-    payloads = _payloads(record, report, formats)
+    with stopwatch.piece("write") if stopwatch else nullcontext():
+        record = record_of(run)
+        payloads = _payloads(record, report, formats)
+        parts = _parts(record, report)
+        texts = _newest(parts, logs) | _heat_maps(record, logs)
+    timings = stopwatch.timings() if stopwatch else ()
+    texts |= _newest([(replace(part, timings=timings), base) for part, base in parts], logs, ("performance",))
     hashes = {name: hashlib.sha256(payload).hexdigest() for name, payload in payloads.items()}
     own = {"run_id": run.run_id, "kind": run.kind, "status": run.status}
-    told = {**own, **manifest, **own, "files": hashes}
+    told = {**own, **manifest, **own, "files": hashes, "timings": [asdict(one) for one in timings]}
     payloads[MANIFEST] = (json.dumps(told, indent=2, allow_nan=False, default=str) + "\n").encode("ascii")
     bundle = logs / RUNS / file_name(run.run_id)
     _place(bundle, payloads, disk)
-    texts = _newest(record, report, logs)
     for path, text in texts.items():
         disk.make_folder(path.parent)
         write_atomic(path, text.encode("utf-8"), mode=MODE, disk=disk)
@@ -171,21 +177,34 @@ def _payloads(record: Record, report: Report, formats: Sequence[Format]) -> dict
     return payloads
 
 
-def _newest(record: Record, report: Report, logs: Path) -> dict[Path, str]:
-    """The reports of each stream that have something to say, and the heat map of each strategy."""
-    run, texts = record.run, {}
-    for stream in run.streams:
-        alone = part_of(record, stream.strategy, stream.symbol)
-        whole = report if len(run.streams) == 1 else build(alone.run)
-        for kind in (run.kind, *OF_EVENTS):
-            if has_content(kind, alone):
+def _parts(record: Record, report: Report) -> list[tuple[Record, Report]]:
+    """Each stream by itself, with its backtest report."""
+    streams = record.run.streams
+    if len(streams) == 1:
+        return [(record, report)]
+    parts = [part_of(record, stream.strategy, stream.symbol) for stream in streams]
+    return [(part, build(part.run)) for part in parts]
+
+
+def _newest(
+    parts: Sequence[tuple[Record, Report]], logs: Path, kinds: Sequence[Kind] = ("backtest", *OF_EVENTS)
+) -> dict[Path, str]:
+    """The reports of each stream that have something to say."""
+    texts = {}
+    for part, base in parts:
+        (stream,) = part.run.streams
+        for kind in kinds:
+            if has_content(kind, part):
                 path = newest_report(logs, kind, stream.strategy, stream.symbol)
-                texts[path] = markdown(report_of(kind, alone, whole))
-    for strategy in dict.fromkeys(stream.strategy for stream in run.streams):
-        own = part_of(record, strategy, None)
-        if has_content("heat", own):
-            texts[newest_heat(logs, strategy)] = markdown(report_of("heat", own))
+                texts[path] = markdown(report_of(kind, part, base))
     return texts
+
+
+def _heat_maps(record: Record, logs: Path) -> dict[Path, str]:
+    """The heat map of each strategy that traded."""
+    names = dict.fromkeys(stream.strategy for stream in record.run.streams)
+    parts = {newest_heat(logs, name): part_of(record, name, None) for name in names}
+    return {path: markdown(report_of("heat", part)) for path, part in parts.items() if has_content("heat", part)}
 
 
 def _place(bundle: Path, payloads: Mapping[str, bytes], disk: Disk) -> None:

@@ -2,7 +2,7 @@
 
 * Each carries the head, the lead, the signal funnel and the findings of the backtest report of the same streams.
 * Schedule, partial and risk count all streams together where there are several, then tell and list each by itself;
-  the heat map tells each strategy with all its symbols.
+  the heat map tells each strategy with all its symbols, performance each stream with what it shares.
 """
 
 from collections.abc import Callable, Iterator
@@ -13,12 +13,13 @@ from backtestkit_cli.report.build import build
 from backtestkit_cli.report.frames import storable
 from backtestkit_cli.report.heat import heat_chapters
 from backtestkit_cli.report.partial import partial_sections
+from backtestkit_cli.report.performance import performance_sections
 from backtestkit_cli.report.report import Chapter, Fact, Facts, Report, Section
 from backtestkit_cli.report.risk import risk_sections
 from backtestkit_cli.report.schedule import schedule_sections
 from backtestkit_cli.report.stored import Record
 
-Kind = Literal["backtest", "heat", "schedule", "partial", "risk"]
+Kind = Literal["backtest", "heat", "schedule", "partial", "risk", "performance"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 MAIN_TABLES: dict[Kind, str] = {
     "backtest": "trades",
@@ -26,6 +27,7 @@ MAIN_TABLES: dict[Kind, str] = {
     "schedule": "entries",
     "partial": "levels",
     "risk": "refusals",
+    "performance": "stages",
 }
 """The section of each kind that lists what it is about."""
 CARRIED = frozenset(("funnel", "warnings"))
@@ -44,7 +46,7 @@ def report_of(kind: Kind, record: Record, whole: Report | None = None) -> Report
     base = whole or build(record.run)
     if kind == "backtest":
         return base
-    chapters = heat_chapters(record.run) if kind == "heat" else tuple(_event_chapters(kind, record, base))
+    chapters = heat_chapters(record.run) if kind == "heat" else tuple(_chapters(kind, record, base))
     told = Fact(key="report", label="Report", value=kind, depth="record")
     return replace(base, kind=kind, head=Facts((told, *base.head.facts)), overview=None, chapters=chapters)
 
@@ -54,16 +56,25 @@ def has_content(kind: Kind, record: Record) -> bool:
     if kind in OF_EVENTS:
         about, _ = OF_EVENTS[kind]
         return about in record.events["kind"]
+    if kind == "performance":
+        return bool(record.timings)
     return kind == "backtest" or any(len(stream.result.trades) for stream in record.run.streams)
 
 
-def _event_chapters(kind: Kind, record: Record, base: Report) -> Iterator[Chapter]:
-    _, sections = OF_EVENTS[kind]
+def _chapters(kind: Kind, record: Record, base: Report) -> Iterator[Chapter]:
     for chapter in base.chapters:
         carried = tuple(section for section in chapter.sections if section.key in CARRIED)
-        told = sections(part_of(record, chapter.strategy, chapter.symbol))
-        own = tuple(one for one in told if chapter.strategy is not None or one.key != MAIN_TABLES[kind])
-        yield replace(chapter, sections=(*own, *carried))
+        yield replace(chapter, sections=(*_sections(kind, record, chapter), *carried))
+
+
+def _sections(kind: Kind, record: Record, chapter: Chapter) -> Iterator[Section]:
+    if kind == "performance":
+        yield from performance_sections(record.timings, chapter)
+        return
+    _, sections = OF_EVENTS[kind]
+    for section in sections(part_of(record, chapter.strategy, chapter.symbol)):
+        if chapter.strategy is not None or section.key != MAIN_TABLES[kind]:
+            yield section
 
 
 def part_of(record: Record, strategy: str | None, symbol: str | None) -> Record:
@@ -77,4 +88,4 @@ def part_of(record: Record, strategy: str | None, symbol: str | None) -> Record:
         if all(name is None or getattr(stream, key) == name for key, name in wanted.items())
     )
     events = record.events.filter(**{key: pl.lit(storable(name)) for key, name in wanted.items() if name is not None})
-    return Record(run=replace(record.run, streams=streams), events=events)
+    return replace(record, run=replace(record.run, streams=streams), events=events)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_type_hints
 from backtestkit_cli.engine.result import RunResult, StreamResult, StreamRun
 from backtestkit_cli.engine.trades import trades_from_frame
 from backtestkit_cli.errors import DataError, Problem, Source, UsageError
+from backtestkit_cli.measure.timings import Timing
 from backtestkit_cli.model.event import Event
 from backtestkit_cli.report.frames import events_table, storable
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 RUN_FILE = "run.json"
+MANIFEST = "manifest.json"
 TRADES_FILE = "trades.parquet"
 EVENTS_FILE = "events.parquet"
 IN_TABLES = frozenset(("trades", "events"))
@@ -32,10 +34,11 @@ Made = TypeVar("Made")
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Record:
-    """A run and its events as one table: what all reports are made from."""
+    """A run, its events as one table, and how long it took: what all reports are made from."""
 
     run: RunResult
     events: "pl.DataFrame"
+    timings: tuple[Timing, ...] = ()
 
     def rows(self, *kinds: str) -> list[dict[str, Any]]:
         """The events of some kinds in their order, times in UTC ms."""
@@ -72,12 +75,18 @@ def read_record(bundle: Path) -> Record:
         told = json.loads(path.read_bytes())
         trades, events = (pl.read_parquet(bundle / name) for name in (TRADES_FILE, EVENTS_FILE))
         streams = tuple(_stream(one, trades) for one in told["streams"])
-        return Record(run=_made(RunResult, told, streams=streams), events=events)
+        return Record(run=_made(RunResult, told, streams=streams), events=events, timings=_timings(bundle))
     except (OSError, ValueError, KeyError, TypeError, pl.exceptions.PolarsError) as error:
         what = f"run {bundle.name} cannot be read: {type(error).__name__}"
         raise DataError(
             Problem("damaged-run", what, Source(file=str(bundle)), hint="run the backtest again")
         ) from error
+
+
+def _timings(bundle: Path) -> tuple[Timing, ...]:
+    """The timings of a manifest; none where it holds none."""
+    told = json.loads((bundle / MANIFEST).read_bytes()).get("timings", [])
+    return tuple(_made(Timing, one) for one in told)
 
 
 def _plain(value: Any) -> Any:

@@ -21,6 +21,7 @@ KIND_TITLES = {
     "schedule": "Limit entries",
     "partial": "Levels",
     "risk": "Risk refusals",
+    "performance": "Performance",
 }
 
 _UNSEEN = frozenset(("Cc", "Cf", "Cs", "Co", "Zl", "Zp"))

@@ -37,6 +37,7 @@ from backtestkit_cli.engine.vwap import price_at, vwap_all
 from backtestkit_cli.engine.walk import StreamWalk, off_grid_rows, walk_together
 from backtestkit_cli.errors import BacktestkitError, DataError, Problem, Source
 from backtestkit_cli.measure.equity import mark_times
+from backtestkit_cli.measure.timings import Stopwatch
 from backtestkit_cli.model.event import (
     Active,
     CandlesLoaded,
@@ -51,6 +52,7 @@ from backtestkit_cli.model.event import (
 )
 from backtestkit_cli.model.time import MINUTE_MS, Interval, TimeRange, iso
 from backtestkit_cli.plugins.registry import Registry
+from backtestkit_cli.report.build import build
 from backtestkit_cli.report.dump import DumpedFiles, dump
 from backtestkit_cli.report.report import Report
 from backtestkit_cli.run.callbacks import callbacks_of
@@ -123,11 +125,13 @@ class Backtest:
     runs: Runs = field(default_factory=Runs)
     standing: Standing = field(default_factory=Standing)
     ends_process: bool = True
+    stopwatch: Stopwatch = field(init=False)
     audience: Audience = field(init=False)
     registry_again: Registry = field(init=False)
     iterated: tuple[type, ...] = ()
 
     def __post_init__(self) -> None:
+        self.stopwatch = Stopwatch(self.clock.monotonic)
         self.audience = self._audience()
         self.registry_again = self.registry.child()
 
@@ -176,6 +180,7 @@ class Backtest:
     def _happen(self) -> Generator[Event, None, None]:
         """Run every stream, and give the events that somebody listens for, or iterates over."""
         self.started_ms = self.clock.now_ms()
+        self.stopwatch = Stopwatch(self.clock.monotonic)
         self.streams.clear()
         self.standing.reset()
         self.runs.running.append(self)
@@ -257,7 +262,8 @@ class Backtest:
 
     def _compute(self, stream: "_Stream", strategy: Strategy, rows: DraftColumns, ledger: Ledger) -> Iterator[Event]:
         """Run a stream at once; one that is asked to stop before all of it is told is walked from there."""
-        result = run_columns(stream.candles, rows, stream.ticks, stream.terms)
+        with self.stopwatch.piece("columns", *stream.key):
+            result = run_columns(stream.candles, rows, stream.ticks, stream.terms)
         told = 0
         for event in result.events() if self._wants(*get_args(Event)) else ():
             if self.standing.is_stop_asked(stream.key):
@@ -277,7 +283,9 @@ class Backtest:
         self.audience.tell(event)
 
     def _walk(self, together: "list[_Walking]", told: int = 0) -> Iterator[Event]:
-        """Walk streams in time order and tell the events of each, but for the first ones that were told before."""
+        """Walk streams, if there are any, in time order and tell the events of each but the first ones, told before."""
+        if not together:
+            return
         events: dict[Key, list[Event]] = {one.stream.key: [] for one in together}
         walks = [one.walk for one in together]
         is_alone = len(walks) == 1 and walks[0].ledger.is_open
@@ -286,11 +294,13 @@ class Backtest:
             events[key_of(event)].append(event)
         for one in together:
             self.standing.begin(one.stream.key, one.walk)
-        for event in happening:
-            self._tell(event)
-            if not isinstance(event, Idle | Active):
-                events[key_of(event)].append(event)
-            yield event
+        whose = together[0].stream.key if len(together) == 1 else ()
+        with self.stopwatch.piece("walk", *whose):
+            for event in happening:
+                self._tell(event)
+                if not isinstance(event, Idle | Active):
+                    events[key_of(event)].append(event)
+                yield event
         CURRENT.set(None)
         for one in together:
             self.standing.end(one.stream.key)
@@ -331,12 +341,14 @@ class Backtest:
             context.time_ms = time_ms
             CURRENT.set(context)
 
-        return strategy.decider(symbol, stream.candles, source.steps(symbol), deadline, on_time)
+        timed = replace(strategy, function=self.stopwatch.timed(strategy.function, "decide", *stream.key))
+        return timed.decider(symbol, stream.candles, source.steps(symbol), deadline, on_time)
 
     def _rows(self, stream: "_Stream", strategy: RowStrategy, deadline: Deadline) -> DraftColumns:
-        with inside(self.audience.context(*stream.key)):
+        with inside(self.audience.context(*stream.key)), self.stopwatch.piece("decide", *stream.key):
             rows = strategy.rows(stream.symbol, stream.candles, self._row_times(stream), deadline)
-        stream.quick.make_again(strategy, rows)
+        with self.stopwatch.piece("check", *stream.key):
+            stream.quick.make_again(strategy, rows)
         return rows
 
     def _quick_check(
@@ -488,7 +500,12 @@ class Backtest:
             "listener_warnings": list(self.audience.warnings),
             **record(self.config, self.plan, run),
         }
-        return dump(run, self.logs, manifest=manifest, report=report)
+        return dump(run, self.logs, manifest=manifest, report=report or self.report(run), stopwatch=self.stopwatch)
+
+    def report(self, run: RunResult) -> Report:
+        """Make the report of a run."""
+        with self.stopwatch.piece("measure"):
+            return build(run)
 
     def _candles(
         self, source: LocalSource, symbol: str, history_minutes: Mapping[str, int]
@@ -499,9 +516,9 @@ class Backtest:
         starts = {name: within.start_ms - (minutes + window) * MINUTE_MS for name, minutes in history_minutes.items()}
         follow_minutes = limits.max_wait_minutes + limits.max_lifetime_minutes
         end_ms = within.end_ms + follow_minutes * MINUTE_MS
-        loaded = load_candles(
-            source, symbol, min(starts.values()), end_ms, self.config.settings.gap, anomaly_of(self.config)
-        )
+        gap, anomaly = self.config.settings.gap, anomaly_of(self.config)
+        with self.stopwatch.piece("load", None, symbol):
+            loaded = load_candles(source, symbol, min(starts.values()), end_ms, gap, anomaly)
         self._tell_candles(symbol, loaded)
         for name, start_ms in starts.items():
             candles = loaded.from_time(start_ms)

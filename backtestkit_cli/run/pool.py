@@ -8,7 +8,7 @@
 import os
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, redirect_stdout
@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from backtestkit_cli.config.merge import Config
 from backtestkit_cli.engine.result import StreamRun
 from backtestkit_cli.errors import Problem, StrategyError
+from backtestkit_cli.measure.timings import Part, Pieces
 from backtestkit_cli.plugins.registry import ROOT
 from backtestkit_cli.run.log import shown, verbosity
 from backtestkit_cli.run.plan import Plan
@@ -41,7 +42,9 @@ def run_groups(backtest: "Backtest") -> None:
         # polars has put a handler before ours after which a wait simply goes on
         signal.siginterrupt(signal.SIGINT, True)  # noqa: FBT003  # it takes no keyword
         for task in as_completed(tasks):
-            for stream in task.result():
+            streams, pieces = task.result()
+            backtest.stopwatch.add(pieces)
+            for stream in streams:
                 backtest.streams.append(stream)
                 backtest.on_progress(stream.strategy, stream.symbol, plan.range.minutes)
     except BrokenProcessPool as error:
@@ -76,7 +79,7 @@ def _say(text: str) -> None:
     sys.stderr.flush()
 
 
-def _run_one(config: Config, plan: Plan, logs: str, verbose: int) -> Sequence[StreamRun]:
+def _run_one(config: Config, plan: Plan, logs: str, verbose: int) -> tuple[Sequence[StreamRun], Mapping[Part, Pieces]]:
     from pathlib import Path
 
     from backtestkit_cli.run.backtest import Backtest, told
@@ -85,4 +88,5 @@ def _run_one(config: Config, plan: Plan, logs: str, verbose: int) -> Sequence[St
         config=config, plan=plan, registry=ROOT.child(), logs=Path(logs), on_abandon=lambda text: _say(f"{text}\n")
     )
     with redirect_stdout(sys.stderr), shown(lambda text: _say(f"{text}\n"), verbose):
-        return [told(stream) for stream in backtest.run().streams]
+        streams = [told(stream) for stream in backtest.run().streams]
+    return streams, backtest.stopwatch.pieces

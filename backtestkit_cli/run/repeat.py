@@ -12,7 +12,7 @@ from backtestkit_cli.config.stored import masked_params, restored
 from backtestkit_cli.errors import DataError, Problem, Source, UsageError
 from backtestkit_cli.model.time import MINUTE_MS, parse_time
 from backtestkit_cli.plugins.registry import Registry
-from backtestkit_cli.report.dump import MANIFEST
+from backtestkit_cli.report.stored import MANIFEST
 from backtestkit_cli.run.backtest import Backtest
 from backtestkit_cli.run.plan import plan_backtest
 from backtestkit_cli.run.record import request_of

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from backtestkit_cli.plugins.registry import Registry
-from backtestkit_cli.report.dump import MANIFEST
+from backtestkit_cli.report.stored import MANIFEST
 from backtestkit_cli.report.verdict import Change, Difference, Outcome, Verdict
 from backtestkit_cli.run.backtest import Backtest, OnProgress, end_quietly, nobody
 from backtestkit_cli.run.repeat import damages, read_manifest, repeat

@@ -355,8 +355,13 @@ def test_holes_are_counted_when_they_are_bridged(holed: Project) -> None:
 
 
 def stored(project: Project) -> dict[str, bytes]:
-    """What a run left, without the manifest, which tells wall-clock times."""
-    return {name: content for name, content in snapshot(project.folder / "logs").items() if "manifest" not in name}
+    """What a run left, without the manifest and the performance report, which tell wall-clock times."""
+    left = snapshot(project.folder / "logs")
+    return {
+        name: content
+        for name, content in left.items()
+        if not name.startswith("performance/") and "manifest" not in name
+    }
 
 
 def test_the_same_run_gives_the_same_bytes_in_any_order_zone_and_number_of_processes(tmp_path: Path) -> None:
@@ -402,7 +407,7 @@ def test_hostile_symbols_stay_inside_the_project_and_in_one_piece(tmp_path: Path
     written = set(snapshot(tmp_path)) - set(outside)
     assert all(name.startswith("a/b/project/logs/") for name in written)
     folders = Counter(name.split("/")[4] for name in written)
-    assert folders == {"runs": 6, "backtest": len(HOSTILE)}
+    assert folders == {"runs": 6, "backtest": len(HOSTILE), "performance": len(HOSTILE)}
     text = project.inside("report", "show").stdout
     assert "[red]x[/red]" in project.inside("run", "list").stdout
     assert "a|b" not in text, "a bar would break the table"

@@ -7,6 +7,7 @@ from make import HOUR_MS, START_MS, WEEK, Deal, candle_use, closed, deals, run, 
 
 from backtestkit_cli.engine.result import RunResult
 from backtestkit_cli.engine.trades import trades_of
+from backtestkit_cli.measure.timings import Stopwatch, Timing
 from backtestkit_cli.model.event import (
     Cancelled,
     CancelReason,
@@ -21,6 +22,7 @@ from backtestkit_cli.model.funnel import Funnel
 from backtestkit_cli.model.policy import PRESETS, Costs
 from backtestkit_cli.model.signal import Signal
 from backtestkit_cli.model.time import DAY_MS, Interval, TimeRange
+from backtestkit_cli.report.stored import Record, record_of
 
 REASONS = (CloseReason.TAKE_PROFIT, CloseReason.STOP_LOSS, CloseReason.TIME_EXPIRED)
 
@@ -180,6 +182,30 @@ def sized() -> RunResult:
         candles=candle_use(fingerprint="0a0b0c0d0e0f" + 52 * "1", price_first=1600.25, price_last=1520.5),
     )
     return run(first, second, stream(*mixed(4), strategy="unsized"), costs=costs, balance=10_000.0)
+
+
+def timed() -> tuple[Timing, ...]:
+    """How long the parts of the lifecycle took, by a clock that ticks as it is told."""
+    seconds = [0.0]
+    stopwatch = Stopwatch(lambda: seconds[-1])
+    parts: list[tuple[str, str | None, str | None, float]] = [
+        ("load", None, "BTCUSDT", 0.025),
+        *(("decide", "ema-cross", "BTCUSDT", 0.001 * (1 + place)) for place in range(20)),
+        ("load", None, "ETHUSDT", 0.03),
+        ("decide", "ema-cross", "ETHUSDT", 0.0004),
+        ("walk", None, None, 0.4),
+        ("measure", None, None, 0.006),
+    ]
+    for stage, strategy, symbol, took in parts:
+        seconds.append(seconds[-1] + 0.0005)
+        with stopwatch.piece(stage, strategy, symbol):
+            seconds.append(seconds[-1] + took)
+    return stopwatch.timings()
+
+
+def lived() -> Record:
+    """The lifecycle with its events and timings."""
+    return replace(record_of(lifecycle()), timings=timed())
 
 
 GOLDEN = {

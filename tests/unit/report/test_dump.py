@@ -102,6 +102,7 @@ def test_the_manifest_keeps_what_it_was_given_and_adds_status_and_hashes(tmp_pat
         "status": "interrupted",
         "config": {"a": 1},
         "finished_at": "2026-11-21T10:00Z",
+        "timings": [],
     }
     stored = {name: payload for name, payload in content(done.bundle).items() if name != "manifest.json"}
     assert files == {name: hashlib.sha256(payload).hexdigest() for name, payload in stored.items()}

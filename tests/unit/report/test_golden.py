@@ -15,10 +15,9 @@ from backtestkit_cli.report.build import build
 from backtestkit_cli.report.kinds import KINDS, Kind, report_of
 from backtestkit_cli.report.markdown import markdown
 from backtestkit_cli.report.report import Report
-from backtestkit_cli.report.stored import record_of
 from backtestkit_cli.report.terminal import terminal
 
-from .cases import GOLDEN, lifecycle
+from .cases import GOLDEN, lived
 
 FOLDER = Path(__file__).parents[2] / "golden" / "reports"
 
@@ -56,7 +55,7 @@ OF_KINDS: dict[str, Callable[[Report], str]] = {"md": markdown, "json": json_tex
 @pytest.mark.parametrize("kind", KINDS)
 def test_report_of_each_kind_reads_as_agreed(kind: Kind, ending: str) -> None:
     path = FOLDER / f"lifecycle-{kind}.{ending}"
-    written = OF_KINDS[ending](report_of(kind, record_of(lifecycle())))
+    written = OF_KINDS[ending](report_of(kind, lived()))
     if os.environ.get("UPDATE_GOLDEN") == "1":
         path.write_text(written, encoding="utf-8", newline="\n")
     assert written == path.read_text(encoding="utf-8")

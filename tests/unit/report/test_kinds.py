@@ -14,6 +14,7 @@ from markdown_it import MarkdownIt
 
 from backtestkit_cli.engine.result import StreamRun
 from backtestkit_cli.errors import DataError, UsageError
+from backtestkit_cli.measure.timings import Stopwatch
 from backtestkit_cli.model.event import Event, LevelReached, RiskRefused, Scheduled
 from backtestkit_cli.report.as_csv import csv_cell, csv_texts
 from backtestkit_cli.report.as_json import document, json_text
@@ -23,7 +24,7 @@ from backtestkit_cli.report.markdown import markdown
 from backtestkit_cli.report.stored import Record, read_record, record_of
 from backtestkit_cli.report.written import FORMATS, report_files, report_text
 
-from .cases import GOLDEN, MARKS, lifecycle
+from .cases import GOLDEN, MARKS, lifecycle, lived
 from .test_hostile_texts import shape
 
 READER = MarkdownIt("commonmark").enable(["table", "strikethrough"])
@@ -31,20 +32,20 @@ READER = MarkdownIt("commonmark").enable(["table", "strikethrough"])
 
 def told(kind: Kind) -> dict[str, Any]:
     """The first stream of the lifecycle in a kind of report."""
-    found: dict[str, Any] = document(report_of(kind, record_of(lifecycle())))["streams"][0]
+    found: dict[str, Any] = document(report_of(kind, lived()))["streams"][0]
     return found
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_carries_the_funnel_and_the_doubts(kind: Kind) -> None:
-    report = report_of(kind, record_of(lifecycle()))
+    report = report_of(kind, lived())
     for chapter in report.chapters:
         assert {"funnel", "warnings"} <= {section.key for section in chapter.sections}
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_has_its_main_table(kind: Kind) -> None:
-    keys = {one.key for chapter in report_of(kind, record_of(lifecycle())).chapters for one in chapter.sections}
+    keys = {one.key for chapter in report_of(kind, lived()).chapters for one in chapter.sections}
     assert MAIN_TABLES[kind] in keys
 
 
@@ -105,31 +106,34 @@ def test_several_strategies_stand_side_by_side_before_each_has_its_heat_map() ->
 
 
 @pytest.mark.parametrize(
-    ("kind", "expected"), [("schedule", False), ("partial", False), ("risk", False), ("heat", True)]
+    ("kind", "expected"),
+    [("schedule", False), ("partial", False), ("risk", False), ("performance", False), ("heat", True)],
 )
 def test_a_run_without_such_events_has_no_report_of_them(kind: Kind, expected: bool) -> None:
     assert has_content(kind, record_of(GOLDEN["winning"]())) is expected
     assert not has_content(kind, record_of(run(stream())))
-    assert has_content(kind, record_of(lifecycle()))
+    assert has_content(kind, lived())
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("name", [*GOLDEN, "lifecycle"])
 def test_a_stored_run_gives_the_same_reports(name: str, kind: Kind, tmp_path: Path) -> None:
     made = lifecycle() if name == "lifecycle" else GOLDEN[name]()
-    fresh = report_of(kind, record_of(made))
     stored = report_of(kind, read_record(dump(made, tmp_path, manifest={}).bundle))
+    fresh = report_of(kind, record_of(made))
     assert (json_text(stored), markdown(stored)) == (json_text(fresh), markdown(fresh))
 
 
 def test_the_newest_reports_are_those_of_each_stream_with_something_to_say(tmp_path: Path) -> None:
-    done = dump(lifecycle(), tmp_path, manifest={})
+    done = dump(lifecycle(), tmp_path, manifest={}, stopwatch=Stopwatch(lambda: 0.0))
     written = {str(path.relative_to(tmp_path)) for path in (*done.reports, *done.by_kind)}
     assert written == {
         "backtest/ema-cross__BTCUSDT.md",
         "backtest/ema-cross__ETHUSDT.md",
         "heat/ema-cross.md",
         "partial/ema-cross__BTCUSDT.md",
+        "performance/ema-cross__BTCUSDT.md",
+        "performance/ema-cross__ETHUSDT.md",
         "risk/ema-cross__BTCUSDT.md",
         "schedule/ema-cross__BTCUSDT.md",
     }
@@ -160,6 +164,38 @@ def test_a_damaged_bundle_is_a_known_error(name: str, damage: bytes, tmp_path: P
     with pytest.raises(DataError) as caught:
         report_text(bundle, "risk", "md")
     assert caught.value.code == "damaged-run"
+
+
+def test_each_stage_is_told_of_the_narrowest_part_that_was_measured() -> None:
+    rows = {row["stage"]: row for row in told("performance")["stages"]}
+    assert {stage: row["part"] for stage, row in rows.items()} == {
+        "load": "the symbol",
+        "decide": "the stream",
+        "walk": "the run",
+        "measure": "the run",
+    }
+    assert (rows["decide"]["count"], rows["load"]["total_ms"]) == (20, pytest.approx(25.0))
+
+
+def test_the_slowest_are_named() -> None:
+    whole = document(report_of("performance", lived()))["portfolio"]
+    assert whole["performance"]["slowest_stage"].startswith("walk, ")
+    assert whole["performance"]["slowest_stream"].startswith("ema-cross on BTCUSDT, ")
+    assert [row["symbol"] for row in whole["stream_times"]] == ["BTCUSDT", "ETHUSDT"]
+    assert whole["performance"]["measured_ms"] == pytest.approx(sum(row["total_ms"] for row in whole["stages"]))
+
+
+def test_timings_stand_in_the_manifest_and_in_no_file_that_must_be_the_same(tmp_path: Path) -> None:
+    seconds = iter(range(1000))
+    bundles = [
+        dump(lifecycle(), tmp_path / name, manifest={}, stopwatch=Stopwatch(lambda: float(next(seconds) ** 2))).bundle
+        for name in ("one", "two")
+    ]
+    unequal = [path.name for path in bundles[0].iterdir() if path.read_bytes() != (bundles[1] / path.name).read_bytes()]
+    assert unequal == ["manifest.json"]
+    first, second = (read_record(bundle).timings for bundle in bundles)
+    assert [one.stage for one in first] == ["write"]
+    assert first != second
 
 
 # Hostile texts
