@@ -102,8 +102,8 @@ def parse_time(value: str | int) -> int:
 
 def iso(time_ms: int) -> str:
     """Write a time: `2023-03-01T12:30Z`, with seconds and milliseconds only where they are not zero."""
-    moment = datetime.fromtimestamp(time_ms // 1000, UTC)
+    text = datetime.fromtimestamp(time_ms // 1000, UTC).isoformat()  # many times faster than a format of its own
     milliseconds = time_ms % 1000
     if milliseconds:
-        return f"{moment:%Y-%m-%dT%H:%M:%S}.{milliseconds:03d}Z"
-    return f"{moment:%Y-%m-%dT%H:%M:%SZ}" if moment.second else f"{moment:%Y-%m-%dT%H:%MZ}"
+        return f"{text[:19]}.{milliseconds:03d}Z"
+    return f"{text[:16]}Z" if text[17:19] == "00" else f"{text[:19]}Z"

@@ -70,16 +70,11 @@ def events_table(run: RunResult) -> "pl.DataFrame":
     """List the events of all streams; what does not belong to a kind of event is null."""
     import polars as pl
 
-    columns: dict[str, list[Any]] = {name: [] for name in EVENT_COLUMNS}
+    rows: list[dict[str, Any]] = []
     for stream in run.streams:
         whose = {"strategy": storable(stream.strategy), "symbol": storable(stream.symbol)}
-        for event in stream.result.events():
-            row = _event(event)
-            if row is not None:
-                row |= whose
-                for name, values in columns.items():
-                    values.append(row.get(name))
-    return pl.DataFrame(columns, schema=_event_schema())
+        rows += [whose | row for row in map(_event, stream.result.events()) if row is not None]
+    return pl.DataFrame(rows, schema=_event_schema())
 
 
 def parquet(frame: "pl.DataFrame") -> bytes:

@@ -87,5 +87,7 @@ def part_of(record: Record, strategy: str | None, symbol: str | None) -> Record:
         for stream in record.run.streams
         if all(name is None or getattr(stream, key) == name for key, name in wanted.items())
     )
+    if len(streams) == len(record.run.streams):
+        return record
     events = record.events.filter(**{key: pl.lit(storable(name)) for key, name in wanted.items() if name is not None})
     return replace(record, run=replace(record.run, streams=streams), events=events)

@@ -3,39 +3,42 @@
 A level counts once per position, at the first minute whose price reached it and left the position open.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections import Counter
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from backtestkit_cli.engine.step import LEVELS
 from backtestkit_cli.measure.metrics import metric
-from backtestkit_cli.report.report import Column, Form, Measures, Section, Table, table_section
+from backtestkit_cli.report.report import Column, Depth, Form, Measures, Section, Table, table_section
 from backtestkit_cli.report.stored import Record
 
-LAST_LEVELS = 10
+if TYPE_CHECKING:
+    import polars as pl
 
-Rows = Sequence[Mapping[str, Any]]
+LAST_LEVELS = 10
 
 
 def partial_sections(record: Record) -> Iterator[Section]:
     """Tell the levels that positions of some streams reached."""
-    rows = record.rows("level_reached")
-    profit = sum(row["side"] == "profit" for row in rows)
+    reached = record.told("level_reached")
+    profit = int((reached["side"] == "profit").sum())
     positions = sum(len(stream.result.trades) for stream in record.run.streams)
     figures = (
-        metric("levels_reached", "Levels reached", len(rows), "levels"),
+        metric("levels_reached", "Levels reached", len(reached), "levels"),
         metric("profit_levels", "On the way to the take profit", profit, "levels"),
-        metric("loss_levels", "On the way to the stop loss", len(rows) - profit, "levels"),
+        metric("loss_levels", "On the way to the stop loss", len(reached) - profit, "levels"),
         metric("positions", "Positions", positions, "positions"),
     )
     yield Section(key="partial", title="Levels reached", block=Measures(figures))
-    yield Section(key="by_level", title="Positions that came so far", block=_by_level(rows))
-    yield table_section("levels", "Each level", _table(rows))
+    yield Section(key="by_level", title="Positions that came so far", block=_by_level(reached))
+    yield table_section("levels", "Each level", _table(reached))
 
 
-def _by_level(rows: Rows) -> Table:
+def _by_level(reached: "pl.DataFrame") -> Table:
+    counts = Counter(reached.select("side", "level").iter_rows())
+
     def count(side: str) -> list[int]:
-        reached = [row["level"] for row in rows if row["side"] == side]
-        return [reached.count(level) for level in LEVELS]
+        return [counts[side, level] for level in LEVELS]
 
     return Table(
         (
@@ -46,9 +49,9 @@ def _by_level(rows: Rows) -> Table:
     )
 
 
-def _table(rows: Rows) -> Table:
-    def given(key: str, label: str, form: Form = "text", unit: str = "") -> Column:
-        return Column(key=key, label=label, values=[row[key] for row in rows], form=form, unit=unit)
+def _table(reached: "pl.DataFrame") -> Table:
+    def given(key: str, label: str, form: Form = "text", unit: str = "", depth: Depth = "summary") -> Column:
+        return Column(key=key, label=label, values=reached[key].to_list(), form=form, unit=unit, depth=depth)
 
     return Table(
         (
@@ -57,9 +60,9 @@ def _table(rows: Rows) -> Table:
             given("level", "Level", "count", "%"),
             given("price", "Price", "price"),
             given("position", "Side"),
-            given("price_open", "Entry", "price"),
-            given("price_take_profit", "Take profit", "price"),
-            given("price_stop_loss", "Stop loss", "price"),
+            given("price_open", "Entry", "price", depth="record"),
+            given("price_take_profit", "Take profit", "price", depth="record"),
+            given("price_stop_loss", "Stop loss", "price", depth="record"),
             given("id", "Signal"),
         ),
         row="level",

@@ -4,12 +4,15 @@ A refusal at the decision ends the draft; one at the activation cancels the wait
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from backtestkit_cli.measure.metrics import metric
 from backtestkit_cli.report.report import Column, Form, Measures, Section, Table, table_section
 from backtestkit_cli.report.stored import Record
+
+if TYPE_CHECKING:
+    import polars as pl
 
 LAST_REFUSALS = 10
 COUNTED = (
@@ -19,27 +22,25 @@ COUNTED = (
     ("rules", "by_rule", "Rule"),
 )
 
-Rows = Sequence[Mapping[str, Any]]
-
 
 def risk_sections(record: Record) -> Iterator[Section]:
     """Tell the refusals of some streams."""
-    rows = record.rows("risk_refused")
-    at_decision = sum(row["stage"] == "decision" for row in rows)
+    refused = record.told("risk_refused")
+    at_decision = int((refused["stage"] == "decision").sum())
     figures = (
-        metric("refusals", "Refusals", len(rows), "refusals"),
+        metric("refusals", "Refusals", len(refused), "refusals"),
         metric("refusals_at_decision", "At the decision", at_decision, "refusals"),
-        metric("refusals_at_activation", "At the activation", len(rows) - at_decision, "refusals"),
+        metric("refusals_at_activation", "At the activation", len(refused) - at_decision, "refusals"),
     )
     yield Section(key="risk", title="Refusals by risk profiles", block=Measures(figures))
     for column, key, label in COUNTED:
-        yield table_section(key, f"By {label.lower()}", _counts(rows, column, key.removeprefix("by_"), label))
-    yield table_section("refusals", "Each refusal", _table(rows))
+        yield table_section(key, f"By {label.lower()}", _counts(refused[column], key.removeprefix("by_"), label))
+    yield table_section("refusals", "Each refusal", _table(refused))
 
 
-def _counts(rows: Rows, column: str, key: str, label: str) -> Table:
+def _counts(names: "pl.Series", key: str, label: str) -> Table:
     """The most frequent first, names in order among equals."""
-    counted = sorted(Counter(row[column] for row in rows).items(), key=lambda item: (-item[1], item[0]))
+    counted = sorted(Counter(names.to_list()).items(), key=lambda item: (-item[1], item[0]))
     return Table(
         (
             Column(key=key, label=label, values=[name for name, _ in counted]),
@@ -48,9 +49,9 @@ def _counts(rows: Rows, column: str, key: str, label: str) -> Table:
     )
 
 
-def _table(rows: Rows) -> Table:
+def _table(refused: "pl.DataFrame") -> Table:
     def given(key: str, label: str, form: Form = "text", unit: str = "", source: str = "") -> Column:
-        return Column(key=key, label=label, values=[row[source or key] for row in rows], form=form, unit=unit)
+        return Column(key=key, label=label, values=refused[source or key].to_list(), form=form, unit=unit)
 
     return Table(
         (

@@ -40,7 +40,7 @@ def schedule_sections(record: Record) -> Iterator[Section]:
 
 def _entries(record: Record) -> Iterator[Entry]:
     """Each scheduled entry; a position of the same decision is what activated it."""
-    rows = record.rows("scheduled", "cancelled")
+    rows = record.told("scheduled", "cancelled").to_dicts()
     cancelled = {_decision(row): row for row in rows if row["kind"] == "cancelled"}
     opened = {
         (storable(stream.strategy), storable(stream.symbol), decided): opened

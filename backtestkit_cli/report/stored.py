@@ -40,12 +40,12 @@ class Record:
     events: "pl.DataFrame"
     timings: tuple[Timing, ...] = ()
 
-    def rows(self, *kinds: str) -> list[dict[str, Any]]:
+    def told(self, *kinds: str) -> "pl.DataFrame":
         """The events of some kinds in their order, times in UTC ms."""
         import polars as pl
 
         chosen = self.events.filter(pl.col("kind").is_in(kinds))
-        return chosen.with_columns(pl.col("time", "decided").dt.epoch("ms")).to_dicts()
+        return chosen.with_columns(pl.col("time", "decided").dt.epoch("ms"))
 
 
 def record_of(run: RunResult) -> Record:
