@@ -306,7 +306,8 @@ class Backtest:
             self.standing.end(one.stream.key)
             told_events, walk = tuple(events[one.stream.key]), one.walk
             if isinstance(one.decider, CallingDecider):
-                one.stream.quick.ask_again(one.decider.strategy, one.decider.asked)
+                with self.stopwatch.piece("check", *one.stream.key):
+                    one.stream.quick.ask_again(one.decider.strategy, one.decider.asked)
             result = StreamResult(
                 terms=one.stream.terms,
                 trades=trades_of(told_events),
