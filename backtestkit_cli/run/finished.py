@@ -1,6 +1,7 @@
 """A run with what a Python user wants of it: its figures, its reports as text, its files on disk."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from backtestkit_cli.engine.result import RunResult
@@ -55,7 +56,8 @@ class FinishedRun(RunResult):
             UsageError: there is no such kind or format.
         """
         known, form = kind_named(kind), formats_named(format)[0]
-        report = report_of(known, record_of(self))
+        record = replace(record_of(self), timings=self.backtest.stopwatch.timings())
+        report = report_of(known, record)
         return csv_texts(report).get(MAIN_TABLES[known], "") if form == "csv" else TEXTS[form](report)
 
     def dump(self) -> DumpedFiles:

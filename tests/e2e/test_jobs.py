@@ -328,6 +328,7 @@ def test_a_finished_run_has_figures_a_report_and_its_files(tmp_path: Path) -> No
     assert run.report() == (run.dump().bundle / "report.md").read_text(encoding="utf-8")
     assert run.report(format="json").startswith("{")
     assert run.report("heat").startswith("#")
+    assert "| columns | the stream |" in run.report("performance")
     assert len(run.report(format="csv").splitlines()) == 1 + (run.stats["trades"] or 0)
     assert code_of(lambda: run.report(format="pdf")) == "unknown-format"
     assert code_of(lambda: run.report("cold")) == "unknown-report-kind"
