@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from backtestkit_cli.run.backtest import Backtest
     from backtestkit_cli.run.check import Check
     from backtestkit_cli.run.checks.remark import Remark
+    from backtestkit_cli.run.outside import OutsideExchange
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -161,6 +162,34 @@ class Kit(Entries):
             listeners=self.listeners,
             runs=self.runs,
         )
+
+    def exchange(self, name: str) -> "OutsideExchange":
+        """An exchange outside of a run: candles, price, steps and formats.
+
+        Raises:
+            UsageError, ConfigError: there is no such exchange, or it cannot be used.
+        """
+        from backtestkit_cli.run.outside import OutsideExchange
+        from backtestkit_cli.run.sources import anomaly_of, is_local, local_source, remote_source
+
+        source = local_source if is_local(self.get_exchange(name)) else remote_source
+        return OutsideExchange(
+            name=name,
+            source=source(self.config, name, self.registry),
+            price_candles=self.settings.limits.average_price_candles,
+            anomaly=anomaly_of(self.config),
+        )
+
+    def clear(
+        self, strategy: str | None = None, symbol: str | None = None, mode: Mode | None = None
+    ) -> tuple[Path, ...]:
+        """Remove stored runs and newest reports: all, or those of a strategy, a symbol, a mode; what was removed.
+
+        A stored run goes when all of its streams are meant.
+        """
+        from backtestkit_cli.report.clear import clear
+
+        return clear(self.logs, strategy, symbol, mode)
 
     def jobs(self) -> tuple[Job, ...]:
         """Every backtest that was begun with `.background()`, the oldest first."""

@@ -61,7 +61,7 @@ class MarketView:
         """
         known = self._known.get(interval)
         if known is None:
-            known = self._known[interval] = _known_candles(self._candles, interval)
+            known = self._known[interval] = known_candles(self._candles, interval)
         if limit < 1:
             raise ValueError(f"limit is {limit}; ask for at least one candle")
         closed = int(known.time.searchsorted(self.now - Interval(interval).ms, side="right"))
@@ -81,7 +81,7 @@ class MarketView:
         return write_quantity(quantity, self._steps.quantity)
 
 
-def _known_candles(candles: Candles, interval: str) -> CandleWindow:
+def known_candles(candles: Candles, interval: str) -> CandleWindow:
     """All candles of an interval that exist, oldest first."""
     if interval not in {one.value for one in Interval if one is not Interval.D3}:
         raise ValueError(f"{interval!r} is no interval of candles")
