@@ -34,6 +34,7 @@ from backtestkit_cli.model.policy import PRESETS, policy_keys
 from backtestkit_cli.run.risk import NUMBERS, TRUTHS
 
 WORDS = Path(__file__).with_name("words.yaml")
+ORIGINAL = Path(__file__).with_name("original.yaml")
 SHARED_OPTIONS = ("--config", "--set", "--json", "--verbose")
 LENGTHS_SHOWN = {"n": 10, "fast": 12, "slow": 26, "smooth": 3, "signal": 3}
 TYPES: tuple[tuple[Any, str], ...] = (
@@ -371,3 +372,23 @@ def limits_without_constant() -> set[str]:
     """Keys of `settings.limits` that no constant of the original stands for."""
     named = set(words("constants").values())
     return {name for name in LimitsSchema.model_fields if f"settings.limits.{name}" not in named}
+
+
+def original_names() -> str:
+    """Every public name of the original beside ours, or the reason why there is none."""
+    groups: dict[str, dict[str, Any]] = yaml.safe_load(ORIGINAL.read_text(encoding="utf-8"))
+    rows: list[tuple[str, str, str]] = []
+    for group, names in groups.items():
+        rows.append((f"**{group}**", "", ""))
+        rows += [(f"`{name}`", _ours(told), _remark(told)) for name, told in names.items()]
+    return table(("Original", "Ours", "Remark"), rows)
+
+
+def _ours(told: Mapping[str, Any]) -> str:
+    return ", ".join(f"`{one}`" for one in told.get("ours", ())) or "–"
+
+
+def _remark(told: Mapping[str, Any]) -> str:
+    later = f"comes with {told['later']}" if "later" in told else None
+    texts = [text for text in (later, told.get("none"), told.get("how")) if text]
+    return _sentence("; ".join(texts)) if texts else ""

@@ -37,11 +37,13 @@ from backtestkit_cli import (
     SignalEvent,
     StreamDone,
 )
+from backtestkit_cli.config import schema
 from backtestkit_cli.engine.result import RunResult, StreamRun
 from backtestkit_cli.errors import ConfigError, StrategyError
 from backtestkit_cli.model.event import Event, Notice
 from backtestkit_cli.model.signal import Signal
 from backtestkit_cli.model.time import Interval
+from backtestkit_cli.run.callbacks import HOOKS as TOLD_OF
 
 DAY_MS, HOUR_MS = 86_400_000, 3_600_000
 END_MS, NOON_MS = START_MS + DAY_MS, START_MS + DAY_MS // 2
@@ -190,6 +192,33 @@ def fail(_event: object) -> None:
     raise LookupError("on purpose")
 
 
+LISTENERS: dict[str, tuple[Any, dict[str, Any]]] = {
+    "listenSignal": (SignalEvent, {}),
+    "listenSignalBacktest": (SignalEvent, {"mode": "backtest"}),
+    "listenError": (DecisionFailed, {}),
+    "listenExit": (RunFailed, {}),
+    "listenDoneBacktest": (StreamDone, {}),
+    "listenBacktestProgress": (Progress, {}),
+    "listenValidation": (RiskCheckFailed, {}),
+    "listenPartialProfit": (LevelReached, {"where": lambda event: event.side == "profit"}),
+    "listenPartialLoss": (LevelReached, {"where": lambda event: event.side == "loss"}),
+    "listenRisk": (RiskRefused, {}),
+}
+"""Each listener of the original that a backtest can fire: the class to listen to, and how."""
+LATER = {
+    "live trading": ("listenSignalLive", "listenDoneLive"),
+    "walkers": ("listenDoneWalker", "listenWalkerProgress", "listenWalker", "listenWalkerComplete"),
+    "optimizers": ("listenOptimizerProgress",),
+    "nothing, its figures are of the wall clock": ("listenPerformance",),
+}
+"""The other ones, with what brings them."""
+LATER_CALLBACKS = {
+    "walkers": ("on_strategy_start", "on_strategy_complete", "on_strategy_error", "on_complete"),
+    "optimizers": ("on_source_data", "on_data", "on_code", "on_dump"),
+}
+"""By kind: callbacks of what no backtest does."""
+
+
 @dataclass
 class Heard:
     """What the listeners of one run were told, by topic."""
@@ -203,6 +232,7 @@ class Heard:
     cancelled: dict[type, list[Any]] = field(default_factory=dict)
     live: dict[type, list[Any]] = field(default_factory=dict)
     failed: list[Any] = field(default_factory=list)
+    named: dict[str, list[Any]] = field(default_factory=dict)
 
 
 def until_cancelled(kit: Kit, topic: type, heard: list[Any]) -> None:
@@ -227,15 +257,26 @@ def heard(tmp_path_factory: pytest.TempPathFactory) -> Heard:
     kit.on(Event | Notice, order.append)
     for topic in TOPICS:
         subscribe(kit, topic, told)
+    named = {f"{name}{ending}": list[Any]() for name in LISTENERS for ending in ("", "Once")}
+    for name in LISTENERS:
+        listen(kit, name, named)
     kit.on(Opened, fail)
     run, failing, failed = kit.backtest("busy").run(), Kit.load(folder), list[Any]()
     failing.add_strategy(name="broken", interval="1h", use=broken)
     failing.on(RunFailed, failed.append)
     subscribe(failing, RunFailed, told)
+    listen(failing, "listenExit", named)
     for _ in range(3):
         with pytest.raises(StrategyError):
             failing.backtest("broken").run()
-    return Heard(run, quiet, order, failed=failed, **told)
+    return Heard(run, quiet, order, failed=failed, named=named, **told)
+
+
+def listen(kit: Kit, name: str, named: dict[str, list[Any]]) -> None:
+    """Listen to what a listener of the original was told, always and once."""
+    topic, how = LISTENERS[name]
+    kit.on(topic, named[name].append, **how)
+    kit.on(topic, named[f"{name}Once"].append, once=True, **how)
 
 
 def subscribe(kit: Kit, topic: type, told: dict[str, dict[type, list[Any]]]) -> None:
@@ -279,6 +320,32 @@ def test_once_filter_unsubscribing_and_mode_of_each_listener(topic: type, heard:
     assert heard.late[topic] == [event for event in events if event.time_ms > NOON_MS]
     assert heard.cancelled[topic] == events[:2]
     assert heard.live[topic] == []
+
+
+@pytest.mark.parametrize("name", LISTENERS)
+def test_a_listener_of_the_original_has_its_like(name: str, heard: Heard) -> None:
+    topic, how = LISTENERS[name]
+    where = how.get("where", lambda _: True)
+    expected = [event for event in (*heard.order, *heard.failed) if isinstance(event, topic) and where(event)]
+    assert expected
+    assert heard.named[name] == expected
+    assert heard.named[f"{name}Once"] == expected[:1]
+
+
+def test_every_listener_of_the_original_is_here_or_has_its_reason() -> None:
+    names = (Path(__file__).parents[1] / "data" / "original-names.txt").read_text(encoding="utf-8").split()
+    listed = {*LISTENERS, *(name for some in LATER.values() for name in some)}
+    assert {name.removesuffix("Once") for name in names if name.startswith("listen")} == listed
+
+
+def test_every_callback_of_every_kind_is_here_or_has_its_reason() -> None:
+    for kind, model in schema.KINDS.items():
+        fields_of = model.model_fields["callbacks"].annotation
+        assert fields_of is not None
+        told = {*TOLD_OF.get(kind, ()), *LATER_CALLBACKS.get(kind, ())}
+        assert set(fields_of.model_fields) == told, kind
+    here = {name for hooks in TOLD_OF.values() for name in hooks}
+    assert here == {*STRATEGY_CALLBACKS, *OTHER_CALLBACKS}
 
 
 def test_the_frame_comes_first_and_the_end_of_the_run_last(heard: Heard) -> None:

@@ -56,6 +56,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "risk names": tables.risk_names,
     "exit codes": tables.exit_codes,
     "constants": tables.constants,
+    "original names": tables.original_names,
     "error codes": lambda: str(tables.explained("errors", codes.problem_codes(PACKAGE), ("Code", "Meaning"))),
     "findings": lambda: str(tables.explained("findings", codes.finding_codes(PACKAGE), ("Code", "Meaning"))),
     "check findings": lambda: str(tables.explained("checks", codes.remark_codes(PACKAGE), ("Code", "Meaning"))),
