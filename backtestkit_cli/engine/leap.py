@@ -9,8 +9,8 @@ from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import replace
 
+from backtestkit_cli.engine.columns.levels import Spans, levels_reached
 from backtestkit_cli.engine.columns.market import Market
-from backtestkit_cli.engine.columns.story import levels_between
 from backtestkit_cli.engine.step import FLAT
 from backtestkit_cli.engine.touch import first_touch_of_one
 from backtestkit_cli.engine.walk import StreamWalk
@@ -45,7 +45,9 @@ def _leap(walk: StreamWalk, state: OpenPosition, market: Market, ticks: list[int
     touched = first_touch_of_one(market.exit_high, market.exit_low, start, stop, upper, lower)
     final = touched if touched >= 0 else stop - 1
     reached = {"profit": 0, "loss": 0}
-    for event in levels_between(market, walk.price, signal, start, final):
+    (levels,) = levels_reached(candles, walk.price, Spans.of(signal, start, final))
+    for one in levels:
+        event = one.event(signal)
         reached[event.side] = event.level
         yield event
     end_ms = candles.time(final + 1)

@@ -6,24 +6,34 @@ import numpy as np
 
 from backtestkit_cli.engine.candles import Floats
 from backtestkit_cli.engine.columns.candidates import Candidates, rules_broken_by
+from backtestkit_cli.engine.columns.levels import Reached, Spans, levels_reached
 from backtestkit_cli.engine.columns.market import Market
 from backtestkit_cli.engine.columns.outcome import CANCEL_REASONS, CANCELLED, END_OF_DATA, REFUSED, STOPPED, Outcome
 from backtestkit_cli.engine.decide import distance_rules
 from backtestkit_cli.engine.drafts import DraftColumns
 from backtestkit_cli.engine.note import plain_text, signal_id
-from backtestkit_cli.engine.step import LEVELS, Side, Terms
+from backtestkit_cli.engine.step import Terms
 from backtestkit_cli.engine.trades import Trades
-from backtestkit_cli.model.event import Cancelled, DraftRefused, Event, LevelReached, Opened, Scheduled
+from backtestkit_cli.model.event import Cancelled, DraftRefused, Event, Opened, Scheduled
 from backtestkit_cli.model.signal import Position, Signal
 from backtestkit_cli.model.time import MINUTE_MS
 
 
 def story(
-    market: Market, rows: DraftColumns, offered: Candidates, outcome: Outcome, trades: Trades, terms: Terms
+    market: Market,
+    rows: DraftColumns,
+    offered: Candidates,
+    outcome: Outcome,
+    trades: Trades,
+    terms: Terms,
+    *,
+    with_levels: bool = True,
 ) -> Iterator[Event]:
-    """Tell what became of every chosen candidate."""
+    """Tell what became of every chosen candidate; without levels if nobody wants to know."""
     refusals = _refusals(rows, offered, outcome, terms)
     price = market.all_prices()
+    levels = iter(_levels(market, price, offered, outcome) if with_levels else ())
+    note = plain_text(rows.notes) if isinstance(rows.notes, str) else None
     trade = 0
     for candidate, opened, end, code in zip(
         outcome.chosen.tolist(), outcome.open.tolist(), outcome.end.tolist(), outcome.code.tolist(), strict=True
@@ -33,12 +43,13 @@ def story(
             rules = refusals[candidate]
             yield DraftRefused(time_ms=decided_ms, strategy=terms.strategy, symbol=terms.symbol, rules=rules)
             continue
-        signal = _signal(rows, offered, candidate, terms)
+        signal = _signal(rows, offered, candidate, terms, note)
         if not offered.is_market[candidate]:
             yield Scheduled(time_ms=decided_ms, signal=signal, price=float(offered.vwap[candidate]))
         if opened >= 0:
             yield Opened(time_ms=market.candles.time(opened), signal=signal)
-            yield from levels_between(market, price, signal, opened, end if code == END_OF_DATA else end - 1)
+            for reached in next(levels, ()):
+                yield reached.event(signal)
         if code < CANCELLED:
             yield trades.closed(trade, signal)
             trade += 1
@@ -69,7 +80,22 @@ def _refusals(rows: DraftColumns, offered: Candidates, outcome: Outcome, terms: 
     return {candidate: distance_rules(int(distances[candidate])) or tuple(rules) for candidate, rules in named.items()}
 
 
-def _signal(rows: DraftColumns, offered: Candidates, candidate: int, terms: Terms) -> Signal:
+def _levels(market: Market, price: Floats, offered: Candidates, outcome: Outcome) -> list[list[Reached]]:
+    """The levels of each opened position; the minute that closes it tells none, the end of data comes after them."""
+    is_open = outcome.open >= 0
+    who, end, code = outcome.chosen[is_open], outcome.end[is_open], outcome.code[is_open]
+    spans = Spans(
+        is_long=offered.is_long[who],
+        entry=offered.entry[who],
+        take_profit=offered.take_profit[who],
+        stop_loss=offered.stop_loss[who],
+        start=outcome.open[is_open],
+        stop=np.maximum(np.where(code == END_OF_DATA, end, end - 1), outcome.open[is_open]),
+    )
+    return levels_reached(market.candles, price, spans)
+
+
+def _signal(rows: DraftColumns, offered: Candidates, candidate: int, terms: Terms, note: str | None) -> Signal:
     place = int(offered.place[candidate])
     decided_ms = int(rows.time_ms[place])
     given = rows.ids[place] if rows.ids else None
@@ -83,33 +109,5 @@ def _signal(rows: DraftColumns, offered: Candidates, candidate: int, terms: Term
         price_stop_loss=float(offered.stop_loss[candidate]),
         lifetime_minutes=int(offered.lifetime[candidate]),
         decided_at=decided_ms,
-        note=plain_text(rows.note(place)),
+        note=plain_text(rows.note(place)) if note is None else note,
     )
-
-
-def levels_between(market: Market, price: Floats, signal: Signal, start: int, stop: int) -> Iterator[LevelReached]:
-    """Each tenth of the way to a level, at the first minute in `[start, stop)` whose price reaches it."""
-    window = price[start:stop]
-    entry = signal.price_open
-    gain = window - entry if signal.is_long else entry - window
-    sides: tuple[tuple[Side, Floats, float], ...] = (
-        ("profit", gain, abs(signal.price_take_profit - entry)),
-        ("loss", -gain, abs(entry - signal.price_stop_loss)),
-    )
-    found = []
-    for side, way, distance in sides:
-        percent = np.minimum(np.where(way > 0, way, 0.0) / distance * 100, 100.0)
-        for level in LEVELS:
-            reached = percent >= level
-            at = int(reached.argmax()) if len(reached) else 0
-            if not len(reached) or not reached[at]:
-                break
-            found.append((at, side, level))
-    for at, side, level in sorted(found, key=lambda item: (item[0], item[2])):
-        yield LevelReached(
-            time_ms=market.candles.time(start + at + 1),
-            signal=signal,
-            side=side,
-            level=level,
-            price=float(window[at]),
-        )
