@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from backtestkit_cli.engine.result import CandleUse, RunResult, StreamResult, StreamRun
+from backtestkit_cli.engine.result import CandleUse, RunResult, StreamResult, StreamRun, ToldEvents
 from backtestkit_cli.engine.step import Terms
 from backtestkit_cli.engine.trades import Trades, trades_of
 from backtestkit_cli.model.candle import Candle
@@ -171,7 +171,7 @@ def stream(
         trades=found,
         funnel=funnel or funnel_of(found),
         bridged_decisions=bridged_decisions,
-        events=lambda: iter(happened),
+        events=ToldEvents(happened),
     )
     values: dict[str, Any] = {
         "strategy": strategy,

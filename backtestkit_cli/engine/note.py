@@ -5,7 +5,6 @@ Source: semantics of the original, section 1 (order of the cleaning steps); rule
 
 import hashlib
 import re
-import uuid
 
 _STEPS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     (re.compile(pattern, flags), replacement)
@@ -47,5 +46,6 @@ def plain_text(note: str | None) -> str:
 
 def signal_id(strategy: str, symbol: str, decided_at: int) -> str:
     """The UUID4 of a decision: the same in backtest, paper and live."""
-    digest = hashlib.sha256(f"{strategy}\n{symbol}\n{decided_at}".encode()).digest()
-    return str(uuid.UUID(bytes=digest[:16], version=4))
+    digits = hashlib.sha256(f"{strategy}\n{symbol}\n{decided_at}".encode()).hexdigest()
+    variant = "89ab"[int(digits[16], 16) & 3]
+    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:32]}"

@@ -1,13 +1,13 @@
 """What a run found out: one result per stream, and the run around them."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 from backtestkit_cli.engine.doubt import Doubt
 from backtestkit_cli.engine.step import Terms
 from backtestkit_cli.engine.trades import Trades
-from backtestkit_cli.model.event import Event
+from backtestkit_cli.model.event import Event, LevelReached
 from backtestkit_cli.model.funnel import Funnel
 from backtestkit_cli.model.policy import Costs, FillPolicy
 from backtestkit_cli.model.time import Interval, TimeRange
@@ -15,15 +15,31 @@ from backtestkit_cli.model.time import Interval, TimeRange
 RunStatus = Literal["complete", "interrupted", "stopped"]
 
 
+class Story(Protocol):
+    """Tells the events of a stream in order of time, again at every call; without levels if nobody wants to know."""
+
+    def __call__(self, *, with_levels: bool = True) -> Iterator[Event]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class ToldEvents:
+    """Events that happened, kept one by one."""
+
+    events: tuple[Event, ...]
+
+    def __call__(self, *, with_levels: bool = True) -> Iterator[Event]:
+        return (event for event in self.events if with_levels or not isinstance(event, LevelReached))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class StreamResult:
-    """What became of one stream. `events` tells them in order of time, again at every call."""
+    """What became of one stream."""
 
     terms: Terms
     trades: Trades
     funnel: Funnel
     bridged_decisions: int
-    events: Callable[[], Iterator[Event]]
+    events: Story
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

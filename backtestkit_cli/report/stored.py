@@ -119,5 +119,5 @@ def _made(kind: type[Made], told: Mapping[str, Any], **given: Any) -> Made:
     return kind(**values, **given)
 
 
-def _no_events() -> Iterator[Event]:
+def _no_events(*, with_levels: bool = True) -> Iterator[Event]:  # noqa: ARG001  # as every story
     raise LookupError("the events of a stored run are a table, they cannot be told again")

@@ -12,7 +12,6 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextvars import copy_context
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
-from itertools import islice
 from pathlib import Path
 from types import UnionType
 from typing import Any, NamedTuple, get_args
@@ -30,7 +29,7 @@ from backtestkit_cli.engine.decide import Decider, RowDecider, decision_ticks
 from backtestkit_cli.engine.drafts import DraftColumns
 from backtestkit_cli.engine.gate import Ledger
 from backtestkit_cli.engine.leap import leap
-from backtestkit_cli.engine.result import CandleUse, RunResult, StreamResult, StreamRun
+from backtestkit_cli.engine.result import CandleUse, RunResult, StreamResult, StreamRun, ToldEvents
 from backtestkit_cli.engine.step import Terms
 from backtestkit_cli.engine.trades import trades_of
 from backtestkit_cli.engine.vwap import price_at, vwap_all
@@ -44,6 +43,7 @@ from backtestkit_cli.model.event import (
     Event,
     FrameStarted,
     Idle,
+    LevelReached,
     Progress,
     RunDone,
     RunFailed,
@@ -75,16 +75,6 @@ from backtestkit_cli.run.strategies import CallingDecider, DecisionStrategy, Row
 
 OnProgress = Callable[[str, str, int], None]
 """Told of strategy, symbol and the minutes of the frame that are done."""
-
-
-@dataclass(frozen=True, slots=True)
-class ToldEvents:
-    """Events that happened, told again at every call."""
-
-    events: tuple[Event, ...]
-
-    def __call__(self) -> Iterator[Event]:
-        return iter(self.events)
 
 
 def nobody(_strategy: str, _symbol: str, _minutes: int) -> None:
@@ -264,8 +254,8 @@ class Backtest:
         """Run a stream at once; one that is asked to stop before all of it is told is walked from there."""
         with self.stopwatch.piece("columns", *stream.key):
             result = run_columns(stream.candles, rows, stream.ticks, stream.terms)
-        told = 0
-        for event in result.events() if self._wants(*get_args(Event)) else ():
+        told, with_levels = 0, self._wants(LevelReached)
+        for event in result.events(with_levels=with_levels) if self._wants(*get_args(Event)) else ():
             if self.standing.is_stop_asked(stream.key):
                 break
             self._tell(event)
@@ -274,7 +264,7 @@ class Backtest:
         if self.standing.is_stop_asked(stream.key):
             walking = self._walking_rows(stream, strategy, rows, ledger)
             walking.walk.tells_idle = walking.walk.tells_active = False  # none has been told of this stream so far
-            yield from self._walk([walking], told)
+            yield from self._walk([walking], told, with_levels=with_levels)
         else:
             self._finish(stream, strategy, result, [])
 
@@ -282,7 +272,7 @@ class Backtest:
         self.standing.take(key_of(event), event)
         self.audience.tell(event)
 
-    def _walk(self, together: "list[_Walking]", told: int = 0) -> Iterator[Event]:
+    def _walk(self, together: "list[_Walking]", told: int = 0, *, with_levels: bool = True) -> Iterator[Event]:
         """Walk streams, if there are any, in time order and tell the events of each but the first ones, told before."""
         if not together:
             return
@@ -290,7 +280,7 @@ class Backtest:
         walks = [one.walk for one in together]
         is_alone = len(walks) == 1 and walks[0].ledger.is_open
         happening = leap(walks[0]) if is_alone and not walks[0].tells_active else walk_together(walks)
-        for event in islice(happening, told):
+        for event in _first(happening, told, with_levels=with_levels):
             events[key_of(event)].append(event)
         for one in together:
             self.standing.begin(one.stream.key, one.walk)
@@ -599,6 +589,13 @@ def _history_minutes(strategies: Mapping[str, Strategy], sizings: Mapping[str, S
     """How long before the frame the candles of each strategy begin, the window of the price aside."""
     needed = {name: sizing.history_minutes if sizing else 0 for name, sizing in sizings.items()}
     return {name: max(strategy.history_minutes, needed[name]) for name, strategy in strategies.items()}
+
+
+def _first(happening: Iterator[Event], count: int, *, with_levels: bool) -> Iterator[Event]:
+    """Events until so many have come; levels count only where they are told."""
+    while count and (event := next(happening, None)) is not None:
+        count -= with_levels or not isinstance(event, LevelReached)
+        yield event
 
 
 def _end_ms(within: TimeRange, result: StreamResult) -> int:

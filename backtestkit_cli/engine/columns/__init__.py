@@ -6,6 +6,8 @@ after a taken candidate the next one is the first at or after its end. Trades (`
 the events (`story`) follow from what was taken. Risk and sizing join streams and are left to walk.
 """
 
+from functools import partial
+
 from backtestkit_cli.engine.candles import Candles, Ints
 from backtestkit_cli.engine.columns.booking import booked
 from backtestkit_cli.engine.columns.candidates import candidates
@@ -37,5 +39,5 @@ def run_columns(
         trades=trades,
         funnel=funnel,
         bridged_decisions=bridged,
-        events=lambda: story(market, rows, offered, outcome, trades, terms),
+        events=partial(story, market, rows, offered, outcome, trades, terms),
     )

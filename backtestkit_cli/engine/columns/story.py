@@ -1,10 +1,12 @@
 """The events of a stream that was computed in columns, one by one, as walk tells them."""
 
 from collections.abc import Iterator
+from itertools import count
+from math import isnan
 
 import numpy as np
 
-from backtestkit_cli.engine.candles import Floats
+from backtestkit_cli.engine.candles import Ints
 from backtestkit_cli.engine.columns.candidates import Candidates, rules_broken_by
 from backtestkit_cli.engine.columns.levels import Reached, Spans, levels_reached
 from backtestkit_cli.engine.columns.market import Market
@@ -14,7 +16,7 @@ from backtestkit_cli.engine.drafts import DraftColumns
 from backtestkit_cli.engine.note import plain_text, signal_id
 from backtestkit_cli.engine.step import Terms
 from backtestkit_cli.engine.trades import Trades
-from backtestkit_cli.model.event import Cancelled, DraftRefused, Event, Opened, Scheduled
+from backtestkit_cli.model.event import Cancelled, CancelReason, DraftRefused, Event, Opened, Scheduled
 from backtestkit_cli.model.signal import Position, Signal
 from backtestkit_cli.model.time import MINUTE_MS
 
@@ -31,40 +33,40 @@ def story(
 ) -> Iterator[Event]:
     """Tell what became of every chosen candidate; without levels if nobody wants to know."""
     refusals = _refusals(rows, offered, outcome, terms)
-    price = market.all_prices()
-    levels = iter(_levels(market, price, offered, outcome) if with_levels else ())
-    note = plain_text(rows.notes) if isinstance(rows.notes, str) else None
-    trade = 0
-    for candidate, opened, end, code in zip(
-        outcome.chosen.tolist(), outcome.open.tolist(), outcome.end.tolist(), outcome.code.tolist(), strict=True
+    signals = _signals(rows, offered, outcome.chosen[outcome.code != REFUSED], terms)
+    levels = iter(_levels(market, offered, outcome) if with_levels else ())
+    closings, cancellations = count(), _cancellations(market, outcome)
+    for candidate, opened, code in zip(
+        outcome.chosen.tolist(), outcome.open.tolist(), outcome.code.tolist(), strict=True
     ):
-        decided_ms = int(rows.time_ms[offered.place[candidate]])
         if code == REFUSED:
-            rules = refusals[candidate]
+            decided_ms, rules = int(rows.time_ms[offered.place[candidate]]), refusals[candidate]
             yield DraftRefused(time_ms=decided_ms, strategy=terms.strategy, symbol=terms.symbol, rules=rules)
             continue
-        signal = _signal(rows, offered, candidate, terms, note)
+        signal = next(signals)
         if not offered.is_market[candidate]:
-            yield Scheduled(time_ms=decided_ms, signal=signal, price=float(offered.vwap[candidate]))
+            yield Scheduled(time_ms=signal.decided_at, signal=signal, price=float(offered.vwap[candidate]))
         if opened >= 0:
             yield Opened(time_ms=market.candles.time(opened), signal=signal)
             for reached in next(levels, ()):
                 yield reached.event(signal)
         if code < CANCELLED:
-            yield trades.closed(trade, signal)
-            trade += 1
+            yield trades.closed(next(closings), signal)
         else:
-            yield _cancelled(market, price, signal, end, code)
+            time_ms, price, reason = next(cancellations)
+            yield Cancelled(time_ms=time_ms, signal=signal, price=price, reason=reason)
 
 
-def _cancelled(market: Market, price: Floats, signal: Signal, end: int, code: int) -> Cancelled:
-    """A waiting entry that was given up; a stop request comes at its own time, with the price of the last minute."""
-    time_ms = market.candles.time(end)
-    if code == STOPPED and market.stop_ms is not None:
-        time_ms = market.stop_ms
-    row = (time_ms - market.candles.start_ms) // MINUTE_MS - 1
-    seen = float(price[row]) if market.candles.has(row) else None
-    return Cancelled(time_ms=time_ms, signal=signal, price=seen, reason=CANCEL_REASONS[code - CANCELLED])
+def _cancellations(market: Market, outcome: Outcome) -> Iterator[tuple[int, float | None, CancelReason]]:
+    """Time, price and reason of each entry given up; a stop request comes at its own time, after a whole minute."""
+    given_up = (outcome.code >= CANCELLED) & (outcome.code != REFUSED)
+    code, start_ms = outcome.code[given_up], market.candles.start_ms
+    times_ms = start_ms + outcome.end[given_up] * MINUTE_MS
+    if market.stop_ms is not None:
+        times_ms[code == STOPPED] = market.stop_ms
+    prices = market.price_at((times_ms - start_ms) // MINUTE_MS - 1)
+    for time_ms, price, reason in zip(times_ms.tolist(), prices.tolist(), code.tolist(), strict=True):
+        yield time_ms, None if isnan(price) else price, CANCEL_REASONS[reason - CANCELLED]
 
 
 def _refusals(rows: DraftColumns, offered: Candidates, outcome: Outcome, terms: Terms) -> dict[int, tuple[str, ...]]:
@@ -80,7 +82,7 @@ def _refusals(rows: DraftColumns, offered: Candidates, outcome: Outcome, terms: 
     return {candidate: distance_rules(int(distances[candidate])) or tuple(rules) for candidate, rules in named.items()}
 
 
-def _levels(market: Market, price: Floats, offered: Candidates, outcome: Outcome) -> list[list[Reached]]:
+def _levels(market: Market, offered: Candidates, outcome: Outcome) -> list[list[Reached]]:
     """The levels of each opened position; the minute that closes it tells none, the end of data comes after them."""
     is_open = outcome.open >= 0
     who, end, code = outcome.chosen[is_open], outcome.end[is_open], outcome.code[is_open]
@@ -92,22 +94,33 @@ def _levels(market: Market, price: Floats, offered: Candidates, outcome: Outcome
         start=outcome.open[is_open],
         stop=np.maximum(np.where(code == END_OF_DATA, end, end - 1), outcome.open[is_open]),
     )
-    return levels_reached(market.candles, price, spans)
+    return levels_reached(market.candles, market.all_prices(), spans)
 
 
-def _signal(rows: DraftColumns, offered: Candidates, candidate: int, terms: Terms, note: str | None) -> Signal:
-    place = int(offered.place[candidate])
-    decided_ms = int(rows.time_ms[place])
-    given = rows.ids[place] if rows.ids else None
-    return Signal(
-        id=given or signal_id(terms.strategy, terms.symbol, decided_ms),
-        strategy=terms.strategy,
-        symbol=terms.symbol,
-        position=Position.LONG if offered.is_long[candidate] else Position.SHORT,
-        price_open=float(offered.entry[candidate]),
-        price_take_profit=float(offered.take_profit[candidate]),
-        price_stop_loss=float(offered.stop_loss[candidate]),
-        lifetime_minutes=int(offered.lifetime[candidate]),
-        decided_at=decided_ms,
-        note=plain_text(rows.note(place)) if note is None else note,
+def _signals(rows: DraftColumns, offered: Candidates, who: Ints, terms: Terms) -> Iterator[Signal]:
+    """The signals of candidates, in their order."""
+    place = offered.place[who]
+    note = plain_text(rows.notes) if isinstance(rows.notes, str) else None
+    columns = (
+        rows.time_ms[place],
+        offered.is_long[who],
+        offered.entry[who],
+        offered.take_profit[who],
+        offered.stop_loss[who],
+        offered.lifetime[who].astype(np.int64),
     )
+    for at, decided_ms, is_long, entry, take_profit, stop_loss, lifetime in zip(
+        place.tolist(), *(column.tolist() for column in columns), strict=True
+    ):
+        yield Signal(
+            id=(rows.ids[at] if rows.ids else None) or signal_id(terms.strategy, terms.symbol, decided_ms),
+            strategy=terms.strategy,
+            symbol=terms.symbol,
+            position=Position.LONG if is_long else Position.SHORT,
+            price_open=entry,
+            price_take_profit=take_profit,
+            price_stop_loss=stop_loss,
+            lifetime_minutes=lifetime,
+            decided_at=decided_ms,
+            note=plain_text(rows.note(at)) if note is None else note,
+        )

@@ -1,5 +1,6 @@
 """Notes, ids and money against the tables of the original, and what a funnel adds up to."""
 
+import hashlib
 import json
 import uuid
 from typing import Any
@@ -32,8 +33,9 @@ def test_an_id_is_a_uuid_of_version_four_that_follows_from_the_decision() -> Non
     first = signal_id("ema", "BTCUSDT", 1_700_000_000_000)
     assert first == signal_id("ema", "BTCUSDT", 1_700_000_000_000)
     assert first != signal_id("ema", "BTCUSDT", 1_700_000_060_000)
-    assert uuid.UUID(first).version == 4
-    assert uuid.UUID(first).variant == uuid.RFC_4122
+    for decided_at in range(200):  # every variant digit
+        digest = hashlib.sha256(f"ema\nBTCUSDT\n{decided_at}".encode()).digest()
+        assert signal_id("ema", "BTCUSDT", decided_at) == str(uuid.UUID(bytes=digest[:16], version=4))
 
 
 @pytest.mark.parametrize(
