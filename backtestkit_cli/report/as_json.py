@@ -14,6 +14,7 @@ from backtestkit_cli.model.time import iso
 from backtestkit_cli.report.report import (
     Block,
     Chapter,
+    Column,
     Curve,
     Facts,
     Findings,
@@ -24,8 +25,11 @@ from backtestkit_cli.report.report import (
     Table,
     Value,
 )
+from backtestkit_cli.report.text import isos
 
 INDENT = "  "
+_WORDS = {None: "null", True: "true", False: "false"}
+_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
 
 
 def document(report: Report) -> dict[str, Any]:
@@ -69,16 +73,30 @@ def _pretty(value: Any, indent: str) -> Iterator[str]:
         yield f"\n{indent}}}"
     elif isinstance(value, list) and value and isinstance(value[0], dict):
         nests = any(isinstance(part, dict) for part in value[0].values())
-        for place, part in enumerate(value):
-            yield f"{',' if place else '['}\n{deeper}"
-            yield from _pretty(part, deeper) if nests else (_compact(part),)
+        parts = ("".join(_pretty(part, deeper)) for part in value) if nests else _lines(value)
+        for place, part in enumerate(parts):
+            yield f"{',' if place else '['}\n{deeper}{part}"
         yield f"\n{indent}]"
     else:
         yield _compact(value)
 
 
+def _lines(records: list[dict[str, Any]]) -> Iterator[str]:
+    """Each record as a line; all have the same keys, so that the text of a record is written column by column."""
+    line = ", ".join(f"{_compact(key).replace('%', '%%')}: %s" for key in records[0])
+    columns = zip(*(record.values() for record in records), strict=True)
+    return (f"{{{line}}}" % row for row in zip(*(map(_atom, column) for column in columns), strict=True))
+
+
+def _atom(value: Any) -> str:
+    """As `_compact`, without a detour for what most cells are."""
+    if type(value) is float or type(value) is int:
+        return repr(value)
+    return _WORDS[value] if value is None or type(value) is bool else _compact(value)
+
+
 def _compact(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, allow_nan=False)
+    return _ENCODER.encode(value)
 
 
 def _chapter(chapter: Chapter) -> dict[str, Any]:
@@ -124,8 +142,14 @@ def _facts(facts: Facts) -> dict[str, Any]:
 
 def _records(table: Table) -> list[dict[str, Any]]:
     keys = [column.key for column in table.columns]
-    cells = [[_plain(value, column.form) for value in column.values] for column in table.columns]
+    cells = [_cells(column) for column in table.columns]
     return [dict(zip(keys, row, strict=True)) for row in zip(*cells, strict=True)]
+
+
+def _cells(column: Column) -> list[Any]:
+    if column.form == "time":
+        return list(isos(column.values))
+    return [value if isinstance(value, float) and math.isfinite(value) else _plain(value) for value in column.values]
 
 
 def _plain(value: Value, form: Form = "text") -> Any:

@@ -5,7 +5,7 @@ given; control characters are gone (see `text.clean`) and addresses do not becom
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import assert_never
 
 from backtestkit_cli.report.report import (
@@ -20,7 +20,6 @@ from backtestkit_cli.report.report import (
     Report,
     Section,
     Table,
-    Value,
 )
 from backtestkit_cli.report.text import (
     clean,
@@ -32,6 +31,7 @@ from backtestkit_cli.report.text import (
     metric_text,
     sparkline,
     text_of,
+    texts_of,
     title,
 )
 
@@ -117,24 +117,24 @@ def _block(block: Block) -> Iterator[str]:
 def _table(table: Table) -> Iterator[str]:
     columns = [column for column in table.columns if column.depth in DEPTHS]
     heads = [f"{column.label} {column.unit}".strip() for column in columns]
-    cells = [[_cell(column, value) for value in column.values] for column in columns]
+    cells = [_cells(column) for column in columns]
     yield from _grid(heads, list(zip(*cells, strict=True)), [column.is_left for column in columns])
 
 
-def _cell(column: Column, value: Value) -> str:
-    return escape(value) if isinstance(value, str) else text_of(value, column.form)
+def _cells(column: Column) -> list[str]:
+    """The texts of a column; each text of a user is escaped once."""
+    escaped = {value: escape(value) for value in set(column.values) if isinstance(value, str)}
+    if not escaped:
+        return texts_of(column.values, column.form)
+    return [escaped[value] if isinstance(value, str) else text_of(value, column.form) for value in column.values]
 
 
 def _grid(heads: Sequence[str], rows: Sequence[Sequence[str]], is_left: Sequence[bool]) -> Iterator[str]:
     widths = [max(3, *map(len, cells)) for cells in zip(heads, *rows, strict=True)]
 
-    def line(cells: Iterable[str]) -> str:
-        padded = (
-            cell.ljust(width) if left else cell.rjust(width)
-            for cell, width, left in zip(cells, widths, is_left, strict=True)
-        )
-        return f"| {' | '.join(padded)} |"
-
-    yield line(heads)
-    yield line("-" * width if left else "-" * (width - 1) + ":" for width, left in zip(widths, is_left, strict=True))
-    yield from map(line, rows)
+    places = (f"{{:{'<' if left else '>'}{width}}}" for width, left in zip(widths, is_left, strict=True))
+    line = f"| {' | '.join(places)} |"
+    yield line.format(*heads)
+    rule = ("-" * width if left else "-" * (width - 1) + ":" for width, left in zip(widths, is_left, strict=True))
+    yield line.format(*rule)
+    yield from (line.format(*row) for row in rows)

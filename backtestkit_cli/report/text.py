@@ -6,6 +6,7 @@ Texts of users lose their control characters, also those that turn the direction
 
 import math
 import unicodedata
+from collections.abc import Callable, Mapping, Sequence
 
 from backtestkit_cli.measure.metrics import Metric
 from backtestkit_cli.measure.trust import counted
@@ -51,22 +52,39 @@ def text_of(value: Value, form: Form = "text", unit: str = "") -> str:
         return ", ".join(clean(one) for one in value)
     if isinstance(value, str):
         return clean(value)
-    written = _number(value, form)
+    written = _WRITERS[form](value)
     return f"{written} {unit}" if unit else written
 
 
-def _number(value: float, form: Form) -> str:
+def texts_of(values: Sequence[Value], form: Form) -> list[str]:
+    """Write the values of a column, each as `text_of` does."""
     if form == "time":
-        return iso(int(value)).replace("T", " ").removesuffix("Z")
-    if form == "truth":
-        return "yes" if value else ""
-    if form == "count":
-        return str(int(value))
-    if form == "price":
-        return price_text(float(value))
+        return [MISSING if text is None else _time_text(text) for text in isos(values)]
+    write = _WRITERS[form]
+    return [
+        write(value) if isinstance(value, float) and math.isfinite(value) else text_of(value, form) for value in values
+    ]
+
+
+def isos(times_ms: Sequence[Value]) -> list[str | None]:
+    """Write the times of a column as `model.time.iso` does, None where there is none; whole minutes all at once."""
+    import numpy as np
+
+    if all(isinstance(time_ms, int) for time_ms in times_ms):
+        moments = np.array(times_ms, dtype="datetime64[ms]")
+        if (moments == moments.astype("datetime64[m]")).all():
+            return [f"{text}Z" for text in np.datetime_as_string(moments, unit="m").tolist()]
+    return [iso(int(time_ms)) if isinstance(time_ms, int | float) else None for time_ms in times_ms]
+
+
+def _time_text(text: str) -> str:
+    return text.replace("T", " ").removesuffix("Z")
+
+
+def _decimals(value: float, sign: str = "") -> str:
     if abs(value) >= LARGEST_PLAIN:
         return f"{value:.6g}"
-    written = f"{value:+.2f}" if form == "signed" else f"{value:.2f}"
+    written = f"{value:{sign}.2f}"
     return "0.00" if written.strip("+-0.") == "" else written
 
 
@@ -75,6 +93,17 @@ def price_text(price: float) -> str:
     if not price or abs(price) >= LARGEST_PLAIN:
         return f"{price:.6g}"
     return f"{price:.{max(2, PRICE_DIGITS - 1 - math.floor(math.log10(abs(price))))}f}"
+
+
+_WRITERS: Mapping[Form, Callable[[float], str]] = {
+    "time": lambda value: _time_text(iso(int(value))),
+    "truth": lambda value: "yes" if value else "",
+    "count": lambda value: str(int(value)),
+    "price": price_text,
+    "signed": lambda value: _decimals(value, "+"),
+    "number": _decimals,
+    "text": _decimals,
+}
 
 
 def form_of(metric: Metric) -> Form:

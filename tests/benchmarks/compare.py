@@ -124,7 +124,7 @@ def compare(seed: int) -> int:
                 if venv.has(package)
             },
         )
-        for step in (_engines, _symbols, _slow_peer, _worst, _whole, _start, _memory):
+        for step in (_engines, _product, _symbols, _slow_peer, _worst, _whole, _start, _memory):
             print(f"measuring: {step.__name__.strip('_').replace('_', ' ')} …", flush=True)
             step(comparison)
         print("holding the column trades against walk …", flush=True)
@@ -147,6 +147,14 @@ def _engines(one: Comparison) -> None:
         for policy in ("touch", "honest"):
             what = f"{name} ours / one pass, {policy}"
             one.add(rounds, what, f"{name} {policy}", "pass", most.get(policy), at_most=True)
+
+
+def _product(one: Comparison) -> None:
+    """W1 with listeners, statistics and both reports, against the engine alone."""
+    for policy in ("touch", "honest"):
+        bare, whole = f"W1 {policy}", f"product W1 {policy}"
+        rounds = one.rounds(_LIGHT_ROUNDS, {bare: one.task(bare), whole: one.task(whole)})
+        one.add(rounds, f"W1 whole product path / bare engine, {policy}", whole, bare, 5.0, at_most=True)
 
 
 def _symbols(one: Comparison) -> None:

@@ -7,19 +7,17 @@ then fill policy; `same W1 touch` holds the column trades against those of `walk
 import json
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from backtestkit_cli.config.merge import Config
-from backtestkit_cli.engine.candles import Candles, Floats, Ints
+from backtestkit_cli.engine.candles import Floats, Ints
 from backtestkit_cli.engine.columns import run_columns
-from backtestkit_cli.engine.decide import RowDecider, decision_ticks
+from backtestkit_cli.engine.decide import RowDecider
 from backtestkit_cli.engine.drafts import DraftColumns
 from backtestkit_cli.engine.leap import leap
-from backtestkit_cli.engine.result import StreamResult
 from backtestkit_cli.engine.step import Terms
 from backtestkit_cli.engine.trades import Trades, trades_of
 from backtestkit_cli.engine.vwap import vwap_all
@@ -28,77 +26,16 @@ from backtestkit_cli.kit import Kit
 from backtestkit_cli.model.candle import MarketSteps
 from backtestkit_cli.model.limits import Limits
 from backtestkit_cli.model.policy import PRESETS
-from backtestkit_cli.model.time import MINUTE_MS, TimeRange
-from backtestkit_cli.run.backtest import Backtest
+from backtestkit_cli.model.time import MINUTE_MS
 from backtestkit_cli.run.deadline import Deadline
-from backtestkit_cli.run.strategies import DecisionStrategy, RulesStrategy, prepare
-from benchmarks.market import MINUTES, START_MS, SYMBOLS, Table, load
+from backtestkit_cli.run.strategies import DecisionStrategy, prepare
+from benchmarks.market import MINUTES, START_MS, SYMBOLS, load
+from benchmarks.product import product
+from benchmarks.stream import candles_of, stream, terms_of, ticks_of
 from benchmarks.worker import Prepare, Run, serve
 
 POLICIES = ("touch", "honest")
 WORST = {"1 % 24h": (1.0, 1440), "20 % 24h": (20.0, 1440), "0.1 % 24h": (0.1, 1440)}
-
-
-@dataclass(frozen=True, slots=True)
-class Stream:
-    """One strategy on one symbol, with all that stays the same between its runs."""
-
-    config: Config
-    plan: Backtest
-    name: str
-    strategy: RulesStrategy
-    candles: Candles
-    ticks: Ints
-    terms: Terms
-    deadline: Deadline
-
-    def rows(self) -> DraftColumns:
-        """Decide."""
-        within = TimeRange(self.plan.plan.range.start_ms, int(self.ticks[-1]))
-        return self.strategy.rows(self.terms.symbol, self.candles, within, self.deadline)
-
-    def result(self) -> StreamResult:
-        """Decide and run."""
-        return run_columns(self.candles, self.rows(), self.ticks, self.terms)
-
-    def run(self) -> int:
-        """Run up to the frame of trades."""
-        return len(self.result().trades.frame())
-
-
-def candles_of(table: Table) -> Candles:
-    """Lay a table of the market out as candles."""
-    times = START_MS + MINUTE_MS * np.arange(table.shape[1], dtype=np.int64)
-    return Candles.from_rows(times, *table)
-
-
-def stream(folder: Path, name: str, policy: str, symbol: str = SYMBOLS[0]) -> Stream:
-    """Prepare a workload of rules."""
-    kit = Kit.load(folder / "configs", overrides=(f"settings.fill={policy}",))
-    backtest = kit.backtest(name, symbols=(symbol,))
-    strategy = prepare(kit.config, name, kit.registry)
-    if not isinstance(strategy, RulesStrategy):
-        raise TypeError(f"{name} has no rules")
-    return Stream(
-        config=kit.config,
-        plan=backtest,
-        name=name,
-        strategy=strategy,
-        candles=candles_of(load(folder, symbol)),
-        ticks=_ticks(backtest, kit.config.strategies[name].interval.ms),
-        terms=_terms(backtest, name, symbol),
-        deadline=Deadline(60.0, lambda _message: None),
-    )
-
-
-def _ticks(backtest: Backtest, interval_ms: int) -> Ints:
-    within = backtest.plan.range
-    return decision_ticks(within.start_ms, within.end_ms, backtest.plan.tick.ms, interval_ms)
-
-
-def _terms(backtest: Backtest, name: str, symbol: str) -> Terms:
-    plan, limits = backtest.plan, backtest.config.settings.limits_model()
-    return Terms(strategy=name, symbol=symbol, policy=plan.policy, costs=plan.costs, limits=limits)
 
 
 def one_pass(folder: Path) -> Run:
@@ -127,8 +64,8 @@ def asked(folder: Path, policy: str) -> Run:
     if not isinstance(strategy, DecisionStrategy):
         raise TypeError("w1m is not asked")
     symbol = SYMBOLS[0]
-    candles, ticks = candles_of(load(folder, symbol)), _ticks(backtest, MINUTE_MS)
-    terms = _terms(backtest, "w1m", symbol)
+    candles, ticks = candles_of(load(folder, symbol)), ticks_of(backtest, MINUTE_MS)
+    terms = terms_of(backtest, "w1m", symbol)
 
     def run() -> int:
         with Deadline(60.0, lambda _message: None) as deadline:
@@ -146,7 +83,7 @@ def worst(folder: Path, level_percent: float, lifetime_minutes: int, policy: str
     ticks = START_MS + MINUTE_MS * np.arange(10, MINUTES, dtype=np.int64)
     rows = every_minute(vwap_all(candles, 5)[9:-1], ticks, level_percent, lifetime_minutes)
     limits = Limits(min_take_profit_percent=0.01, min_stop_loss_percent=0.01, max_stop_loss_percent=50.0)
-    costs = _terms(Kit.load(folder / "configs").backtest("w1"), "w1", SYMBOLS[0]).costs
+    costs = terms_of(Kit.load(folder / "configs").backtest("w1"), "w1", SYMBOLS[0]).costs
     terms = Terms(strategy="worst", symbol=SYMBOLS[0], policy=PRESETS[policy], costs=costs, limits=limits)
     return lambda: len(run_columns(candles, rows, ticks, terms).trades.frame())
 
@@ -209,11 +146,16 @@ def tasks_of(folder: Path) -> dict[str, Prepare]:
         for name in ("W1", "W2"):
             tasks[f"{name} {policy}"] = partial(_run_of, folder, name.lower(), policy)
             tasks[f"same {name} {policy}"] = partial(same, folder, name.lower(), policy)
+        tasks[f"product W1 {policy}"] = partial(_product_of, folder, policy)
         tasks[f"W3 {policy}"] = partial(every_symbol, folder, policy)
         tasks[f"W1m {policy}"] = partial(asked, folder, policy)
         for name, (level_percent, lifetime_minutes) in WORST.items():
             tasks[f"{name} {policy}"] = partial(worst, folder, level_percent, lifetime_minutes, policy)
     return tasks
+
+
+def _product_of(folder: Path, policy: str) -> Run:
+    return product(stream(folder, "w1", policy))
 
 
 def _run_of(folder: Path, name: str, policy: str) -> Callable[[], int]:
