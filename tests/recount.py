@@ -17,6 +17,7 @@ from backtestkit_cli.model.event import (
     Event,
     Idle,
     Opened,
+    QuantityRefused,
     RiskRefused,
     Scheduled,
 )
@@ -44,6 +45,9 @@ def _count_events(funnel: Funnel, told: list[Event]) -> None:
                 funnel.invalid += 1
                 for rule in rules:
                     funnel.invalid_by_rule[rule] += 1
+            case QuantityRefused(stage="decision", rule=rule):
+                funnel.no_quantity += 1
+                funnel.no_quantity_by_rule[rule] += 1
             case RiskRefused(stage="decision", profile=profile):
                 funnel.risk += 1
                 funnel.risk_by_profile[profile] += 1
@@ -60,7 +64,8 @@ def _count_events(funnel: Funnel, told: list[Event]) -> None:
                 funnel.cancelled[cancel_reason] += 1
             case _:
                 pass
-    funnel.drafts = funnel.invalid + funnel.risk + funnel.scheduled + funnel.opened_at_decision
+    refused = funnel.invalid + funnel.no_quantity + funnel.risk
+    funnel.drafts = refused + funnel.scheduled + funnel.opened_at_decision
 
 
 def _count_times(funnel: Funnel, world: World, told: list[Event], rows: Mapping[int, int]) -> None:

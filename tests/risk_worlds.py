@@ -12,13 +12,15 @@ from random import Random
 import numpy as np
 from worlds import POLICIES, START_MS, World, random_candles
 
+from backtestkit_cli.engine.account import Account
 from backtestkit_cli.engine.candles import Candles
 from backtestkit_cli.engine.drafts import DraftColumns
-from backtestkit_cli.engine.gate import Ledger, RiskProfile
+from backtestkit_cli.engine.gate import Ledger, RiskProfile, Sized, Sizer, SizingQuestion
 from backtestkit_cli.engine.step import Terms
 from backtestkit_cli.engine.vwap import vwap_all
 from backtestkit_cli.engine.walk import walk_together
 from backtestkit_cli.model.event import Closed, Event, Opened
+from backtestkit_cli.model.funnel import Funnel
 from backtestkit_cli.model.limits import Limits
 from backtestkit_cli.model.policy import Costs
 from backtestkit_cli.model.signal import Signal
@@ -31,18 +33,27 @@ CANDIDATES_PER_PLACE = 10
 
 @dataclass(frozen=True)
 class RiskWorld:
-    """Streams and the profiles of each strategy."""
+    """Streams and the profiles of each strategy; with `is_sized` they share a balance, and some sizes are nothing."""
 
     streams: tuple[World, ...]
     profiles: dict[str, list[RiskProfile]]
+    is_sized: bool
 
-    def walked(self, order: Sequence[int]) -> list[Event]:
-        """Walk the streams, given in that order, against a new ledger."""
-        ledger = Ledger(self.profiles)
-        walks = [self.streams[place].walk() for place in order]
-        for walk in walks:
-            walk.ledger = ledger
-        return list(walk_together(walks))
+    def walked(self, order: Sequence[int], *, tells_idle: bool = False) -> tuple[list[Event], list[Funnel]]:
+        """Walk the streams, given in that order, against a new ledger; funnels stand in the order of `streams`."""
+        ledger = self._ledger()
+        walks = {place: self.streams[place].walk() for place in order}
+        for walk in walks.values():
+            walk.ledger, walk.tells_idle = ledger, tells_idle
+        events = list(walk_together(list(walks.values())))
+        return events, [walks[place].funnel for place in range(len(walks))]
+
+    def _ledger(self) -> Ledger:
+        if not self.is_sized:
+            return Ledger(self.profiles)
+        sizer: Sizer = share_of_equity
+        sizers = {(one.terms.strategy, one.terms.symbol): sizer for one in self.streams}
+        return Ledger(self.profiles, account=Account(10_000.0), sizers=sizers)
 
 
 def risk_world(seed: int) -> RiskWorld:
@@ -65,7 +76,14 @@ def risk_world(seed: int) -> RiskWorld:
         for name in names:
             terms = Terms(strategy=name, symbol=symbol, policy=policy, costs=Costs(), limits=limits)
             streams.append(World(candles, eager_rows(random, candles, side), ticks, terms))
-    return RiskWorld(tuple(streams), profiles)
+    return RiskWorld(tuple(streams), profiles, is_sized=random.random() < 0.5)
+
+
+def share_of_equity(question: SizingQuestion) -> Sized:
+    """A tenth of the equity, so that an order of closings would show; at some minutes nothing."""
+    if question.time_ms // MINUTE_MS % 2 == 0:
+        return Sized(0.0, "below_step", "too small")
+    return Sized(question.equity / 10 / question.signal.price_open)
 
 
 def _names(kind: str, candidates: int) -> tuple[list[str], list[str]]:

@@ -9,9 +9,10 @@ from collections import Counter
 from collections.abc import Sequence
 from random import Random
 
+from recount import recount
 from risk_worlds import KINDS, RiskWorld, counts_of, holdings, risk_world
 
-from backtestkit_cli.model.event import Closed, Event, Opened, RiskRefused
+from backtestkit_cli.model.event import CancelReason, Closed, Event, Opened, QuantityRefused, RiskRefused, key_of
 
 ORDERS = int(os.environ.get("BACKTESTKIT_ORDERS", "40"))
 LEAST = 50
@@ -22,16 +23,28 @@ def test_no_limit_is_exceeded_and_no_order_of_streams_changes_anything() -> None
     for seed in range(ORDERS):
         world = risk_world(seed)
         order = list(range(len(world.streams)))
-        events = world.walked(order)
+        events, funnels = world.walked(order)
         Random(seed).shuffle(order)
-        assert world.walked(order) == events, f"seed {seed}"
+        assert world.walked(order) == (events, funnels), f"seed {seed}"
         broken = broken_limits(world, events)
         assert broken == [], f"seed {seed}"
         met += reach(world, events)
     print(f"\n{ORDERS} orders, no limit exceeded: " + ", ".join(f"{name} {met[name]}" for name in sorted(met)))
     wanted = ["refused at decision", "refused at activation", "freed and taken at one instant", "refused by second"]
-    wanted += [f"{kind} reached" for kind in KINDS]
+    wanted += ["no quantity at decision", "no quantity at activation", *(f"{kind} reached" for kind in KINDS)]
     assert {name: met[name] for name in wanted if met[name] < LEAST} == {}
+
+
+def test_the_funnel_of_every_stream_equals_a_count_of_its_events() -> None:
+    met: Counter[str] = Counter()
+    for seed in range(10):
+        world = risk_world(seed)
+        events, funnels = world.walked(range(len(world.streams)), tells_idle=True)
+        for stream, funnel in zip(world.streams, funnels, strict=True):
+            own = [event for event in events if key_of(event) == (stream.terms.strategy, stream.terms.symbol)]
+            assert recount(stream, own) == funnel, f"seed {seed}: {stream.terms}"
+            met.update(risk=funnel.risk, cancelled=funnel.cancelled[CancelReason.RISK])
+    assert min(met["risk"], met["cancelled"]) >= 10
 
 
 def broken_limits(world: RiskWorld, events: Sequence[Event]) -> list[str]:
@@ -60,6 +73,8 @@ def reach(world: RiskWorld, events: Sequence[Event]) -> Counter[str]:
         match event:
             case RiskRefused():
                 met.update([f"refused at {event.stage}", f"refused by {event.profile}"])
+            case QuantityRefused():
+                met[f"no quantity at {event.stage}"] += 1
             case Opened(signal=signal):
                 met["opened"] += 1
                 met["freed and taken at one instant"] += event.time_ms == closed_ms
