@@ -29,8 +29,10 @@ class _Changed(SourceFileLoader):
     def __init__(self, name: str, path: str, code: CodeType) -> None:
         super().__init__(name, path)
         self._code = code
+        self.was_used = False
 
     def get_code(self, fullname: str) -> CodeType:
+        self.was_used = True
         return self._code
 
 
@@ -38,16 +40,16 @@ class ChangedModule(MetaPathFinder):
     """Finds one module, changed, before anything else does."""
 
     def __init__(self, module: str, source: str) -> None:
-        self._path = str(ROOT / "backtestkit_cli" / module)
-        self._name = ".".join(("backtestkit_cli", *Path(module).with_suffix("").parts))
-        self._code = compile(source, self._path, "exec")
+        path = str(ROOT / "backtestkit_cli" / module)
+        self._name = ".".join(("backtestkit_cli", *Path(module).with_suffix("").parts)).removesuffix(".__init__")
+        self.loader = _Changed(self._name, path, compile(source, path, "exec"))
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         if fullname != self._name:
             return None
-        return spec_from_file_location(fullname, self._path, loader=_Changed(fullname, self._path, self._code))
+        return spec_from_file_location(fullname, self.loader.path, loader=self.loader)
 
 
 class OnlyThese:
@@ -128,12 +130,14 @@ def learn(folders: list[str], answer: Path) -> int:
 def judge(module: str, source: str, seconds: dict[str, float]) -> int:
     """Run the tests on one mutant; 0 when none notices."""
     try:
-        sys.meta_path.insert(0, ChangedModule(module, source))
+        changed = ChangedModule(module, source)
     except SyntaxError:
         return BROKEN
+    sys.meta_path.insert(0, changed)
     resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
     _limit_time(_START_SECONDS)
-    return _run(sorted({test.split("::")[0] for test in seconds}), OnlyThese(seconds))
+    code = _run(sorted({test.split("::")[0] for test in seconds}), OnlyThese(seconds))
+    return code if changed.loader.was_used else BROKEN
 
 
 if __name__ == "__main__":

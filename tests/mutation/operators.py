@@ -33,6 +33,7 @@ _ARITHMETIC: dict[type[ast.operator], type[ast.operator]] = {
 }
 _PAIRS = [("min", "max"), ("minimum", "maximum"), ("any", "all"), ("floor", "ceil"), ("argmin", "argmax")]
 _NAMES = {old: new for one, other in _PAIRS for old, new in ((one, other), (other, one))}
+_ORDER_MEANS_NOTHING = {"min", "max", "minimum", "maximum", "fmin", "fmax"}
 _WORDS = {"left": "right", "right": "left"}
 
 
@@ -116,7 +117,8 @@ def _call(node: ast.Call) -> Iterator[str]:
         yield _written(node.args[0])
     if len(node.args) > 1 and not any(isinstance(one, ast.Starred) for one in node.args[:2]):
         first, second, *rest = node.args
-        if ast.dump(first) != ast.dump(second):
+        name = ast.unparse(node.func).rpartition(".")[2]
+        if name not in _ORDER_MEANS_NOTHING and ast.dump(first) != ast.dump(second):
             yield _written(ast.Call(node.func, [second, first, *rest], node.keywords))
 
 

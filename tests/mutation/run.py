@@ -81,7 +81,7 @@ def _readers() -> dict[str, list[str]]:
     found = defaultdict(list)
     sources = {path.relative_to(PACKAGE).as_posix(): path.read_text(encoding="utf-8") for path in PACKAGE.rglob("*.py")}
     for module in sources:
-        name = "backtestkit_cli." + module.removesuffix(".py").replace("/", ".") + " import"
+        name = f"backtestkit_cli.{module.removesuffix('.py').removesuffix('/__init__').replace('/', '.')} import"
         found[module] = [other for other, source in sources.items() if name in source]
     return found
 

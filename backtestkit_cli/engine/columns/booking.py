@@ -25,7 +25,7 @@ def booked(market: Market, rows: DraftColumns, offered: Candidates, outcome: Out
     close = candles.close[last]
     by_touch = (code == STOP_LOSS) & (end == opened)  # in the activating minute
     in_market = (code == TIME_EXPIRED) | (code == END_OF_DATA)
-    vwap = np.where(in_market, 0.0, np.nan)
+    vwap = np.full(len(who), np.nan)
     asked = np.flatnonzero(in_market) if policy.exit == "touch" else np.arange(len(who))
     vwap[asked] = market.price_at(last[asked])
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as some
 from backtestkit_cli.model.fixed import round_half_up, round_minutes, to_fixed
 from backtestkit_cli.model.levels import SL_LEVEL1, SL_LEVEL2, TP_LEVEL1, TP_LEVEL2, TP_LEVEL3
 from backtestkit_cli.model.policy import PRESETS, Costs, FillPolicy, policy_from, policy_keys
-from backtestkit_cli.model.rounding import write_price, write_quantity
+from backtestkit_cli.model.rounding import cut_quantity, write_price, write_quantity
 from backtestkit_cli.model.time import MINUTE_MS
 from backtestkit_cli.model.trade import long_pnl_percent, pnl_percent, short_pnl_percent
 
@@ -130,3 +130,7 @@ def test_half_a_minute_goes_up() -> None:
 
 def test_levels_for_user_code_are_those_of_the_original() -> None:
     assert (TP_LEVEL1, TP_LEVEL2, TP_LEVEL3, SL_LEVEL1, SL_LEVEL2) == (30, 60, 90, 40, 80)
+
+
+def test_a_quantity_is_cut_to_its_step_and_stays_as_it_is_without_one() -> None:
+    assert (cut_quantity(1.23456789, None), cut_quantity(1.99, 0.5), cut_quantity(0.4, 0.5)) == (1.23456789, 1.5, 0.0)

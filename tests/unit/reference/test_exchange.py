@@ -147,7 +147,7 @@ def test_a_value_that_is_no_number_breaks_its_candle(name: str, value: float) ->
     ("changed", "expected"),
     [
         ({"low": 0.1}, None),
-        ({"low": 0.0999}, "candle_anomalously_low"),
+        ({"low": 0.09995}, "candle_anomalously_low"),
         ({"low": 0.0}, "candle_zero_or_negative"),
         ({"volume": 0.0}, None),
         ({"volume": -1.0}, "candle_zero_or_negative"),

@@ -6,7 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from backtestkit_cli.engine.sizing import QuantityLimits, SizingError, atr_based, fixed_percentage, kelly_criterion
+from backtestkit_cli.engine.sizing import (
+    QuantityLimits,
+    SizingError,
+    atr_based,
+    fixed_percentage,
+    kelly_criterion,
+    odds_of,
+)
 
 
 @given(some.floats(1, 1e9), some.floats(0.01, 1e6), some.floats(0.001, 0.5), some.floats(0.1, 10))
@@ -65,3 +72,22 @@ def test_a_zero_limit_is_a_limit() -> None:
     assert QuantityLimits(max_position_percentage=0).apply(100, 1000, 100) == 0
     assert QuantityLimits(max_quantity=0).apply(100, 1000, 100) == 0
     assert QuantityLimits(min_quantity=0).apply(-1, 1000, 100) == 0
+
+
+def test_odds_are_those_of_the_last_trades_and_flat_ones_are_neither() -> None:
+    assert odds_of([-50.0, 4.0, 2.0, -1.0, 0.0, 1e-12], 5) == (0.4, 3.0)
+    assert odds_of([1.0, -2.0], 2) == (0.5, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("percents", "code", "words"),
+    [
+        ([1.0, -1.0], "too-few-trades", "fewer than 3 closed trades to take the odds from"),
+        ([-1.0, 1.0, 2.0, 0.0], "odds-unknown", "no loss among the last 3 trades"),
+        ([1.0, -1.0, -2.0, 0.0], "odds-unknown", "no win among the last 3 trades"),
+    ],
+)
+def test_odds_need_enough_trades_of_both_kinds(percents: list[float], code: str, words: str) -> None:
+    with pytest.raises(SizingError, match=words) as caught:
+        odds_of(percents, 3)
+    assert caught.value.code == code
