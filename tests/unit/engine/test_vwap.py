@@ -39,6 +39,13 @@ def by_loop(candles: Candles, row: int, count: int) -> float:
     return float(amount / volume if volume else closes / minutes)
 
 
+def candle(candles: Candles, row: int) -> Candle:
+    high, low, close, volume = (
+        float(column[row]) for column in (candles.high, candles.low, candles.close, candles.volume)
+    )
+    return Candle(candles.time(row), 0.0, high, low, close, volume)
+
+
 MARKETS = [
     pytest.param(0.0, 0.0, id="whole"),
     pytest.param(0.0, 0.6, id="quiet minutes"),
@@ -74,11 +81,7 @@ def test_blocks_of_a_long_column_join_without_a_seam(holes: float, quiet: float)
 def test_a_window_of_candles_gives_the_same_price() -> None:
     candles = market(5, 40, holes=0.0, quiet=0.5)
     for last in range(4, 40):
-        window = [
-            Candle(candles.time(row), 0.0, *(float(c[row]) for c in (candles.high, candles.low, candles.close)),
-                   float(candles.volume[row]))
-            for row in range(last - 4, last + 1)
-        ]  # fmt: skip
+        window = [candle(candles, row) for row in range(last - 4, last + 1)]
         assert vwap_of(window) == by_loop(candles, last, 5)
     assert math.isnan(vwap_of([]))
 
