@@ -20,6 +20,7 @@ from backtestkit_cli.run.jobs import Job, Runs
 from backtestkit_cli.run.listen import Heard, Listeners, Subscription
 
 if TYPE_CHECKING:
+    from backtestkit_cli.data.fetch import FetchReport
     from backtestkit_cli.report.verdict import Verdict
     from backtestkit_cli.run.backtest import Backtest
     from backtestkit_cli.run.check import Check
@@ -179,6 +180,19 @@ class Kit(Entries):
             price_candles=self.settings.limits.average_price_candles,
             anomaly=anomaly_of(self.config),
         )
+
+    def fetch(self, exchange: str, symbol: str, range: str) -> "FetchReport":  # noqa: A002  # the option's name
+        """Bring the 1m candles of a range `A..B` into the candle store that backtests read.
+
+        Raises:
+            UsageError, ConfigError: there is no such exchange, or an argument makes no sense.
+            DataError, ExchangeError: the candles cannot be had.
+        """
+        from backtestkit_cli.run.sources import fetch_into_store, remote_source
+
+        self.get_exchange(exchange)
+        source = remote_source(self.config, exchange, self.registry)
+        return fetch_into_store(self.config, exchange, source, symbol, range)
 
     def clear(
         self, strategy: str | None = None, symbol: str | None = None, mode: Mode | None = None

@@ -56,14 +56,12 @@ def fetch(
     """Download 1m candles into the store; what is there already is not asked again."""
     output = Output(as_json=as_json, verbose=verbose)
     kit = open_kit(output, config, set_)
-    from backtestkit_cli.data.fetch import fetch as fetch_candles
-    from backtestkit_cli.run.clock import WallClock
-    from backtestkit_cli.run.plan import checked_symbol, read_range, unknown_name
-    from backtestkit_cli.run.sources import anomaly_of, remote_source, store_of
+    from backtestkit_cli.run.plan import read_range, unknown_name
+    from backtestkit_cli.run.sources import fetch_into_store, remote_source
 
     if exchange not in kit.config.exchanges:
         raise UsageError(unknown_name("exchange", exchange, kit.config.exchanges))
-    within = read_range(range_)
+    read_range(range_)  # before anything of the exchange is loaded
 
     def on_progress(done: int, total: int) -> None:
         if sys.stderr.isatty() and not as_json:
@@ -72,17 +70,7 @@ def fetch(
 
     with redirect_stdout(sys.stderr):
         source = remote_source(kit.config, exchange, kit.registry)
-        report = fetch_candles(
-            source,
-            store_of(kit.config.project),
-            exchange,
-            checked_symbol(symbol),
-            within.start_ms,
-            within.end_ms,
-            WallClock().now_ms(),
-            on_progress,
-            anomaly_of(kit.config),
-        )
+        report = fetch_into_store(kit.config, exchange, source, symbol, range_, on_progress)
     tally = getattr(source, "tally", None)
     met = {
         name: getattr(tally, name) for name in ("requests", "retries", "duplicates", "dropped") if hasattr(tally, name)

@@ -105,9 +105,10 @@ class Listeners:
         """Who is to be told of a class of events in a mode."""
         found = self._by_topic.get((topic, mode))
         if found is None:
-            found = self._by_topic[topic, mode] = tuple(
-                one for one in self._subscriptions if one.mode in (None, mode) and issubclass(topic, one.event_type)
-            )
+            with self.turn:  # another thread may subscribe just now
+                found = self._by_topic[topic, mode] = tuple(
+                    one for one in self._subscriptions if one.mode in (None, mode) and issubclass(topic, one.event_type)
+                )
         return found
 
     def _set(self, subscriptions: tuple[Subscription, ...]) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from backtestkit_cli.config.merge import Config
 from backtestkit_cli.config.schema import CcxtExchange, ExchangeSchema, FilesExchange, PluginExchange, SampleExchange
 from backtestkit_cli.data.border import Anomaly
+from backtestkit_cli.data.fetch import FetchReport, OnProgress, fetch
 from backtestkit_cli.data.load import LocalSource
 from backtestkit_cli.data.store import CandleStore, StoredExchange
 from backtestkit_cli.model.candle import MarketSteps
@@ -16,6 +17,7 @@ from backtestkit_cli.plugins.ports import CandleSource
 from backtestkit_cli.plugins.reference import resolve
 from backtestkit_cli.plugins.registry import Registry
 from backtestkit_cli.run.clock import WallClock
+from backtestkit_cli.run.plan import checked_symbol, read_range
 
 
 def store_of(project: Path) -> CandleStore:
@@ -67,6 +69,29 @@ def remote_source(config: Config, name: str, registry: Registry) -> CandleSource
             params = _local_params(config, schema)
     source: CandleSource = _plugin(config, schema, registry, params)
     return source
+
+
+def fetch_into_store(
+    config: Config, exchange: str, source: CandleSource, symbol: str, range_: str, on_progress: OnProgress | None = None
+) -> FetchReport:
+    """Bring the 1m candles of a range `A..B` into the store; those that are there already are not asked for again.
+
+    Raises:
+        UsageError: an argument makes no sense.
+        DataError, ExchangeError: they cannot be had.
+    """
+    within, store, now_ms = read_range(range_), store_of(config.project), WallClock().now_ms()
+    return fetch(
+        source,
+        store,
+        exchange,
+        checked_symbol(symbol),
+        within.start_ms,
+        within.end_ms,
+        now_ms,
+        on_progress,
+        anomaly_of(config),
+    )
 
 
 def _local_params(config: Config, schema: ExchangeSchema) -> dict[str, Any]:

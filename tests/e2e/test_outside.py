@@ -114,7 +114,7 @@ def test_an_exchange_of_ccxt_is_asked_over_the_network(remote: OutsideExchange) 
     assert float(remote.format_price("BTC/USDT", 12345.678901)) == pytest.approx(12345.678901, abs=steps.price)
 
 
-def test_a_plugin_exchange_is_asked_directly() -> None:
+def test_a_plugin_exchange_is_asked_directly_and_fetched_for_backtests(tmp_path: Path) -> None:
     def saw() -> Any:
         class Saw:
             def candles(self, symbol: str, start_ms: int, end_ms: int) -> pl.DataFrame:
@@ -127,11 +127,16 @@ def test_a_plugin_exchange_is_asked_directly() -> None:
 
         return Saw()
 
-    kit = Kit.empty()
+    kit = Kit.empty(tmp_path)
     kit.add_exchange(name="saw", use=saw)
     assert kit.exchange("saw").price("X") == 100.0
     assert len(kit.exchange("saw").candles("X", "1h", 3)) == 3
     assert kit.exchange("saw").format_price("X", 0.1) == "0.1"
+    kit.add_strategy(name="idle", interval="1h", use=lambda market: None)
+    asked = kit.backtest("idle", symbols=["X"], range="2023-03-01T12:00..2023-03-01T18:00")
+    assert code_of(asked.run) == "no-stored-candles"
+    assert kit.fetch("saw", "X", "2023-03-01..2023-03-05").candles == 4 * 1440
+    assert asked.run().streams[0].result.funnel.no_draft == 6
 
 
 @pytest.mark.parametrize(
