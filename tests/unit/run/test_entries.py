@@ -154,6 +154,13 @@ def test_what_a_change_breaks_elsewhere_is_told_at_its_own_place() -> None:
     assert kit.settings.balance is not None
 
 
+def test_what_a_change_replaced_has_no_place_any_more() -> None:
+    kit = Kit.load(EVERYTHING, overrides=["settings.columns.backtest.0.label=Old"])
+    problem = refused(lambda: kit.configure(columns={"backtest": [{"key": "pnl_percent", "label": ""}]}))
+    assert problem.where is not None
+    assert problem.where.file == str(HERE)
+
+
 def test_mappings_are_merged_lists_replaced_and_none_takes_a_key_away() -> None:
     kit = Kit.load(EVERYTHING)
     before = kit.get_strategy("band.2")
