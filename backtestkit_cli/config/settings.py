@@ -33,15 +33,15 @@ from backtestkit_cli.config.fields import (
     text_or,
 )
 from backtestkit_cli.config.problems import did_you_mean, missing_key, refusal
-from backtestkit_cli.errors import ConfigError, Problem, Source
 from backtestkit_cli.model.limits import Limits
 from backtestkit_cli.model.policy import (
     PRESETS,
     BetterEntry,
     Costs,
-    FillPolicy,
     MarketBooks,
     Order,
+    Policy,
+    ReferencePolicy,
     StopAt,
     Test,
     policy_from,
@@ -237,20 +237,12 @@ class Settings(Schema):
             why = refusal("below-costs", what, expected=f"at least {floor:g}", hint="raise it, or lower settings.costs")
             yield ("limits", "min_take_profit_percent"), least, why
 
-    def policy(self) -> FillPolicy:
-        """Give the fill policy.
-
-        Raises:
-            ConfigError: `fill: reference`, which is not available yet.
-        """
+    def policy(self) -> Policy:
+        """Give the fill policy."""
         if isinstance(self.fill, FillSchema):
             keys = self.fill.model_dump(exclude={"base"}, exclude_none=True)
             return policy_from(keys, self.fill.base)
-        if self.fill not in PRESETS:
-            what = f"the fill policy {self.fill} is not available yet"
-            where = Source(key="settings › fill")
-            raise ConfigError(Problem("fill-not-available", what, where, expected=", ".join(PRESETS)))
-        return PRESETS[self.fill]
+        return ReferencePolicy() if self.fill == "reference" else PRESETS[self.fill]
 
     def costs_model(self) -> Costs:
         """Give fee and slippage per side."""

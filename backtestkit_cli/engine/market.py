@@ -82,7 +82,11 @@ class MarketView:
 
 
 def known_candles(candles: Candles, interval: str) -> CandleWindow:
-    """All candles of an interval that exist, oldest first."""
+    """All candles of an interval that exist, oldest first.
+
+    Raises:
+        ValueError: an unknown interval.
+    """
     if interval not in {one.value for one in Interval if one is not Interval.D3}:
         raise ValueError(f"{interval!r} is no interval of candles")
     larger = Resampled(candles, Interval(interval).minutes)

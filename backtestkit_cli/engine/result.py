@@ -9,7 +9,7 @@ from backtestkit_cli.engine.step import Terms
 from backtestkit_cli.engine.trades import Trades
 from backtestkit_cli.model.event import Event, LevelReached
 from backtestkit_cli.model.funnel import Funnel
-from backtestkit_cli.model.policy import Costs, FillPolicy
+from backtestkit_cli.model.policy import Costs, Policy
 from backtestkit_cli.model.time import Interval, TimeRange
 
 RunStatus = Literal["complete", "interrupted", "stopped"]
@@ -98,7 +98,7 @@ class RunResult:
     frame: str
     range: TimeRange
     tick: Interval
-    policy: FillPolicy
+    policy: Policy
     costs: Costs
     gap: Literal["skip", "bridge", "fail"]
     streams: tuple[StreamRun, ...]

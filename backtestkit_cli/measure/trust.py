@@ -17,7 +17,7 @@ from backtestkit_cli.measure.metrics import total
 from backtestkit_cli.measure.money import max_exposure_percent
 from backtestkit_cli.measure.no_trade import SIZE_RULES, explain_no_trade
 from backtestkit_cli.model.event import CloseReason
-from backtestkit_cli.model.policy import Costs
+from backtestkit_cli.model.policy import Costs, ReferencePolicy
 from backtestkit_cli.model.time import MINUTE_MS, iso
 from backtestkit_cli.model.trade import long_pnl_percent, short_pnl_percent
 
@@ -51,7 +51,7 @@ def trust(stream: StreamRun, run: RunResult) -> tuple[Finding, ...]:
         *_bridged(stream),
         *_coverage(stream, run),
         *_decisions(stream),
-        *_rows(stream),
+        *_rows(stream, run),
         *_sizing(stream, run),
         *_sample(stream),
         *_end_of_data(stream),
@@ -85,7 +85,13 @@ def _no_trade(stream: StreamRun) -> Iterator[Finding]:
 
 
 def _policy(run: RunResult) -> Iterator[Finding]:
-    if run.policy.is_optimistic:
+    if isinstance(run.policy, ReferencePolicy):
+        text = (
+            "fill policy reference repeats the original and is optimistic: its prices know one minute of the future, "
+            "larger candles asked for by a strategy more, and a minute that holds both levels counts as the profit"
+        )
+        yield Finding("warning", "optimistic-fills", text)
+    elif run.policy.is_optimistic:
         text = f"fill policy {run.policy.name} is optimistic: it books better than could have been traded"
         yield Finding("warning", "optimistic-fills", text)
     if run.is_made_up:
@@ -96,7 +102,7 @@ def _policy(run: RunResult) -> Iterator[Finding]:
 
 def _lag(stream: StreamRun, run: RunResult) -> Iterator[Finding]:
     trades = stream.result.trades
-    if not len(trades):
+    if not len(trades) or isinstance(run.policy, ReferencePolicy):  # it books no market fill at the worse price
         return
     lag, net = total(trades.vwap_lag_percent), total(trades.pnl_percent)
     is_large = net > 0 and lag > LAG_WARNING_SHARE * net
@@ -115,7 +121,7 @@ def _ambiguity(stream: StreamRun, run: RunResult) -> Iterator[Finding]:
         return
     at_stake = total(trades.profit_at_stake_percent)
     count = int((trades.ambiguous_minutes > 0).sum())
-    taken = "profit" if run.policy.order == "profit_first" else "stop"
+    taken = "profit" if run.policy.nearest.order == "profit_first" else "stop"
     text = (
         f"what came first is unknown for {counted(minutes, 'minute')} in {counted(count, 'trade')}; it was read as "
         f"the {taken}, and the take profit would have brought {at_stake:+.2f} %"
@@ -182,10 +188,14 @@ def _sizing(stream: StreamRun, run: RunResult) -> Iterator[Finding]:
         yield Finding("warning", "borrowed-money", text)
 
 
-def _rows(stream: StreamRun) -> Iterator[Finding]:
+def _rows(stream: StreamRun, run: RunResult) -> Iterator[Finding]:
     funnel = stream.result.funnel
     if funnel.off_grid and funnel.opened:
         text = f"{counted(funnel.off_grid, 'row')} of the strategy met no decision time of the range and did not count"
+        if isinstance(run.policy, ReferencePolicy):
+            text += ": the original asks so long after its last call, and after a trade that drifts off the rows"
+        if isinstance(run.policy, ReferencePolicy) and run.tick.ms < stream.interval.ms:
+            text += f"; with ticks of {stream.interval} it does not"
         yield Finding("warning", "rows-off-grid", text)
     if funnel.late and stream.form == "signals":
         text = f"{counted(funnel.late, 'row')} of the signals came while a position or entry was there"

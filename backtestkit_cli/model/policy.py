@@ -1,11 +1,12 @@
 """How fills are booked: the policy keys of the rules table, and costs.
 
 Three presets: `honest` judges on the VWAP of each closed minute and never books better than could be traded then;
-`touch` fills like resting orders, by high and low; `vwap` books everything at the VWAP and is optimistic.
+`touch` fills like resting orders, by high and low; `vwap` books everything at the VWAP and is optimistic. `reference`
+is no set of keys: it is the original, with rules of its own.
 """
 
 from dataclasses import dataclass, fields, replace
-from typing import Literal, get_args, get_type_hints
+from typing import Literal, TypeAlias, get_args, get_type_hints
 
 MarketBooks = Literal["worse", "vwap"]
 Test = Literal["vwap", "touch"]
@@ -48,6 +49,11 @@ class FillPolicy:
         return ", ".join([base, *changed])
 
     @property
+    def nearest(self) -> "FillPolicy":
+        """Itself."""
+        return self
+
+    @property
     def is_optimistic(self) -> bool:
         """Whether a key books better than could be traded."""
         return self.market_books == "vwap" or self.stop_at == "level" or self.order == "profit_first"
@@ -58,6 +64,36 @@ PRESETS: dict[str, FillPolicy] = {
     "touch": FillPolicy(exit="touch", entry="touch"),
     "vwap": FillPolicy(market_books="vwap"),
 }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReferencePolicy:
+    """The original, bit for bit; it has no keys."""
+
+    @property
+    def name(self) -> str:
+        """What it is called in a config."""
+        return "reference"
+
+    @property
+    def is_optimistic(self) -> bool:
+        """It is: its prices know a minute that has not passed, and take profit wins over stop."""
+        return True
+
+    @property
+    def nearest(self) -> FillPolicy:
+        """The keys of ours that say most of it; nothing is filled by them."""
+        return FillPolicy(
+            market_books="vwap",
+            exit="touch",
+            entry="touch",
+            order="profit_first",
+            stop_at="level",
+            better_entry="given",
+        )
+
+
+Policy: TypeAlias = FillPolicy | ReferencePolicy
 
 
 def policy_keys() -> dict[str, tuple[str, ...]]:

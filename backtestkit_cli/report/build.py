@@ -19,7 +19,6 @@ from backtestkit_cli.measure.metrics import merged, total
 from backtestkit_cli.measure.statistics import all_metrics, run_metrics, stream_metrics
 from backtestkit_cli.measure.trust import Finding, trust
 from backtestkit_cli.model.funnel import Funnel
-from backtestkit_cli.model.policy import FillPolicy
 from backtestkit_cli.model.time import DAY_MS
 from backtestkit_cli.report.report import (
     Chapter,
@@ -141,7 +140,7 @@ def _head(run: RunResult) -> Facts:
     per_side = f"fee {costs.fee_percent:g} %, slippage {costs.slippage_percent:g} %, per side"
     policy = [
         Fact(key=f"fill.{field.name}", label="", value=getattr(run.policy, field.name), depth="record")
-        for field in fields(FillPolicy)
+        for field in fields(run.policy)
     ]
     return Facts(
         (

@@ -29,6 +29,8 @@ from backtestkit_cli.engine.decide import Decider, RowDecider, decision_ticks
 from backtestkit_cli.engine.drafts import DraftColumns
 from backtestkit_cli.engine.gate import Ledger
 from backtestkit_cli.engine.leap import leap
+from backtestkit_cli.engine.reference.desks import Desks
+from backtestkit_cli.engine.reference.walk import ReferenceWalk, walk_originals
 from backtestkit_cli.engine.result import CandleUse, RunResult, StreamResult, StreamRun, ToldEvents
 from backtestkit_cli.engine.step import Terms
 from backtestkit_cli.engine.trades import trades_of
@@ -50,6 +52,7 @@ from backtestkit_cli.model.event import (
     StreamDone,
     key_of,
 )
+from backtestkit_cli.model.policy import ReferencePolicy
 from backtestkit_cli.model.time import MINUTE_MS, Interval, TimeRange, iso
 from backtestkit_cli.plugins.registry import Registry
 from backtestkit_cli.report.build import build
@@ -65,8 +68,9 @@ from backtestkit_cli.run.finished import FinishedRun
 from backtestkit_cli.run.identity import code_hash, run_id
 from backtestkit_cli.run.jobs import Job, Runs, begin
 from backtestkit_cli.run.listen import Audience, Listeners
-from backtestkit_cli.run.plan import Group, Plan
+from backtestkit_cli.run.plan import Group, Plan, ticks_of
 from backtestkit_cli.run.record import record
+from backtestkit_cli.run.reference import looks_beyond_ms, notes_of, reference_market, reference_walk, shared_by
 from backtestkit_cli.run.risk import ledger_for
 from backtestkit_cli.run.sizing import Sizing, prepare_sizing, sizing_failures
 from backtestkit_cli.run.sources import anomaly_of, local_source
@@ -226,7 +230,8 @@ class Backtest:
         sizings = {name: prepare_sizing(self.config, name, self.registry) for name in group.strategies}
         source = local_source(self.config, self.plan.exchange, self.registry)
         ledger = ledger_for(self.config, group.strategies, self.registry, self.audience)
-        is_walked = group.is_shared or self._wants(Idle, Active)
+        shared = shared_by(self.plan.policy, ledger)
+        is_walked = group.is_shared or isinstance(shared, Desks) or self._wants(Idle, Active)
         together: list[_Walking] = []
         for symbol in group.symbols:
             for name, candles in self._candles(source, symbol, _history_minutes(strategies, sizings)):
@@ -239,10 +244,10 @@ class Backtest:
                 self._progressed(name, symbol, 0)
                 if isinstance(strategy, DecisionStrategy):
                     decider = self._decider(stream, strategy, source, deadline)
-                    together.append(self._walking(stream, strategy, decider, ledger))
+                    together.append(self._walking(stream, strategy, decider, shared))
                 elif is_walked:
                     rows = self._rows(stream, strategy, deadline)
-                    together.append(self._walking_rows(stream, strategy, rows, ledger))
+                    together.append(self._walking_rows(stream, strategy, rows, shared))
                 else:
                     rows = self._rows(stream, strategy, deadline)
                     yield from self._compute(stream, strategy, rows, ledger)
@@ -262,8 +267,8 @@ class Backtest:
             told += 1
             yield event
         if self.standing.is_stop_asked(stream.key):
-            walking = self._walking_rows(stream, strategy, rows, ledger)
-            walking.walk.tells_idle = walking.walk.tells_active = False  # none has been told of this stream so far
+            # no idle or active event has been told of this stream so far
+            walking = self._walking_rows(stream, strategy, rows, ledger, is_quiet=True)
             yield from self._walk([walking], told, with_levels=with_levels)
         else:
             self._finish(stream, strategy, result, [])
@@ -277,9 +282,7 @@ class Backtest:
         if not together:
             return
         events: dict[Key, list[Event]] = {one.stream.key: [] for one in together}
-        walks = [one.walk for one in together]
-        is_alone = len(walks) == 1 and walks[0].ledger.is_open
-        happening = leap(walks[0]) if is_alone and not walks[0].tells_active else walk_together(walks)
+        happening = _walked([one.walk for one in together])
         for event in _first(happening, told, with_levels=with_levels):
             events[key_of(event)].append(event)
         for one in together:
@@ -295,7 +298,8 @@ class Backtest:
         for one in together:
             self.standing.end(one.stream.key)
             told_events, walk = tuple(events[one.stream.key]), one.walk
-            if isinstance(one.decider, CallingDecider):
+            # under `reference` an answer knows the future, so it cannot be asked for again without it
+            if isinstance(one.decider, CallingDecider) and isinstance(walk, StreamWalk):
                 with self.stopwatch.piece("check", *one.stream.key):
                     one.stream.quick.ask_again(one.decider.strategy, one.decider.asked)
             result = StreamResult(
@@ -305,17 +309,32 @@ class Backtest:
                 bridged_decisions=walk.bridged_decisions,
                 events=ToldEvents(told_events),
             )
-            failures = [*getattr(one.decider, "failures", []), *sizing_failures(told_events)]
-            self._finish(one.stream, one.strategy, result, failures)
+            failures = _failures([*getattr(one.decider, "failures", []), *sizing_failures(told_events)])
+            notes = notes_of(walk) if isinstance(walk, ReferenceWalk) else ()
+            self._finish(one.stream, one.strategy, result, [*failures, *notes])
         together.clear()
 
-    def _walking(self, stream: "_Stream", strategy: Strategy, decider: Decider, ledger: Ledger) -> "_Walking":
-        walk = self.watch(stream.walk(decider, ledger))
-        walk.tells_idle, walk.tells_active = self._wants(Idle), self._wants(Active)
+    def _walking(
+        self, stream: "_Stream", strategy: Strategy, decider: Decider, shared: Ledger | Desks, *, is_quiet: bool = False
+    ) -> "_Walking":
+        if isinstance(shared, Desks):
+            on_progress, key, candles = self._progressed, stream.key, stream.candles
+            original = reference_walk(self.config, self.plan, key, candles, decider, shared, on_progress)
+            return _Walking(stream, strategy, decider, original)
+        walk = self.watch(stream.walk(decider, shared))
+        walk.tells_idle, walk.tells_active = (not is_quiet and self._wants(topic) for topic in (Idle, Active))
         return _Walking(stream, strategy, decider, walk)
 
-    def _walking_rows(self, stream: "_Stream", strategy: Strategy, rows: DraftColumns, ledger: Ledger) -> "_Walking":
-        walking = self._walking(stream, strategy, RowDecider(rows), ledger)
+    def _walking_rows(
+        self,
+        stream: "_Stream",
+        strategy: Strategy,
+        rows: DraftColumns,
+        shared: Ledger | Desks,
+        *,
+        is_quiet: bool = False,
+    ) -> "_Walking":
+        walking = self._walking(stream, strategy, RowDecider(rows), shared, is_quiet=is_quiet)
         walking.walk.funnel.off_grid = off_grid_rows(rows.time_ms[rows.side != 0], stream.ticks)
         return walking
 
@@ -333,7 +352,11 @@ class Backtest:
             CURRENT.set(context)
 
         timed = replace(strategy, function=self.stopwatch.timed(strategy.function, "decide", *stream.key))
-        return timed.decider(symbol, stream.candles, source.steps(symbol), deadline, on_time)
+        candles, steps = stream.candles, source.steps(symbol)
+        if isinstance(self.plan.policy, ReferencePolicy):
+            market = reference_market(self.config, self.plan, symbol, candles, steps)
+            return timed.decider_on(market, candles.start_ms, deadline, on_time)
+        return timed.decider(symbol, candles, steps, deadline, on_time)
 
     def _rows(self, stream: "_Stream", strategy: RowStrategy, deadline: Deadline) -> DraftColumns:
         with inside(self.audience.context(*stream.key)), self.stopwatch.piece("decide", *stream.key):
@@ -375,15 +398,14 @@ class Backtest:
     def _tell_start(self) -> None:
         plan = self.plan
         if self.audience.wants(FrameStarted):
-            start_ms, end_ms = plan.range.start_ms, plan.range.end_ms
             self.audience.tell(
                 FrameStarted(
-                    time_ms=start_ms,
+                    time_ms=plan.range.start_ms,
                     frame=plan.frame,
-                    start_ms=start_ms,
-                    end_ms=end_ms,
+                    start_ms=plan.range.start_ms,
+                    end_ms=plan.range.end_ms,
                     interval=plan.tick,
-                    ticks=range(start_ms, end_ms, plan.tick.ms),
+                    ticks=ticks_of(plan),
                 )
             )
 
@@ -433,13 +455,15 @@ class Backtest:
         return Terms(
             strategy=name,
             symbol=symbol,
-            policy=self.plan.policy,
+            policy=self.plan.policy.nearest,
             costs=self.plan.costs,
             limits=self.config.settings.limits_model(),
         )
 
     def _ticks(self, name: str) -> Ints:
         plan = self.plan
+        if isinstance(plan.policy, ReferencePolicy):
+            return np.array(ticks_of(plan), dtype=np.int64)
         interval = self.config.strategies[name].interval
         return decision_ticks(plan.range.start_ms, plan.range.end_ms, plan.tick.ms, interval.ms)
 
@@ -506,7 +530,7 @@ class Backtest:
         window = limits.average_price_candles
         starts = {name: within.start_ms - (minutes + window) * MINUTE_MS for name, minutes in history_minutes.items()}
         follow_minutes = limits.max_wait_minutes + limits.max_lifetime_minutes
-        end_ms = within.end_ms + follow_minutes * MINUTE_MS
+        end_ms = within.end_ms + follow_minutes * MINUTE_MS + looks_beyond_ms(self.plan.policy)
         gap, anomaly = self.config.settings.gap, anomaly_of(self.config)
         with self.stopwatch.piece("load", None, symbol):
             loaded = load_candles(source, symbol, min(starts.values()), end_ms, gap, anomaly)
@@ -519,7 +543,7 @@ class Backtest:
                 raise DataError(Problem("no-candles", what, where, found=f"candles in {there}"))
             yield name, candles
 
-    def _finish(self, stream: "_Stream", strategy: Strategy, result: StreamResult, failures: Sequence[str]) -> None:
+    def _finish(self, stream: "_Stream", strategy: Strategy, result: StreamResult, warnings: Sequence[str]) -> None:
         self._progressed(stream.name, stream.symbol, self.plan.range.minutes)
         if self.config.settings.gap == "fail":
             _refuse_hole(stream.candles, stream.symbol, result)
@@ -533,7 +557,7 @@ class Backtest:
             candles=_use(stream.candles, self.plan.range, stream.terms.limits.average_price_candles),
             note=schema.note or "",
             sizing=schema.sizing,
-            warnings=(*self.plan.warnings[stream.name], *_failures(failures)),
+            warnings=(*self.plan.warnings[stream.name], *warnings),
             doubts=stream.quick.doubts,
         )
         self.streams.append(run)
@@ -582,7 +606,16 @@ class _Walking(NamedTuple):
     stream: _Stream
     strategy: Strategy
     decider: Decider
-    walk: StreamWalk
+    walk: StreamWalk | ReferenceWalk
+
+
+def _walked(walks: Sequence[StreamWalk | ReferenceWalk]) -> Iterator[Event]:
+    originals = [walk for walk in walks if isinstance(walk, ReferenceWalk)]
+    if originals:
+        return walk_originals(originals)
+    ours = [walk for walk in walks if isinstance(walk, StreamWalk)]
+    is_alone = len(ours) == 1 and ours[0].ledger.is_open
+    return leap(ours[0]) if is_alone and not ours[0].tells_active else walk_together(ours)
 
 
 def _history_minutes(strategies: Mapping[str, Strategy], sizings: Mapping[str, Sizing | None]) -> dict[str, int]:

@@ -10,6 +10,7 @@ from backtestkit_cli import __version__
 from backtestkit_cli.config.merge import Config
 from backtestkit_cli.config.stored import without_secrets
 from backtestkit_cli.engine.result import StreamRun
+from backtestkit_cli.model.policy import ReferencePolicy
 from backtestkit_cli.run.plan import Plan
 from backtestkit_cli.run.standing import Key
 
@@ -31,6 +32,8 @@ def run_id(config: Config, plan: Plan, streams: Sequence[StreamRun], status: str
     }
     if stopped_ms:
         decided["stopped"] = sorted([*key, time_ms] for key, time_ms in stopped_ms.items())
+    if isinstance(plan.policy, ReferencePolicy):
+        decided |= {"order": [plan.strategies, plan.symbols], "present": plan.present_ms}
     return hashlib.sha256(json.dumps(decided, sort_keys=True).encode()).hexdigest()[:12]
 
 

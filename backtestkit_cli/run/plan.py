@@ -11,9 +11,12 @@ from dataclasses import dataclass
 
 from backtestkit_cli.config.merge import Config
 from backtestkit_cli.config.schema import NamedSchema, StrategySchema
+from backtestkit_cli.engine.reference.exchange import frame_ticks
 from backtestkit_cli.errors import ConfigError, Problem, Source, UsageError
-from backtestkit_cli.model.policy import Costs, FillPolicy
+from backtestkit_cli.model.policy import Costs, Policy, ReferencePolicy
 from backtestkit_cli.model.time import MINUTE_MS, Interval, TimeRange, parse_time
+from backtestkit_cli.run.clock import WallClock
+from backtestkit_cli.run.fit import known_present_ms, refuse_unfit
 
 _LONGEST_SYMBOL = 64
 
@@ -31,7 +34,11 @@ class Request:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What is going to run. Names are in order of code points; `shares` names frames that meet a grid in part."""
+    """What is going to run. Names are in order of code points, under `reference` in the order given.
+
+    `warnings` names frames that meet a grid in part. `present_ms` is the time of the plan, as far as a run over its
+    range can tell: it never lies after the last candle that could be asked for.
+    """
 
     strategies: tuple[str, ...]
     symbols: tuple[str, ...]
@@ -39,10 +46,11 @@ class Plan:
     frame: str
     range: TimeRange
     tick: Interval
-    policy: FillPolicy
+    policy: Policy
     costs: Costs
     groups: tuple["Group", ...]
     warnings: Mapping[str, tuple[str, ...]]
+    present_ms: int
 
     @property
     def keys(self) -> tuple[tuple[str, str], ...]:
@@ -59,20 +67,25 @@ class Group:
     is_shared: bool
 
 
-def plan_backtest(config: Config, request: Request) -> Plan:
-    """Choose what runs.
+def plan_backtest(config: Config, request: Request, now_ms: int | None = None) -> Plan:
+    """Choose what runs; `now_ms` is the present, by default that of the wall clock.
 
     Raises:
         UsageError: a name is unknown, or something is neither given nor the only one of its kind.
         ConfigError: a strategy needs something that this version cannot do, or never meets the frame.
     """
-    strategies = _strategies(config, request.strategies)
+    policy = config.settings.policy()
+    in_order = _as_given if isinstance(policy, ReferencePolicy) else _by_code_point
+    strategies = in_order(_strategies(config, request.strategies))
     exchange = _one(config.exchanges, "exchange", request.exchange or config.settings.defaults.exchange, "--exchange")
     frame, within, tick = _frame(config, request)
-    symbols = tuple(sorted({checked_symbol(one) for one in request.symbols or config.settings.defaults.symbols or ()}))
+    symbols = in_order([checked_symbol(one) for one in request.symbols or config.settings.defaults.symbols or ()])
     if not symbols:
         hint = "name one with --symbol, or in settings.defaults.symbols"
         raise UsageError(Problem("no-symbol", "no symbol is given", hint=hint))
+    present_ms = known_present_ms(config, within, WallClock().now_ms() if now_ms is None else now_ms)
+    if isinstance(policy, ReferencePolicy):
+        refuse_unfit(config, strategies, within, present_ms)
     _refuse_unavailable(config, strategies, exchange, None if request.range else frame)
     return Plan(
         strategies=strategies,
@@ -81,11 +94,28 @@ def plan_backtest(config: Config, request: Request) -> Plan:
         frame=frame,
         range=within,
         tick=tick,
-        policy=config.settings.policy(),
+        policy=policy,
         costs=config.settings.costs_model(),
         groups=_groups(config, strategies, symbols),
-        warnings={name: _grid_warnings(config, name, within, tick) for name in strategies},
+        warnings={name: _grid_warnings(config, name, within, tick, policy) for name in strategies},
+        present_ms=present_ms,
     )
+
+
+def ticks_of(plan: Plan) -> range:
+    """The instants of the frame; under `reference` with its end, and never after the last midnight."""
+    within, tick = plan.range, plan.tick
+    if isinstance(plan.policy, ReferencePolicy):
+        return frame_ticks(within.start_ms, within.end_ms, tick, plan.present_ms)
+    return range(within.start_ms, within.end_ms, tick.ms)
+
+
+def _as_given(names: Sequence[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(names))
+
+
+def _by_code_point(names: Sequence[str]) -> tuple[str, ...]:
+    return tuple(sorted(set(names)))
 
 
 def _groups(config: Config, strategies: Sequence[str], symbols: Sequence[str]) -> tuple[Group, ...]:
@@ -100,7 +130,8 @@ def _groups(config: Config, strategies: Sequence[str], symbols: Sequence[str]) -
                 linked.remove(other)
                 names, things = names | other[0], things | other[1]
             linked.append((names, things))
-    together = [Group(strategies=tuple(sorted(names)), symbols=tuple(symbols), is_shared=True) for names, _ in linked]
+    ordered = [tuple(name for name in strategies if name in names) for names, _ in linked]
+    together = [Group(strategies=names, symbols=tuple(symbols), is_shared=True) for names in ordered]
     apart = [Group(strategies=alone, symbols=(symbol,), is_shared=False) for symbol in symbols if alone]
     return (*apart, *together)
 
@@ -141,14 +172,13 @@ def checked_symbol(symbol: str) -> str:
     return symbol
 
 
-def _strategies(config: Config, names: Sequence[str]) -> tuple[str, ...]:
+def _strategies(config: Config, names: Sequence[str]) -> Sequence[str]:
     if not config.strategies:
         raise UsageError(Problem("no-strategy", "the config has no strategy", hint="add one under strategies:"))
     for name in names:
         if name not in config.strategies:
             raise UsageError(unknown_name("strategy", name, config.strategies))
-    chosen = names or [name for name, schema in config.strategies.items() if schema.use != "llm"]
-    return tuple(sorted(set(chosen)))
+    return names or [name for name, schema in config.strategies.items() if schema.use != "llm"]
 
 
 def unknown_name(kind: str, name: str, known: Mapping[str, object]) -> Problem:
@@ -214,12 +244,14 @@ def _not_available(what: str, where: Source) -> Problem:
     return Problem("not-available", f"{what} cannot be applied by this version yet", where, hint=hint)
 
 
-def _grid_warnings(config: Config, name: str, within: TimeRange, tick: Interval) -> tuple[str, ...]:
-    """Whether the ticks of the frame meet the strategy's UTC grid.
+def _grid_warnings(config: Config, name: str, within: TimeRange, tick: Interval, policy: Policy) -> tuple[str, ...]:
+    """Whether the ticks of the frame meet the strategy's UTC grid; under `reference` there is none.
 
     Raises:
         ConfigError: they never do.
     """
+    if isinstance(policy, ReferencePolicy):
+        return ()
     interval = config.strategies[name].interval
     grid = -(-within.end_ms // interval.ms) - -(-within.start_ms // interval.ms)
     first = within.start_ms

@@ -9,10 +9,11 @@
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
-from backtestkit_cli.model.event import Cancelled, Closed, Event, Opened, Scheduled
+from backtestkit_cli.model.event import Cancelled, Closed, Event, Idle, Opened, Scheduled
 from backtestkit_cli.model.signal import Signal
 
 if TYPE_CHECKING:
+    from backtestkit_cli.engine.reference.walk import ReferenceWalk
     from backtestkit_cli.engine.walk import StreamWalk
 
 Key: TypeAlias = tuple[str, str]
@@ -33,7 +34,7 @@ class Standing:
     stopped_ms: dict[Key, int] = field(default_factory=dict)
     is_cancelled: bool = False
     _asked: set[Key] = field(default_factory=set)
-    _walks: "dict[Key, StreamWalk]" = field(default_factory=dict)
+    _walks: "dict[Key, StreamWalk | ReferenceWalk]" = field(default_factory=dict)
 
     def reset(self) -> None:
         """Begin again: what is known of an earlier run is forgotten, requests that came before this one are not."""
@@ -51,7 +52,7 @@ class Standing:
         """Whether a stream was asked to stop."""
         return key in self._asked
 
-    def begin(self, key: Key, walk: "StreamWalk") -> None:
+    def begin(self, key: Key, walk: "StreamWalk | ReferenceWalk") -> None:
         """A stream is walked from now on."""
         self._walks[key] = walk  # first known, then asked: a request comes by one way or the other
         walk.is_stop_asked = key in self._asked
@@ -85,9 +86,8 @@ class Standing:
             case Opened(signal=signal):
                 self.waiting.pop(key, None)
                 self.pending[key] = signal
-            case Closed():
-                self.pending.pop(key, None)
-            case Cancelled():
+            case Closed() | Cancelled() | Idle():  # under `reference` an entry may open, or go away, without an event
                 self.waiting.pop(key, None)
+                self.pending.pop(key, None)
             case _:
                 pass

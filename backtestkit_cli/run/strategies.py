@@ -22,6 +22,7 @@ from backtestkit_cli.engine.candles import Candles
 from backtestkit_cli.engine.decide import Answer, Failed, NoDraft
 from backtestkit_cli.engine.drafts import DraftColumns
 from backtestkit_cli.engine.market import MarketView, TooFewCandles
+from backtestkit_cli.engine.reference.market import ReferenceMarket
 from backtestkit_cli.engine.resample import Resampled
 from backtestkit_cli.engine.rules.compile import RuleProblems, RuleSpec, compile_rules
 from backtestkit_cli.engine.rules.decide import CompiledRules
@@ -165,7 +166,7 @@ class DecisionStrategy:
 
     name: str
     plugin: Plugin
-    function: Callable[[MarketView], Any]
+    function: Callable[[MarketView | ReferenceMarket], Any]
     history_minutes: int
     form: Form = "decision"
 
@@ -173,7 +174,13 @@ class DecisionStrategy:
         self, symbol: str, candles: Candles, steps: MarketSteps, deadline: Deadline, on_time: Callable[[int], None]
     ) -> "CallingDecider":
         """A decider for one symbol; `on_time` is told of every decision time."""
-        return CallingDecider(self, MarketView(symbol, candles, steps), candles.start_ms, deadline, on_time)
+        return self.decider_on(MarketView(symbol, candles, steps), candles.start_ms, deadline, on_time)
+
+    def decider_on(
+        self, market: MarketView | ReferenceMarket, start_ms: int, deadline: Deadline, on_time: Callable[[int], None]
+    ) -> "CallingDecider":
+        """A decider for one market, whose history starts at `start_ms`."""
+        return CallingDecider(self, market, start_ms, deadline, on_time)
 
 
 @dataclass(slots=True)
@@ -181,7 +188,7 @@ class CallingDecider:
     """Asks the function; keeps what its failures were, and some of its answers."""
 
     strategy: DecisionStrategy
-    market: MarketView
+    market: MarketView | ReferenceMarket
     start_ms: int
     deadline: Deadline
     on_time: Callable[[int], None]
@@ -243,7 +250,9 @@ def prepare(config: Config, name: str, registry: Registry) -> Strategy:
     if schema.rules is not None:
         return _rules(config, schema, schema.rules)
     if schema.signals is not None:
-        return SignalsStrategy(read_signals(config.project / schema.signals, schema.interval))
+        # the original has no grid of its own: it asks so long after the last call
+        grid = Interval.M1 if config.settings.fill == "reference" else schema.interval
+        return SignalsStrategy(read_signals(config.project / schema.signals, grid))
     return _python(config, schema, schema.use or "", registry)
 
 

@@ -81,4 +81,4 @@ def ticks_of(backtest: Backtest, interval_ms: int) -> Ints:
 def terms_of(backtest: Backtest, name: str, symbol: str) -> Terms:
     """The rules one strategy runs under on one symbol."""
     plan, limits = backtest.plan, backtest.config.settings.limits_model()
-    return Terms(strategy=name, symbol=symbol, policy=plan.policy, costs=plan.costs, limits=limits)
+    return Terms(strategy=name, symbol=symbol, policy=plan.policy.nearest, costs=plan.costs, limits=limits)

@@ -34,6 +34,7 @@ class OfferRejected:
     strategy: str
     symbol: str
     offer: Offer
+    profile: str
     price: float
     open_positions: int
     rejection_id: str | None

@@ -77,7 +77,13 @@ def _first_tick_from(ticks: Sequence[int], index: int, result: SignalResult) -> 
 
 
 def together(runs: Iterable[Iterator[Wake]]) -> None:
-    """Advance runs in simulated time: at equal times closes first, then in the order given."""
+    """Advance runs in simulated time to their end."""
+    for _ in turns(runs):
+        pass
+
+
+def turns(runs: Iterable[Iterator[Wake]]) -> Iterator[int]:
+    """Advance runs in simulated time, at equal times closes first, then as given; yields whose turn it was."""
     waiting = [
         (wake.time_ms, not wake.is_close, place, run) for place, run in enumerate(runs) if (wake := next(run, None))
     ]
@@ -89,6 +95,7 @@ def together(runs: Iterable[Iterator[Wake]]) -> None:
             heappop(waiting)
         else:
             heapreplace(waiting, (wake.time_ms, not wake.is_close, place, run))
+        yield place
 
 
 def live_tick(stream: ReferenceStream, when_ms: int) -> SignalResult | None:

@@ -13,10 +13,9 @@ import numpy as np
 
 from backtestkit_cli.engine.candles import Candles
 from backtestkit_cli.engine.decide import Decider, Failed, NoDraft
-from backtestkit_cli.engine.market import CandleWindow
-from backtestkit_cli.engine.reference.exchange import CandleList, Exchange
+from backtestkit_cli.engine.market import CandleWindow, known_candles
+from backtestkit_cli.engine.reference.exchange import Exchange
 from backtestkit_cli.engine.reference.stream import DecisionRaised
-from backtestkit_cli.engine.resample import Resampled
 from backtestkit_cli.model.candle import Candle, MarketSteps
 from backtestkit_cli.model.rounding import write_price, write_quantity
 from backtestkit_cli.model.signal import SignalDraft
@@ -28,20 +27,25 @@ class CandleHistory:
     """A source over dense candles of ours; larger ones are built when first asked for."""
 
     candles: Candles
-    _known: dict[Interval, CandleList] = field(default_factory=dict)
+    _known: dict[Interval, CandleWindow] = field(default_factory=dict)
 
     def __call__(self, interval: Interval, since_ms: int, limit: int) -> Sequence[Candle]:
         """Answer a request."""
         known = self._known.get(interval)
         if known is None:
-            known = self._known[interval] = CandleList.of(_rows(self.candles, interval))
-        return known(interval, since_ms, limit)
+            known = self._known[interval] = known_candles(self.candles, interval)
+        first = int(known.time.searchsorted(since_ms))
+        columns = (known.time, known.open, known.high, known.low, known.close, known.volume)
+        return list(map(Candle, *(column[first : first + limit].tolist() for column in columns)))
 
 
 class ReferenceMarket:
-    """One symbol at one instant, with the original's windows. Who asks moves `now` and `price`."""
+    """One symbol at one instant, with the original's windows. Who asks moves `now` and `price`.
 
-    __slots__ = ("_exchange", "_steps", "mode", "now", "price", "symbol")
+    `short_windows` counts the windows that held fewer candles than were asked for.
+    """
+
+    __slots__ = ("_exchange", "_steps", "mode", "now", "price", "short_windows", "symbol")
 
     def __init__(
         self,
@@ -54,6 +58,7 @@ class ReferenceMarket:
         self.mode = mode
         self.now = 0
         self.price = float("nan")
+        self.short_windows = 0
         self._exchange = exchange
         self._steps = steps
 
@@ -65,6 +70,7 @@ class ReferenceMarket:
             RequestFailed: a limit of one, or a broken candle.
         """
         rows = self._exchange.candles(self.now, Interval(interval), limit)
+        self.short_windows += len(rows) < limit
         time, *columns = zip(*rows, strict=True) if rows else [()] * 6
         return CandleWindow(np.array(time, dtype=np.int64), *(np.array(column, dtype=np.float64) for column in columns))
 
@@ -99,18 +105,3 @@ class OurDecider:
                 raise DecisionRaised(answer.what)
             case _:
                 raise DecisionRaised(", ".join(answer.rules))
-
-
-def _rows(candles: Candles, interval: Interval) -> list[Candle]:
-    """All candles of an interval that exist, oldest first."""
-    if interval is Interval.M1:
-        times = candles.start_ms + interval.ms * np.arange(len(candles), dtype=np.int64)
-        there = candles.present
-        columns = [candles.open, candles.high, candles.low, candles.close, candles.volume]
-    else:
-        larger = Resampled(candles, interval.minutes)
-        times = larger.close_ms - interval.ms
-        there = None if larger.is_whole else larger.exists
-        columns = [larger.open, larger.high, larger.low, larger.close, larger.volume]
-    lists = [(column if there is None else column[there]).tolist() for column in (times, *columns)]
-    return [Candle(*row) for row in zip(*lists, strict=True)]

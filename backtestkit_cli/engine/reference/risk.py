@@ -50,7 +50,7 @@ class ReferenceProfile:
         """Ask the checks, tell a refusal."""
         question = question._replace(positions=tuple(self.held))
         for check in self.checks:
-            refusal = _refusal(check, question, tape)
+            refusal = _refusal(self.name, check, question, tape)
             if refusal is not None:
                 tape.tell(question.time_ms, refusal)
                 self._call("risk_rejected", question, tape)
@@ -98,16 +98,16 @@ class RiskDesk:
             profile.held.clear()
 
 
-def _refusal(check: ReferenceCheck, question: Question, tape: Tape) -> OfferRejected | None:
+def _refusal(profile: str, check: ReferenceCheck, question: Question, tape: Tape) -> OfferRejected | None:
     try:
         answer = check.ask(question)
     except Exception as error:  # noqa: BLE001  # user code may raise anything; it counts as a refusal
         tape.tell(question.time_ms, CheckRaised(time_ms=question.time_ms, what=str(error)))
-        return _rejected(question, None, check.note, "raised")
+        return _rejected(profile, question, None, check.note, "raised")
     if isinstance(answer, str) and answer:
-        return _rejected(question, None, answer, "text")
+        return _rejected(profile, question, None, answer, "text")
     if isinstance(answer, Mapping):
-        return _rejected(question, _text(answer.get("id")), _text(answer.get("note")), "object")
+        return _rejected(profile, question, _text(answer.get("id")), _text(answer.get("note")), "object")
     return None
 
 
@@ -115,12 +115,13 @@ def _text(value: object) -> str | None:
     return None if value is None else str(value)
 
 
-def _rejected(question: Question, rejection_id: str | None, note: str | None, by: str) -> OfferRejected:
+def _rejected(profile: str, question: Question, rejection_id: str | None, note: str | None, by: str) -> OfferRejected:
     return OfferRejected(
         time_ms=question.time_ms,
         strategy=question.strategy,
         symbol=question.symbol,
         offer=question.offer,
+        profile=profile,
         price=question.price,
         open_positions=len(question.positions),
         rejection_id=rejection_id,

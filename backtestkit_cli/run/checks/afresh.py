@@ -33,7 +33,7 @@ from backtestkit_cli.run.checks.decisions import Decisions
 from backtestkit_cli.run.context import Context, inside
 from backtestkit_cli.run.deadline import Deadline
 from backtestkit_cli.run.hush import hushed
-from backtestkit_cli.run.plan import Plan
+from backtestkit_cli.run.plan import Plan, ticks_of
 from backtestkit_cli.run.strategies import CallingDecider, DecisionStrategy, RowStrategy, Strategy, prepare
 
 
@@ -88,16 +88,16 @@ class Afresh:
 
     @property
     def ticks(self) -> Ints:
-        """The decision times of the frame."""
+        """The decision times of the frame; all its ticks where it may miss the grid, as under `reference`."""
         within, interval = self.plan.range, self.config.strategies[self.name].interval
-        return decision_ticks(within.start_ms, within.end_ms, self.plan.tick.ms, interval.ms)
+        met = decision_ticks(within.start_ms, within.end_ms, self.plan.tick.ms, interval.ms)
+        return met if len(met) else np.array(ticks_of(self.plan), dtype=np.int64)
 
     def terms(self) -> Terms:
         """The terms of its trades."""
         limits = self.config.settings.limits_model()
-        return Terms(
-            strategy=self.name, symbol=self.symbol, policy=self.plan.policy, costs=self.plan.costs, limits=limits
-        )
+        policy = self.plan.policy.nearest
+        return Terms(strategy=self.name, symbol=self.symbol, policy=policy, costs=self.plan.costs, limits=limits)
 
     def rows(self, candles: Candles, last_ms: int, project: Path | None = None) -> Decisions:
         """Everything it says in rows up to a time, from these candles alone."""

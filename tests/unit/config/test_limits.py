@@ -9,9 +9,9 @@ from pydantic import ValidationError
 
 from backtestkit_cli.config.problems import problems_of
 from backtestkit_cli.config.settings import FillSchema, LimitsSchema, Settings
-from backtestkit_cli.errors import ConfigError, Source
+from backtestkit_cli.errors import Source
 from backtestkit_cli.model.limits import Limits
-from backtestkit_cli.model.policy import PRESETS, Costs, FillPolicy, policy_keys
+from backtestkit_cli.model.policy import PRESETS, Costs, FillPolicy, ReferencePolicy, policy_keys
 
 TABLE = json.loads(
     (Path(__file__).parents[2] / "golden" / "original" / "tables" / "config_validation.json").read_text(
@@ -130,8 +130,8 @@ def test_the_keys_of_a_fill_mapping_are_those_of_the_policy() -> None:
             assert getattr(Settings.model_validate({"fill": {key: value}}).policy(), key) == value
 
 
-def test_the_policy_reference_is_refused_with_the_names_that_are_there() -> None:
-    with pytest.raises(ConfigError) as caught:
-        Settings.model_validate({"fill": "reference"}).policy()
-    assert caught.value.code == "fill-not-available"
-    assert caught.value.problems[0].expected == "honest, touch, vwap"
+def test_reference_is_a_policy_without_keys() -> None:
+    policy = Settings.model_validate({"fill": "reference"}).policy()
+    assert policy == ReferencePolicy()
+    assert (policy.name, policy.is_optimistic) == ("reference", True)
+    assert policy.nearest.order == "profit_first"

@@ -78,6 +78,7 @@ def test_refusals_are_counted_by_symbol_and_strategy() -> None:
             strategy=strategy,
             symbol=symbol,
             offer=draft(),
+            profile="calm",
             price=100.0,
             open_positions=0,
             rejection_id=None,
