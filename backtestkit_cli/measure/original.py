@@ -72,12 +72,12 @@ def newest_first(items: Iterable[Item], limit: int = HELD_EVENTS) -> list[Item]:
 # ---- backtest and live
 
 
-def backtest_figures(trades: Iterable[ClosedTrade]) -> TradeFigures:
-    """Measure the trades of a backtest."""
-    held = newest_first(trades)
-    if not held:
+def backtest_figures(trades: Iterable[ClosedTrade], held: int = HELD_EVENTS) -> TradeFigures:
+    """Measure the newest `held` trades of a backtest."""
+    kept = newest_first(trades, held)
+    if not kept:
         return TradeFigures(total_closed=0, win_count=0, loss_count=0)
-    return _trade_figures(held, [float(trade.closed_ms - trade.opened_ms) for trade in held])
+    return _trade_figures(kept, [float(trade.closed_ms - trade.opened_ms) for trade in kept])
 
 
 def live_figures(events: Iterable[ReferenceEvent]) -> tuple[int, TradeFigures]:
@@ -202,12 +202,12 @@ class HeatFigures:
     portfolio_total_trades: int
 
 
-def heat_figures(trades: Iterable[ClosedTrade]) -> HeatFigures:
-    """Measure the trades of a strategy on all its symbols."""
+def heat_figures(trades: Iterable[ClosedTrade], held: int = HELD_EVENTS) -> HeatFigures:
+    """Measure the trades of a strategy on all its symbols, of each the newest `held`."""
     by_symbol: dict[str, list[ClosedTrade]] = {}
     for trade in trades:
         by_symbol.setdefault(trade.symbol, []).append(trade)
-    rows = [_heat_row(symbol, newest_first(own)) for symbol, own in by_symbol.items()]
+    rows = [_heat_row(symbol, newest_first(own, held)) for symbol, own in by_symbol.items()]
     rows.sort(key=lambda row: (row.sharpe_ratio is None, -(row.sharpe_ratio or 0.0)))
     count = sum(row.total_trades for row in rows)
     weighted = [row.sharpe_ratio * row.total_trades for row in rows if row.sharpe_ratio is not None]

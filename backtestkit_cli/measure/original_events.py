@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 from backtestkit_cli.engine.reference.events import OfferRejected, ReferenceEvent
 from backtestkit_cli.engine.reference.exchange import left_sum
-from backtestkit_cli.measure.original import mean_or_zero, newest_first, population_deviation
-from backtestkit_cli.model.event import Cancelled, LevelReached, Opened, Scheduled
+from backtestkit_cli.measure.original import HELD_EVENTS, mean_or_zero, newest_first, population_deviation
+from backtestkit_cli.model.event import Cancelled, Event, LevelReached, Opened, Scheduled
 from backtestkit_cli.model.fixed import round_minutes
 
 HELD_TIMINGS = 10_000
@@ -40,29 +40,36 @@ class ScheduleEntry(NamedTuple):
     minutes: int | None
 
 
-def schedule_entry(event: ReferenceEvent) -> ScheduleEntry | None:
-    """The line of an event; an opening counts only where it ended a wait."""
-    if isinstance(event, Scheduled):
-        return ScheduleEntry(event.signal.decided_at, "scheduled", None)
-    if isinstance(event, Cancelled) or (isinstance(event, Opened) and event.time_ms != event.signal.decided_at):
-        return ScheduleEntry(event.time_ms, event.kind, round_minutes(event.time_ms - event.signal.decided_at))
+def schedule_entry(event: Event | ReferenceEvent) -> ScheduleEntry | None:
+    """The line of an event."""
+    if isinstance(event, Scheduled | Cancelled | Opened):
+        return schedule_line(event.kind, event.time_ms, event.signal.decided_at)
     return None
 
 
-def schedule_figures(entries: Iterable[ScheduleEntry]) -> ScheduleFigures:
-    """Measure the lines of a schedule report."""
-    held = newest_first(entries)
-    counts = Counter(entry.action for entry in held)
+def schedule_line(kind: str, time_ms: int, decided_ms: int) -> ScheduleEntry | None:
+    """The line of something scheduled, cancelled or opened; an opening counts only where it ended a wait."""
+    if kind == "scheduled":
+        return ScheduleEntry(decided_ms, kind, None)
+    if kind == "opened" and time_ms == decided_ms:
+        return None
+    return ScheduleEntry(time_ms, kind, round_minutes(time_ms - decided_ms))
+
+
+def schedule_figures(entries: Iterable[ScheduleEntry], held: int = HELD_EVENTS) -> ScheduleFigures:
+    """Measure the newest `held` lines of a schedule report."""
+    kept = newest_first(entries, held)
+    counts = Counter(entry.action for entry in kept)
     scheduled = counts["scheduled"]
     return ScheduleFigures(
-        total_events=len(held),
+        total_events=len(kept),
         total_scheduled=scheduled,
         total_opened=counts["opened"],
         total_cancelled=counts["cancelled"],
         cancellation_rate=counts["cancelled"] / scheduled * 100 if scheduled else None,
         activation_rate=counts["opened"] / scheduled * 100 if scheduled else None,
-        avg_wait_time=_average_minutes(held, "cancelled"),
-        avg_activation_time=_average_minutes(held, "opened"),
+        avg_wait_time=_average_minutes(kept, "cancelled"),
+        avg_activation_time=_average_minutes(kept, "opened"),
     )
 
 

@@ -1,12 +1,14 @@
 """`--require`: a condition over metrics that every stream of a run has to meet.
 
-* It has the operators of the rule language over the keys of the metrics, and no functions.
+* It has the operators of the rule language over the keys of the metrics, and no functions. The original's figures are
+  `original.KEY` and `original_all.KEY`.
 * Only what is true is met: a metric that is N/A is null, and a condition that needs it is not true.
 """
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import get_args
 
 from backtestkit_cli.engine.result import RunResult, StreamRun
 from backtestkit_cli.engine.rules.expression import Arithmetic, Column, Comparison, Expression, Logic, Negative, Not
@@ -15,6 +17,7 @@ from backtestkit_cli.engine.rules.scalar import parse_condition, value_of
 from backtestkit_cli.errors import Problem, Source, UsageError
 from backtestkit_cli.measure.metrics import Metric
 from backtestkit_cli.measure.money import unsized_metrics
+from backtestkit_cli.measure.original_metrics import Happened, Scope, happened, original_metrics
 from backtestkit_cli.measure.statistics import empty_metrics, stream_metrics
 
 HINT = "the report of the run tells more; another range, strategy or requirement gives another answer"
@@ -34,7 +37,7 @@ def parse_requirement(text: str) -> Requirement:
     Raises:
         UsageError: it is none, or names something that is no metric.
     """
-    keys = frozenset(metric.key for metric in empty_metrics())
+    keys = frozenset((*(metric.key for metric in empty_metrics()), *_original_keys()))
     try:
         return Requirement(text, parse_condition(text, keys, frozenset()))
     except RuleProblem as problem:
@@ -52,11 +55,24 @@ def unmet(requirement: Requirement, run: RunResult) -> tuple[Problem, ...]:
 def _unmet_by(stream: StreamRun, requirement: Requirement, run: RunResult) -> Iterator[Problem]:
     found_metrics = (*unsized_metrics(), *stream_metrics(stream, run.range, run.balance))
     measured = {metric.key: metric for metric in found_metrics}
+    if any("." in name for name in _names(requirement.condition)):
+        measured |= _originals(happened(stream))
     values = {key: math.nan if metric.value is None else metric.value for key, metric in measured.items()}
     if value_of(requirement.condition, values) is not True:
         what = f"{stream.strategy} on {stream.symbol} does not meet {requirement.text!r}"
         found = ", ".join(_told(measured[key]) for key in dict.fromkeys(_names(requirement.condition)))
         yield Problem("requirement-not-met", what, Source(key="--require"), found=found or None, hint=HINT)
+
+
+def _original_keys() -> tuple[str, ...]:
+    return tuple(_originals(Happened(trades=())))
+
+
+def _originals(told: Happened) -> dict[str, Metric]:
+    """The original's figures, with the scope they count in front of their keys."""
+    scopes = get_args(Scope)
+    found = [(scope, one) for scope in scopes for one in original_metrics(told, scope)]
+    return {f"{scope}.{one.key}": replace(one, key=f"{scope}.{one.key}") for scope, one in found}
 
 
 def _told(metric: Metric) -> str:

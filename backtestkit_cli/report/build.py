@@ -8,6 +8,7 @@
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import fields, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -20,6 +21,8 @@ from backtestkit_cli.measure.statistics import all_metrics, run_metrics, stream_
 from backtestkit_cli.measure.trust import Finding, trust
 from backtestkit_cli.model.funnel import Funnel
 from backtestkit_cli.model.time import DAY_MS
+from backtestkit_cli.report.frames import events_table
+from backtestkit_cli.report.original import original_sections
 from backtestkit_cli.report.report import (
     Chapter,
     Column,
@@ -47,6 +50,9 @@ from backtestkit_cli.report.sections import (
     trades_table,
 )
 
+if TYPE_CHECKING:
+    import polars as pl
+
 OVERVIEW: tuple[tuple[str, str, Form, str], ...] = (
     ("trades", "Trades", "count", ""),
     ("win_rate_percent", "Wins", "number", "%"),
@@ -59,8 +65,9 @@ OVERVIEW: tuple[tuple[str, str, Form, str], ...] = (
 """Metrics that stand side by side: key, head, form, unit."""
 
 
-def build(run: RunResult) -> Report:
-    """Make the report of a backtest."""
+def build(run: RunResult, events: "pl.DataFrame | None" = None) -> Report:
+    """Make the report of a backtest; `events` are those of the run as a table, and spare making it."""
+    events = events_table(run) if events is None else events
     findings = [trust(stream, run) for stream in run.streams]
     notes = tuple(Finding("warning", "from-the-run", text) for text in run.warnings)
     several = len(run.streams) != 1
@@ -68,10 +75,10 @@ def build(run: RunResult) -> Report:
     if several:
         chapters = [
             _whole_chapter(run, told),
-            *(_stream_chapter(*one, run, depth="full") for one in zip(run.streams, findings, strict=True)),
+            *(_stream_chapter(*one, run, events, depth="full") for one in zip(run.streams, findings, strict=True)),
         ]
     else:
-        chapters = [_stream_chapter(run.streams[0], told, run)]
+        chapters = [_stream_chapter(run.streams[0], told, run, events)]
     return Report(
         run_id=run.run_id,
         kind=run.kind,
@@ -192,7 +199,12 @@ def _overview(run: RunResult) -> Table:
 
 
 def _stream_chapter(
-    stream: StreamRun, findings: tuple[Finding, ...], run: RunResult, *, depth: Depth = "summary"
+    stream: StreamRun,
+    findings: tuple[Finding, ...],
+    run: RunResult,
+    events: "pl.DataFrame",
+    *,
+    depth: Depth = "summary",
 ) -> Chapter:
     trades = stream.result.trades
     of_trades: Depth = "summary" if len(trades) else "record"
@@ -205,6 +217,7 @@ def _stream_chapter(
             findings,
         ),
         Section(key="candles", title="Stream and candles", block=candle_facts(stream, run), depth="full"),
+        *original_sections(stream, events),
         Section(key="trades", title="Trades", block=trades_table(stream, shows_notes=run.shows_notes), depth=of_trades),
     )
     return Chapter(

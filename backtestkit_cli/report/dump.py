@@ -64,21 +64,22 @@ def dump(
     *,
     manifest: Mapping[str, object],
     formats: Sequence[Format] = ("md", "json"),
+    record: Record | None = None,
     report: Report | None = None,
     stopwatch: Stopwatch | None = None,
     disk: Disk = DISK,
 ) -> DumpedFiles:
     """Write the bundle of a run, and the newest report of each of its streams.
 
-    `report` spares building it again. The manifest gets the run's id, kind and status, the hash of each file, and what
-    the stopwatch measured, all but the disk.
+    `record` and `report` spare making them again. The manifest gets the run's id, kind and status, the hash of each
+    file, and what the stopwatch measured, all but the disk.
 
     Raises:
         OSError: the disk refused; the bundle is the old one, the new one, or (between two renames) none.
     """
-    report = report or build(run)
+    record = record or record_of(run)
+    report = report or build(run, record.events)
     with stopwatch.piece("write") if stopwatch else nullcontext():
-        record = record_of(run)
         payloads = _payloads(record, report, formats)
         parts = _parts(record, report)
         texts = _newest(parts, logs) | _heat_maps(record, logs)
@@ -183,7 +184,7 @@ def _parts(record: Record, report: Report) -> list[tuple[Record, Report]]:
     if len(streams) == 1:
         return [(record, report)]
     parts = [part_of(record, stream.strategy, stream.symbol) for stream in streams]
-    return [(part, build(part.run)) for part in parts]
+    return [(part, build(part.run, part.events)) for part in parts]
 
 
 def _newest(

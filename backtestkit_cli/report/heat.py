@@ -6,13 +6,17 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from backtestkit_cli.engine.result import RunResult
 from backtestkit_cli.measure.metrics import Metric
 from backtestkit_cli.measure.statistics import run_metrics, stream_metrics
 from backtestkit_cli.report.build import build
+from backtestkit_cli.report.original import original_heat_sections
 from backtestkit_cli.report.report import Chapter, Column, Form, Measures, Section, Table, table_section
+
+if TYPE_CHECKING:
+    import polars as pl
 
 HEAT: tuple[tuple[str, str, Form, str], ...] = (
     ("pnl_percent", "PnL", "signed", "%"),
@@ -32,29 +36,31 @@ HEAT: tuple[tuple[str, str, Form, str], ...] = (
 Figures: TypeAlias = dict[str, Metric]
 
 
-def heat_chapters(run: RunResult) -> tuple[Chapter, ...]:
+def heat_chapters(run: RunResult, events: "pl.DataFrame") -> tuple[Chapter, ...]:
     """One chapter per strategy; where there are several, one of all of them first."""
     names = tuple(dict.fromkeys(stream.strategy for stream in run.streams))
     parts = [replace(run, streams=tuple(one for one in run.streams if one.strategy == name)) for name in names]
-    chapters = [_chapter(part, name) for name, part in zip(names, parts, strict=True)]
+    chapters = [_chapter(part, events, name) for name, part in zip(names, parts, strict=True)]
     if len(parts) < 2:
         return tuple(chapters)
     rows = [(name, _figures(run_metrics(part))) for name, part in zip(names, parts, strict=True)]
-    return (_whole_chapter(run, rows), *chapters)
+    return (_whole_chapter(run, events, rows), *chapters)
 
 
-def _chapter(run: RunResult, strategy: str) -> Chapter:
+def _chapter(run: RunResult, events: "pl.DataFrame", strategy: str) -> Chapter:
     rows = [(stream.symbol, _figures(stream_metrics(stream, run.range))) for stream in run.streams]
-    return Chapter(strategy=strategy, sections=tuple(_sections(run, "symbol", rows)))
+    return Chapter(strategy=strategy, sections=(*_sections(run, events, "symbol", rows), *original_heat_sections(run)))
 
 
-def _whole_chapter(run: RunResult, rows: Iterable[tuple[str, Figures]]) -> Chapter:
-    return Chapter(sections=tuple(_sections(run, "strategy", rows)))
+def _whole_chapter(run: RunResult, events: "pl.DataFrame", rows: Iterable[tuple[str, Figures]]) -> Chapter:
+    return Chapter(sections=tuple(_sections(run, events, "strategy", rows)))
 
 
-def _sections(run: RunResult, of: str, unordered: Iterable[tuple[str, Figures]]) -> Iterator[Section]:
+def _sections(
+    run: RunResult, events: "pl.DataFrame", of: str, unordered: Iterable[tuple[str, Figures]]
+) -> Iterator[Section]:
     together, rows = run_metrics(run), _hottest_first(unordered)
-    base = build(run).chapters[0]
+    base = build(run, events).chapters[0]
     yield Section(key="heat", title=f"By {of}", block=_table(of, rows, _figures(together)))
     yield table_section("missing", "What is N/A", _missing(of, rows))
     yield Section(key="metrics", title="All together", block=Measures(together))

@@ -43,10 +43,10 @@ OF_EVENTS: dict[Kind, tuple[str, EventSections]] = {
 
 def report_of(kind: Kind, record: Record, whole: Report | None = None) -> Report:
     """Make a report of a run; `whole` spares building its backtest report again."""
-    base = whole or build(record.run)
+    base = whole or build(record.run, record.events)
     if kind == "backtest":
         return base
-    chapters = heat_chapters(record.run) if kind == "heat" else tuple(_chapters(kind, record, base))
+    chapters = heat_chapters(record.run, record.events) if kind == "heat" else tuple(_chapters(kind, record, base))
     told = Fact(key="report", label="Report", value=kind, depth="record")
     return replace(base, kind=kind, head=Facts((told, *base.head.facts)), overview=None, chapters=chapters)
 

@@ -58,6 +58,7 @@ from backtestkit_cli.plugins.registry import Registry
 from backtestkit_cli.report.build import build
 from backtestkit_cli.report.dump import DumpedFiles, dump
 from backtestkit_cli.report.report import Report
+from backtestkit_cli.report.stored import Record, record_of
 from backtestkit_cli.run.callbacks import callbacks_of
 from backtestkit_cli.run.checks.afresh import Afresh, forget
 from backtestkit_cli.run.checks.quick import QuickCheck
@@ -120,6 +121,7 @@ class Backtest:
     standing: Standing = field(default_factory=Standing)
     ends_process: bool = True
     stopwatch: Stopwatch = field(init=False)
+    recorded: Record | None = None
     audience: Audience = field(init=False)
     registry_again: Registry = field(init=False)
     iterated: tuple[type, ...] = ()
@@ -515,12 +517,27 @@ class Backtest:
             "listener_warnings": list(self.audience.warnings),
             **record(self.config, self.plan, run),
         }
-        return dump(run, self.logs, manifest=manifest, report=report or self.report(run), stopwatch=self.stopwatch)
+        report = report or self.report(run)
+        return dump(
+            run,
+            self.logs,
+            manifest=manifest,
+            record=self.record_for(run),
+            report=report,
+            stopwatch=self.stopwatch,
+        )
 
     def report(self, run: RunResult) -> Report:
         """Make the report of a run."""
         with self.stopwatch.piece("measure"):
-            return build(run)
+            return build(run, self.record_for(run).events)
+
+    def record_for(self, run: RunResult) -> Record:
+        """Take down a run; the events of the last one are kept for its reports and files."""
+        if self.recorded is None or self.recorded.run is not run:
+            with self.stopwatch.piece("write"):
+                self.recorded = record_of(run)
+        return self.recorded
 
     def _candles(
         self, source: LocalSource, symbol: str, history_minutes: Mapping[str, int]

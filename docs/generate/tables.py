@@ -26,6 +26,7 @@ from backtestkit_cli.engine.rules.functions import FUNCTIONS, LENGTHS
 from backtestkit_cli.engine.rules.parse import COLUMNS
 from backtestkit_cli.errors import BacktestkitError
 from backtestkit_cli.measure.no_trade import remedy
+from backtestkit_cli.measure.original_metrics import Happened, original_metrics
 from backtestkit_cli.measure.statistics import empty_metrics
 from backtestkit_cli.model.event import CancelReason, CloseReason
 from backtestkit_cli.model.funnel import Funnel
@@ -299,6 +300,18 @@ def all_metrics() -> str:
         for one in empty
     ]
     return table(("Key", "In the report", "Unit", "Formula", "Without trades"), rows)
+
+
+def original() -> str:
+    """The original's figures of a stream."""
+    empty = original_metrics(Happened(trades=()), "original")
+    formulas = words("original")
+    refuse_difference("original", {one.key for one in empty}, set(formulas))
+    rows = [
+        (f"`original.{one.key}`", one.unit or "–", formulas[one.key], f"N/A: {one.reason}" if one.reason else "0")
+        for one in empty
+    ]
+    return table(("Key", "Unit", "Formula", "Without trades"), rows)
 
 
 def funnel() -> str:

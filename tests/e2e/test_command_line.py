@@ -122,7 +122,18 @@ def test_a_report_is_dumped_to_a_folder_of_choice(finished_project: Project, tmp
     (run_id,) = finished_project.bundles
     written = {path.name for path in (tmp_path / "out").iterdir()}
     assert written >= {f"{run_id}.md", f"{run_id}.json"}
-    tables = ("run", "metrics", "months", "exit_reasons", "funnel", "warnings", "candles", "trades")
+    tables = (
+        "run",
+        "metrics",
+        "months",
+        "exit_reasons",
+        "funnel",
+        "warnings",
+        "candles",
+        "trades",
+        "original",
+        "original_all",
+    )
     assert written - {f"{run_id}.md", f"{run_id}.json"} == {f"{run_id}__{name}.csv" for name in tables}
 
 

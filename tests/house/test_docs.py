@@ -49,6 +49,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "rule columns": tables.columns,
     "rule functions": tables.functions,
     "metrics": tables.all_metrics,
+    "original figures": tables.original,
     "funnel": tables.funnel,
     "reasons": tables.reasons,
     "draft rules": tables.draft_rules,

@@ -168,6 +168,14 @@ class _Reader:
             case ast.BinOp() | ast.UnaryOp():
                 return self._refuse(node, "this operator is not part of the language", "it has + - * / and unary minus")
             case _:
+                return self._dotted(node)
+
+    def _dotted(self, node: ast.expr) -> Expression:
+        """Read a name in two parts, where there are such columns; nothing else is left."""
+        match node:
+            case ast.Attribute(value=ast.Name(id=group), attr=name) if any("." in one for one in self.scope.columns):
+                return self._name(node, f"{group}.{name}")
+            case _:
                 return self._refuse(node, f"{_words_of(node)} is not part of the language", None)
 
     def _number(self, node: ast.expr, depth: int) -> Expression:

@@ -14,6 +14,7 @@ from markdown_it import MarkdownIt
 
 from backtestkit_cli.engine.result import StreamRun
 from backtestkit_cli.errors import DataError, UsageError
+from backtestkit_cli.measure.original_metrics import Scope, happened, original_metrics
 from backtestkit_cli.measure.timings import Stopwatch
 from backtestkit_cli.model.event import Event, LevelReached, RiskRefused, Scheduled
 from backtestkit_cli.report.as_csv import csv_cell, csv_texts
@@ -21,6 +22,8 @@ from backtestkit_cli.report.as_json import document, json_text
 from backtestkit_cli.report.dump import dump
 from backtestkit_cli.report.kinds import KINDS, MAIN_TABLES, Kind, has_content, report_of
 from backtestkit_cli.report.markdown import markdown
+from backtestkit_cli.report.original import original_sections
+from backtestkit_cli.report.report import Measures
 from backtestkit_cli.report.stored import Record, read_record, record_of
 from backtestkit_cli.report.written import FORMATS, report_files, report_text
 
@@ -164,6 +167,13 @@ def test_a_damaged_bundle_is_a_known_error(name: str, damage: bytes, tmp_path: P
     with pytest.raises(DataError) as caught:
         report_text(bundle, "risk", "md")
     assert caught.value.code == "damaged-run"
+
+
+def test_the_figures_of_the_original_are_the_same_from_the_table_of_events_as_from_the_events() -> None:
+    scopes: tuple[Scope, ...] = ("original", "original_all")
+    for one in lifecycle().streams:
+        for scope, section in zip(scopes, original_sections(one, lived().events), strict=True):
+            assert section.block == Measures(original_metrics(happened(one), scope))
 
 
 def test_each_stage_is_told_of_the_narrowest_part_that_was_measured() -> None:
