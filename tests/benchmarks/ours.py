@@ -135,7 +135,8 @@ def differing_trades(left: Trades, right: Trades) -> int:
     different = np.zeros(len(left), dtype=bool)
     for field in fields(Trades):
         if field.name not in ("notes", "ids"):
-            different |= getattr(left, field.name) != getattr(right, field.name)
+            one, other = getattr(left, field.name), getattr(right, field.name)
+            different |= (one != other) & ((one == one) | (other == other))  # NaN is the same as NaN
     return int(different.sum())
 
 

@@ -58,16 +58,14 @@ class Reached(NamedTuple):
         return LevelReached(time_ms=self.time_ms, signal=signal, side=side, level=self.level, price=self.price)
 
 
-def levels_reached(candles: Candles, price: Floats, spans: Spans) -> list[list[Reached]]:
-    """Find the levels that the price at the end of each minute reaches, in order of time, for each position."""
-    found: list[list[Reached]] = []
+def levels_reached(candles: Candles, price: Floats, spans: Spans) -> Iterator[list[Reached]]:
+    """Find, position by position, the levels that the price at the end of each minute reaches, in order of time."""
     for first, last in _blocks(spans.stop - spans.start):
         position, row, is_profit, level = _block(price, spans, first, last)
         time_ms = candles.start_ms + (row + 1) * MINUTE_MS
         told = list(map(Reached, time_ms.tolist(), is_profit.tolist(), level.tolist(), price[row].tolist()))
         ends = np.searchsorted(position, np.arange(first, last), side="right").tolist()
-        found += [told[begin:end] for begin, end in zip([0, *ends], ends, strict=False)]
-    return found
+        yield from (told[begin:end] for begin, end in zip([0, *ends], ends, strict=False))
 
 
 def _blocks(lengths: Ints) -> Iterator[tuple[int, int]]:

@@ -34,7 +34,7 @@ def story(
     """Tell what became of every chosen candidate; without levels if nobody wants to know."""
     refusals = _refusals(rows, offered, outcome, terms)
     signals = _signals(rows, offered, outcome.chosen[outcome.code != REFUSED], terms)
-    levels = iter(_levels(market, offered, outcome) if with_levels else ())
+    levels = _levels(market, offered, outcome) if with_levels else iter(())
     closings, cancellations = count(), _cancellations(market, outcome)
     for candidate, opened, code in zip(
         outcome.chosen.tolist(), outcome.open.tolist(), outcome.code.tolist(), strict=True
@@ -82,7 +82,7 @@ def _refusals(rows: DraftColumns, offered: Candidates, outcome: Outcome, terms: 
     return {candidate: distance_rules(int(distances[candidate])) or tuple(rules) for candidate, rules in named.items()}
 
 
-def _levels(market: Market, offered: Candidates, outcome: Outcome) -> list[list[Reached]]:
+def _levels(market: Market, offered: Candidates, outcome: Outcome) -> Iterator[list[Reached]]:
     """The levels of each opened position; the minute that closes it tells none, the end of data comes after them."""
     is_open = outcome.open >= 0
     who, end, code = outcome.chosen[is_open], outcome.end[is_open], outcome.code[is_open]
