@@ -21,6 +21,7 @@ from backtestkit_cli.run.listen import Heard, Listeners, Subscription
 
 if TYPE_CHECKING:
     from backtestkit_cli.data.fetch import FetchReport
+    from backtestkit_cli.measure.story import Story
     from backtestkit_cli.report.verdict import Verdict
     from backtestkit_cli.run.backtest import Backtest
     from backtestkit_cli.run.check import Check
@@ -251,6 +252,21 @@ class Kit(Entries):
     def _runs_of(self, strategy: str, symbol: str) -> "list[Backtest]":
         self.get_strategy(strategy)
         return self.runs.of((strategy, symbol))
+
+    def explain(
+        self, run: str, when: str, *, strategy: str | None = None, symbol: str | None = None
+    ) -> "tuple[Story, ...]":
+        """Tell what a stored run did at a time, or with a signal, and why: one story for each stream asked about.
+
+        Raises:
+            UsageError, DataError: there is no such run or signal, or the run cannot be done again.
+            ConfigError, StrategyError: its code or candles cannot be used any more.
+        """
+        from backtestkit_cli.report.dump import find_bundle
+        from backtestkit_cli.run.explain import explain
+
+        bundle, project = find_bundle(self.logs, run), self.config.project
+        return explain(bundle, when, project, self.registry.child(), strategy=strategy, symbol=symbol)
 
     def verify(self, run: str = "last") -> "Verdict":
         """Do a stored run again, with the config of its bundle, and say whether it is the same and if not, why.

@@ -72,7 +72,7 @@ def dump(
     """Write the bundle of a run, and the newest report of each of its streams.
 
     `record` and `report` spare making them again. The manifest gets the run's id, kind and status, the hash of each
-    file, and what the stopwatch measured, all but the disk.
+    file, what the stopwatch measured, all but the disk, and a seal.
 
     Raises:
         OSError: the disk refused; the bundle is the old one, the new one, or (between two renames) none.
@@ -88,6 +88,7 @@ def dump(
     hashes = {name: hashlib.sha256(payload).hexdigest() for name, payload in payloads.items()}
     own = {"run_id": run.run_id, "kind": run.kind, "status": run.status}
     told = {**own, **manifest, **own, "files": hashes, "timings": [asdict(one) for one in timings]}
+    told["seal"] = seal_of(told)
     payloads[MANIFEST] = (json.dumps(told, indent=2, allow_nan=False, default=str) + "\n").encode("ascii")
     bundle = logs / RUNS / file_name(run.run_id)
     _place(bundle, payloads, disk)
@@ -100,6 +101,12 @@ def dump(
         reports=tuple(path for path in texts if path.parent.name == run.kind),
         by_kind=tuple(path for path in texts if path.parent.name != run.kind),
     )
+
+
+def seal_of(manifest: Mapping[str, object]) -> str:
+    """The hash of everything that a manifest says, but of its seal: a manifest that was changed has another one."""
+    told = {key: value for key, value in manifest.items() if key != "seal"}
+    return hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode("ascii")).hexdigest()
 
 
 def newest_report(logs: Path, kind: str, strategy: str, symbol: str) -> Path:

@@ -90,7 +90,7 @@ def _lines(verdict: Verdict) -> Iterator[str]:
         yield ""
         yield "Came out differently"
         for difference in verdict.differences:
-            yield f"  {difference.file}  {_short(difference.then)} → {_short(difference.now)}"
+            yield f"  {clean(difference.file)}  {_short(difference.then)} → {_short(difference.now)}"
             yield from (f"    {clean(line)}" for line in difference.first.splitlines())
         same = [name for name in verdict.files if name not in {one.file for one in verdict.differences}]
         yield f"  the same: {', '.join(same) or 'nothing'}"
@@ -111,5 +111,6 @@ def _change(change: Change) -> Iterator[str]:
 def _short(value: str | None) -> str:
     if value is None:
         return "none"
+    value = clean(str(value))
     is_hash = len(value) > 2 * SHOWN_HASH and all(char in "0123456789abcdef" for char in value)
     return value[:SHOWN_HASH] if is_hash else value

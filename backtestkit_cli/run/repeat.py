@@ -12,6 +12,7 @@ from backtestkit_cli.config.stored import masked_params, restored
 from backtestkit_cli.errors import DataError, Problem, Source, UsageError
 from backtestkit_cli.model.time import MINUTE_MS, parse_time
 from backtestkit_cli.plugins.registry import Registry
+from backtestkit_cli.report.dump import seal_of
 from backtestkit_cli.report.stored import MANIFEST
 from backtestkit_cli.run.backtest import Backtest
 from backtestkit_cli.run.plan import plan_backtest
@@ -34,10 +35,13 @@ def read_manifest(bundle: Path) -> dict[str, Any]:
     if not isinstance(told, dict) or told.get("run_id") != bundle.name:
         what = f"the manifest of run {bundle.name} is not the one of that run"
         raise DataError(Problem("damaged-run", what, Source(file=str(path)), hint="run the backtest again"))
+    if "seal" in told and told["seal"] != seal_of(told):
+        what = f"the manifest of run {bundle.name} was changed after the run"
+        raise DataError(Problem("damaged-run", what, Source(file=str(path)), hint="run the backtest again"))
     if told.get("status") != "complete":
         what = f"run {bundle.name} was {told.get('status')}, so what it would have been is not known"
         raise UsageError(Problem("run-interrupted", what, Source(file=str(path)), hint="run the backtest again"))
-    if "rerun" not in told:
+    if "rerun" not in told or "seal" not in told:
         what = f"run {bundle.name} does not keep what is needed to do it again"
         raise UsageError(Problem("run-not-repeatable", what, Source(file=str(path)), hint="run the backtest again"))
     return told

@@ -7,6 +7,8 @@ import polars as pl
 import pytest
 from e2e.project import Project, candle_csv, candle_rows, make_project, snapshot
 
+from backtestkit_cli.report.dump import seal_of
+
 MINUTES = 3 * 1440
 COUNTING = """\
 from pathlib import Path
@@ -50,6 +52,11 @@ def outcome(project: Project, run: str = "last") -> tuple[int, str]:
     document = done.document
     assert document["exit_code"] == done.code
     return done.code, document["outcome"]
+
+
+def rewrite(project: Project, run_id: str, manifest: dict[str, object]) -> None:
+    """Put a manifest, sealed anew, in the place of that of a run."""
+    project.write(f"logs/runs/{run_id}/manifest.json", json.dumps({**manifest, "seal": seal_of(manifest)}))
 
 
 def test_a_run_of_every_form_is_identical_and_verifying_writes_nothing(project: Project) -> None:
@@ -162,8 +169,7 @@ def test_callbacks_are_not_called_again_and_what_they_did_wrong_stays_in_the_rep
 def test_an_interrupted_run_cannot_be_verified(project: Project) -> None:
     assert project.inside("backtest", "cross").code == 0
     (run_id,) = project.bundles
-    path = project.folder / "logs" / "runs" / run_id / "manifest.json"
-    path.write_text(json.dumps({**project.bundles[run_id], "status": "interrupted"}))
+    rewrite(project, run_id, {**project.bundles[run_id], "status": "interrupted"})
     done = project.inside("run", "verify", "--json")
     assert (done.code, done.document["error"]["code"]) == (2, "run-interrupted")
 
@@ -177,11 +183,21 @@ def test_a_manifest_that_cannot_be_read_is_one_message(project: Project, text: s
     assert (done.code, done.document["error"]["code"]) == (3, "damaged-run")
 
 
+def test_a_manifest_with_one_hash_changed_is_damaged(project: Project) -> None:
+    assert project.inside("backtest", "cross").code == 0
+    (run_id,) = project.bundles
+    manifest = project.bundles[run_id]
+    manifest["files"]["trades.parquet"] = "0" * 64
+    project.write(f"logs/runs/{run_id}/manifest.json", json.dumps(manifest))
+    done = project.inside("run", "verify")
+    assert done.code == 3
+    assert f"the manifest of run {run_id} was changed after the run" in done.stderr
+
+
 def test_a_bundle_of_an_older_version_says_that_it_cannot_be_done_again(project: Project) -> None:
     assert project.inside("backtest", "cross").code == 0
     (run_id,) = project.bundles
-    manifest = {key: value for key, value in project.bundles[run_id].items() if key != "rerun"}
-    project.write(f"logs/runs/{run_id}/manifest.json", json.dumps(manifest))
+    rewrite(project, run_id, {key: value for key, value in project.bundles[run_id].items() if key != "rerun"})
     assert project.inside("run", "verify", "--json").document["error"]["code"] == "run-not-repeatable"
 
 

@@ -29,7 +29,7 @@ from backtestkit_cli.model.event import (
     Scheduled,
 )
 from backtestkit_cli.report.build import build
-from backtestkit_cli.report.dump import bundles, dump, find_bundle, newest_report, read_report
+from backtestkit_cli.report.dump import bundles, dump, find_bundle, newest_report, read_report, seal_of
 from backtestkit_cli.report.markdown import markdown
 
 from .cases import GOLDEN, HOSTILE, winning
@@ -95,6 +95,7 @@ def test_the_manifest_keeps_what_it_was_given_and_adds_status_and_hashes(tmp_pat
     given = {"config": {"a": 1}, "status": "something else", "finished_at": "2026-11-21T10:00Z"}
     done = dump(replace(winning(), status="interrupted"), tmp_path, manifest=given)
     told = json.loads((done.bundle / "manifest.json").read_text(encoding="utf-8"))
+    assert told.pop("seal") == seal_of(told)
     files = told.pop("files")
     assert told == {
         "run_id": "0123456789ab",

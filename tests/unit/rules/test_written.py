@@ -1,0 +1,44 @@
+"""An expression is written as a rule that reads back as the same expression."""
+
+import pytest
+
+from backtestkit_cli.engine.rules.parse import Scope, parse
+from backtestkit_cli.engine.rules.written import number_text, written
+
+SCOPE = Scope(params={"fast": 12, "share": 0.5, "is_on": True, "is_off": False}, lets={"line": "number", "up": "truth"})
+WRITTEN = {
+    "close > open": "close > open",
+    "ema(close, fast) >= line * share": "ema(close, 12) >= line * 0.5",
+    "close - (open - high) > 1": "close - (open - high) > 1",
+    "(close - open) - high > 1": "close - open - high > 1",
+    "close / (open * 2) < -3.5": "close / (open * 2) < -3.5",
+    "(close + open) * 2 != high": "(close + open) * 2 != high",
+    "-(close + 1) < 2": "-(close + 1) < 2",
+    "- -close < 2": "--close < 2",
+    "up or close > 1 and not up": "up or close > 1 and not up",
+    "(up or close > 1) and not (up or up)": "(up or close > 1) and not (up or up)",
+    "not (close > 1 and up)": "not (close > 1 and up)",
+    "on('1h', close > ema(close, 24))": "on('1h', close > ema(close, 24))",
+    "(close + open)[2] > line[1]": "(close + open)[2] > line[1]",
+    "(close > open)[1]": "(close > open)[1]",
+    "crosses_above(close, sma(close, 8))": "crosses_above(close, sma(close, 8))",
+    "max(close, open, 100000) > 1": "max(close, open, 100000) > 1",
+    "is_on and not is_off": "true and not false",
+}
+
+
+@pytest.mark.parametrize("text", WRITTEN)
+def test_an_expression_is_written_with_its_params_and_no_spare_brackets(text: str) -> None:
+    expression = parse(text, SCOPE, kind="truth")
+    assert written(expression) == WRITTEN[text]
+
+
+@pytest.mark.parametrize("text", [text for text in WRITTEN if "is_on" not in text])
+def test_what_is_written_reads_back_as_the_same(text: str) -> None:
+    expression = parse(text, SCOPE, kind="truth")
+    assert parse(written(expression), SCOPE, kind="truth") == expression
+
+
+@pytest.mark.parametrize(("value", "text"), [(12.0, "12"), (0.5, "0.5"), (-3.0, "-3"), (1e16, "1e+16")])
+def test_whole_numbers_are_written_without_a_point(value: float, text: str) -> None:
+    assert number_text(value) == text
