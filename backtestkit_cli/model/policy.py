@@ -68,12 +68,9 @@ PRESETS: dict[str, FillPolicy] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReferencePolicy:
-    """The original, bit for bit; it has no keys."""
+    """The original, bit for bit; it has no keys but its name."""
 
-    @property
-    def name(self) -> str:
-        """What it is called in a config."""
-        return "reference"
+    name: Literal["reference"] = "reference"
 
     @property
     def is_optimistic(self) -> bool:

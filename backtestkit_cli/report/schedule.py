@@ -1,6 +1,7 @@
 """The schedule report: what became of limit entries that waited for their price.
 
-A wait runs from the decision to the activation or the cancellation. Rates are shares of all scheduled entries.
+A wait runs from the decision to the activation or the cancellation. Rates are shares of all scheduled entries. Under
+`fill: reference` an entry may go away without an event: it counts as cancelled, when is not known.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,19 +16,24 @@ from backtestkit_cli.report.stored import Record
 
 NO_ENTRY = "no limit entry"
 LAST_ENTRIES = 10
+UNTOLD = "untold"
+"""The reason of an entry that went away without an event."""
 
 
 class Entry(NamedTuple):
-    """One limit entry and its end; `reason` is that of a cancellation, `row` the event that scheduled it."""
+    """One limit entry and its end, None where no event told of it; `row` is the event that scheduled it.
+
+    `reason` is that of a cancellation, None of an activation.
+    """
 
     row: dict[str, Any]
-    ended_ms: int
+    ended_ms: int | None
     reason: str | None
 
     @property
-    def minutes(self) -> float:
+    def minutes(self) -> float | None:
         """How long it waited."""
-        return float((self.ended_ms - self.row["decided"]) / MINUTE_MS)
+        return None if self.ended_ms is None else float((self.ended_ms - self.row["decided"]) / MINUTE_MS)
 
 
 def schedule_sections(record: Record) -> Iterator[Section]:
@@ -51,9 +57,11 @@ def _entries(record: Record) -> Iterator[Entry]:
     }
     for row in rows:
         if row["kind"] == "scheduled":
-            end = cancelled.get(_decision(row))
-            ended_ms = opened[_decision(row)] if end is None else end["time"]
-            yield Entry(row, ended_ms, None if end is None else end["reason"])
+            end, opened_ms = cancelled.get(_decision(row)), opened.get(_decision(row))
+            if end is not None:
+                yield Entry(row, end["time"], end["reason"])
+            else:
+                yield Entry(row, opened_ms, UNTOLD if opened_ms is None else None)
 
 
 def _decision(row: dict[str, Any]) -> tuple[str, str, int]:
@@ -62,10 +70,10 @@ def _decision(row: dict[str, Any]) -> tuple[str, str, int]:
 
 def _figures(entries: Sequence[Entry]) -> tuple[Metric, ...]:
     count = len(entries)
-    activated = [entry.minutes for entry in entries if entry.reason is None]
-    cancelled = [entry.minutes for entry in entries if entry.reason is not None]
+    activated = [entry for entry in entries if entry.reason is None]
+    cancelled = [entry for entry in entries if entry.reason is not None]
 
-    def share(part: Sequence[float]) -> float | None:
+    def share(part: Sequence[Entry]) -> float | None:
         return 100 * len(part) / count if count else None
 
     no_activation, no_cancellation = (NO_ENTRY, NO_ENTRY) if not count else ("none activated", "none cancelled")
@@ -75,17 +83,23 @@ def _figures(entries: Sequence[Entry]) -> tuple[Metric, ...]:
         metric("cancelled", "Cancelled", len(cancelled), "entries"),
         metric("activation_rate_percent", "Activation rate", share(activated), "%", reason=NO_ENTRY),
         metric("cancellation_rate_percent", "Cancellation rate", share(cancelled), "%", reason=NO_ENTRY),
-        metric("average_activation_minutes", "Wait until active", mean_of(activated), "min", reason=no_activation),
-        metric("average_cancellation_minutes", "Wait in vain", mean_of(cancelled), "min", reason=no_cancellation),
         metric(
-            "longest_wait_minutes", "Longest wait", max(activated + cancelled, default=None), "min", reason=NO_ENTRY
+            "average_activation_minutes", "Wait until active", mean_of(_waits(activated)), "min", reason=no_activation
         ),
+        metric(
+            "average_cancellation_minutes", "Wait in vain", mean_of(_waits(cancelled)), "min", reason=no_cancellation
+        ),
+        metric("longest_wait_minutes", "Longest wait", max(_waits(entries), default=None), "min", reason=NO_ENTRY),
     )
 
 
+def _waits(entries: Sequence[Entry]) -> list[float]:
+    return [entry.minutes for entry in entries if entry.minutes is not None]
+
+
 def _cancellations(entries: Sequence[Entry]) -> Table:
-    waits = [(reason, [one.minutes for one in entries if one.reason == reason]) for reason in CancelReason]
-    found = [(reason.value, len(minutes), mean_of(minutes)) for reason, minutes in waits if minutes]
+    given_up = [(reason, [one for one in entries if one.reason == reason]) for reason in (*CancelReason, UNTOLD)]
+    found = [(str(reason), len(some), mean_of(_waits(some))) for reason, some in given_up if some]
     reasons, counts, means = zip(*found, strict=True) if found else ((), (), ())
     return Table(
         (

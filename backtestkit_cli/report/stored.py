@@ -18,6 +18,7 @@ from backtestkit_cli.engine.trades import trades_from_frame
 from backtestkit_cli.errors import DataError, Problem, Source, UsageError
 from backtestkit_cli.measure.timings import Timing
 from backtestkit_cli.model.event import Event
+from backtestkit_cli.model.policy import FillPolicy, Policy, ReferencePolicy
 from backtestkit_cli.report.frames import events_table, storable
 
 if TYPE_CHECKING:
@@ -75,7 +76,8 @@ def read_record(bundle: Path) -> Record:
         told = json.loads(path.read_bytes())
         trades, events = (pl.read_parquet(bundle / name) for name in (TRADES_FILE, EVENTS_FILE))
         streams = tuple(_stream(one, trades) for one in told["streams"])
-        return Record(run=_made(RunResult, told, streams=streams), events=events, timings=_timings(bundle))
+        run = _made(RunResult, told, streams=streams, policy=_policy(told["policy"]))
+        return Record(run=run, events=events, timings=_timings(bundle))
     except (OSError, ValueError, KeyError, TypeError, pl.exceptions.PolarsError) as error:
         what = f"run {bundle.name} cannot be read: {type(error).__name__}"
         raise DataError(
@@ -99,6 +101,10 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {str(_plain(key)): _plain(one) for key, one in value.items()}
     return [_plain(one) for one in value] if isinstance(value, tuple) else value
+
+
+def _policy(told: Mapping[str, Any]) -> Policy:
+    return _made(ReferencePolicy, told) if "name" in told else _made(FillPolicy, told)
 
 
 def _stream(told: Mapping[str, Any], trades: "pl.DataFrame") -> StreamRun:

@@ -1,5 +1,6 @@
 """Runs under `fill: reference` through the real door, against the original's engine driven by hand."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -208,7 +209,7 @@ def test_the_report_says_what_the_policy_knows(candles: list[Candle], tmp_path: 
     assert done.code == 0
     document = done.document
     assert document["run"]["fill_policy"] == "reference (optimistic)"
-    assert "fill" not in document["run"]
+    assert document["run"]["fill"] == {"name": "reference"}
     findings = {finding["code"]: finding for finding in document["streams"][0]["warnings"]}
     assert "its prices know one minute of the future" in findings["optimistic-fills"]["text"]
     assert "vwap-lag" not in findings
@@ -307,3 +308,26 @@ def test_rows_off_the_grid_of_the_frame_are_probed_as_any(candles: list[Candle],
     assert made.result.funnel.off_grid > 5
     assert [doubt.code for doubt in made.doubts] == ["looks-ahead"]
     assert not run(tmp_path, "peeking").streams[0].doubts
+
+
+def test_an_entry_that_risk_refuses_is_counted_in_the_reports_of_a_stored_run(
+    candles: list[Candle], tmp_path: Path
+) -> None:
+    project = Project(tmp_path)
+    head = "time,symbol,position,price_open,price_take_profit,price_stop_loss,lifetime_minutes"
+    low = min(candle.low for candle in candles[180:300])
+    entry = round(low * 1.0005, 2)
+    row = f"2023-03-01T03:00Z,,long,{entry},{entry * 1.05},{entry * 0.9},60"
+    project.write("strategies/rows.csv", signal_csv(row, head=head))
+    check = f'risks: [{{name: dear, checks: [{{allow: "price > {entry}", note: too late}}]}}]\n'
+    project.write(
+        "configs/more.yaml",
+        f"{check}strategies: [{{name: late, interval: 15m, signals: strategies/rows.csv, risk: dear}}]\n",
+    )
+    made = project.inside("backtest", "late", "--json").document["streams"][0]
+    assert made["funnel"]["cancelled"]["risk"] == 1
+    stored = json.loads(project.inside("report", "show", "last", "--kind", "schedule", "--format", "json").stdout)
+    assert stored["run"]["fill_policy"] == "reference (optimistic)"
+    (told,) = stored["streams"][0]["entries"]
+    assert (told["outcome"], told["reason"], told["ended"], told["wait_minutes"]) == ("cancelled", "untold", None, None)
+    assert stored["streams"][0]["schedule"]["cancelled"] == 1
