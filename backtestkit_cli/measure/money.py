@@ -6,9 +6,12 @@
 
 import numpy as np
 
-from backtestkit_cli.engine.trades import Trades
+from backtestkit_cli.engine.candles import Ints
+from backtestkit_cli.engine.trades import REASONS, Trades
 from backtestkit_cli.measure.metrics import Metric, total
+from backtestkit_cli.model.event import CloseReason
 
+END_OF_DATA = REASONS.index(CloseReason.END_OF_DATA)
 NOT_SIZED = "nothing is sized"
 
 
@@ -26,18 +29,32 @@ def unsized_metrics() -> tuple[Metric, ...]:
 def max_exposure_percent(trades: Trades, balance: float) -> float:
     """Find the largest worth of open positions in percent of the realised equity, right after an opening.
 
-    At one instant closings come before openings. Infinite where a position was open without any equity.
+    Openings and closings of one instant come in the order of the engine (`_phases`). Infinite where a position was open
+    without any equity.
     """
     worth = trades.quantity * trades.price_open
     none = np.zeros(len(trades))
-    times = np.concatenate((trades.closed_ms, trades.opened_ms))
-    order = np.lexsort((np.repeat([0, 1], len(trades)), times))
-    held = np.cumsum(np.concatenate((-worth, worth))[order])
-    equity = balance + np.cumsum(np.concatenate((trades.pnl_quote, none))[order])
-    opening = order >= len(trades)
+    times = np.concatenate((trades.opened_ms, trades.closed_ms))
+    rows = np.tile(np.arange(len(trades)), 2)
+    order = np.lexsort((rows, np.concatenate(_phases(trades)), times))
+    held = np.cumsum(np.concatenate((worth, -worth))[order])
+    equity = balance + np.cumsum(np.concatenate((none, trades.pnl_quote))[order])
+    opening = order < len(trades)
     with np.errstate(divide="ignore", invalid="ignore"):
         percents = np.where(equity > 0, 100 * held / equity, np.inf)[opening]
     return float(percents.max()) if len(percents) else 0.0
+
+
+def _phases(trades: Trades) -> tuple[Ints, Ints]:
+    """When each trade opens and closes inside an instant.
+
+    Closings come first, then entries that waited, those that close at once one after the other, then decisions, and the
+    end of data last.
+    """
+    in_turn = (trades.opened_ms == trades.closed_ms) & (trades.reason != END_OF_DATA)
+    opened = np.where(in_turn, 2, np.where(trades.decided_ms < trades.opened_ms, 1, 3))
+    closed = np.where(in_turn, 2, np.where(trades.reason == END_OF_DATA, 4, 0))
+    return opened, closed
 
 
 def _metrics(pnl: float | None, percent: float | None, exposure: float | None) -> tuple[Metric, ...]:

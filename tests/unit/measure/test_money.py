@@ -11,9 +11,11 @@ from backtestkit_cli.measure.equity import DailyEquity, monthly, run_equity, str
 from backtestkit_cli.measure.money import max_exposure_percent, money_metrics, unsized_metrics
 from backtestkit_cli.measure.statistics import calmar_ratio, daily_drawdown, run_metrics, stream_metrics
 from backtestkit_cli.measure.trust import trust
+from backtestkit_cli.model.event import CloseReason
 from backtestkit_cli.model.time import DAY_MS
 
 BALANCE = 1000.0
+STOPPED_AT_ONCE = Deal(pnl=-5.0, quantity=8.0, hours=0, reason=CloseReason.STOP_LOSS)
 
 
 def sized(*made: Deal, prices: tuple[float | None, ...] = (100.0,) * 7, symbol: str = "BTCUSDT") -> StreamRun:
@@ -52,6 +54,16 @@ def test_a_trade_brings_its_percent_of_what_its_entry_was_worth() -> None:
         ),
         pytest.param(
             [Deal(pnl=-100.0, quantity=10.0), Deal(pnl=0.0, quantity=1.0, opened_hours=1)], np.inf, id="spent"
+        ),
+        pytest.param([STOPPED_AT_ONCE], 80.0, id="closed in the instant it opened"),
+        pytest.param([STOPPED_AT_ONCE, STOPPED_AT_ONCE], 100 * 800 / 960, id="one after the other"),
+        pytest.param(
+            [
+                Deal(pnl=0.0, quantity=2.0, hours=2, reason=CloseReason.END_OF_DATA),
+                Deal(pnl=0.0, quantity=1.0, opened_hours=2),
+            ],
+            30.0,
+            id="the end of data comes last",
         ),
     ],
 )
