@@ -1,6 +1,8 @@
 """Prices and quantities on the steps of a market: prices are rounded half up, quantities are cut."""
 
-from decimal import ROUND_DOWN, ROUND_HALF_UP, Decimal
+from decimal import ROUND_DOWN, ROUND_HALF_UP, Context, Decimal
+
+_EXACT = Context(prec=700)  # the largest double over the smallest has 632 digits
 
 
 def write_price(price: float, step: float | None) -> str:
@@ -19,8 +21,10 @@ def cut_quantity(quantity: float, step: float | None) -> float:
 
 
 def _write(value: float, step: float | None, rounding: str) -> str:
+    exact = Decimal(repr(float(value)))  # `repr` of a numpy double is no number
     if step is None:
-        return format(Decimal(repr(value)), "f")
+        return format(exact, "f")
     size = Decimal(repr(step)).normalize()
-    steps = (Decimal(repr(value)) / size).quantize(Decimal(1), rounding=rounding)
-    return format((steps * size).quantize(size if size.as_tuple().exponent < 0 else Decimal(1)), "f")  # type: ignore[operator]  # finite
+    steps = _EXACT.divide(exact, size).quantize(Decimal(1), rounding=rounding, context=_EXACT)
+    unit = size if size.as_tuple().exponent < 0 else Decimal(1)  # type: ignore[operator]  # finite
+    return format(_EXACT.multiply(steps, size).quantize(unit, context=_EXACT), "f")

@@ -9,7 +9,7 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import partial
-from math import isfinite
+from math import inf, isfinite
 from typing import Any
 
 import numpy as np
@@ -140,7 +140,10 @@ def _asked(plugin: Plugin, function: Callable[[SizingQuestion], Any], question: 
         return 0.0
     if isinstance(answer, bool) or not isinstance(answer, int | float | np.integer | np.floating):
         raise SizingError("sizing-answer", f"sizing {text} answered no number: {answer!r:.60}")
-    return float(answer)
+    try:
+        return float(answer)
+    except OverflowError:
+        return inf
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,6 +20,9 @@ def broken(question):
 def text(question):
     return "much"
 
+def endless(question):
+    return 10**400
+
 TOLD = []
 
 def told(event):
@@ -40,6 +43,7 @@ sizings:
   - {name: half, method: "strategies/sizes.py:half", callbacks: {on_calculate: "strategies/sizes.py:told"}}
   - {name: broken, method: "strategies/sizes.py:broken"}
   - {name: text, method: "strategies/sizes.py:text"}
+  - {name: endless, method: "strategies/sizes.py:endless"}
 risks:
   - {name: exposure, max_exposure_percent: 15}
   - {name: day, max_daily_loss_percent: 0.5}
@@ -120,6 +124,7 @@ def test_quantities_lie_within_their_limits_and_on_the_step(project: Project) ->
         ("own-odds", "not enough closed trades"),
         ("broken", "no odds today"),
         ("text", "answered no number: 'much'"),
+        ("endless", "the sizing answered inf"),
     ],
 )
 def test_without_a_quantity_there_is_no_position_and_the_report_says_why(

@@ -87,6 +87,9 @@ def test_a_policy_is_a_preset_with_keys_changed() -> None:
         (0.1, None, "0.1", "0.1"),
         (1e-7, None, "0.0000001", "0.0000001"),
         (7.5, 1, "8", "7"),
+        (np.float64(7.5), 1, "8", "7"),
+        (np.float64(7.5), None, "7.5", "7.5"),
+        (1e25, 1e-6, "10000000000000000000000000.000000", "10000000000000000000000000.000000"),
     ],
 )
 def test_prices_are_rounded_half_up_and_quantities_cut(
@@ -134,3 +137,4 @@ def test_levels_for_user_code_are_those_of_the_original() -> None:
 
 def test_a_quantity_is_cut_to_its_step_and_stays_as_it_is_without_one() -> None:
     assert (cut_quantity(1.23456789, None), cut_quantity(1.99, 0.5), cut_quantity(0.4, 0.5)) == (1.23456789, 1.5, 0.0)
+    assert (cut_quantity(1.7e308, 5e-324), cut_quantity(5e-324, 1.7e308)) == (1.7e308, 0.0)
