@@ -79,8 +79,13 @@ def show_config(
     output = Output(as_json=as_json, verbose=verbose)
     kit = open_kit(output, config, set_)
     from backtestkit_cli.config.show import effective
+    from backtestkit_cli.run.columns import default_columns
 
-    rows = [{"path": row.path, "value": row.value, "origin": row.origin} for row in effective(kit.config)]
+    usual = default_columns()
+    rows = [
+        {"path": row.path, "value": usual.get(row.path) if row.value is None else row.value, "origin": row.origin}
+        for row in effective(kit.config)
+    ]
     shown = [{**row, "value": json.dumps(row["value"], ensure_ascii=False)} for row in rows]
     output.result(rows, columns(shown))
     return 0

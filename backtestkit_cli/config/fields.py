@@ -195,8 +195,8 @@ def _metric(text: str) -> str:
 
 
 def _number_format(text: str) -> str:
-    if not re.fullmatch(r"[-+ ]?,?(\.[0-9]{1,2})?[defg%]?", text):
-        raise refusal("bad-value", "this is no number format", expected="a format such as .2f, +.2f, ,d or .1%")
+    if not re.fullmatch(r"[-+ ]?,?(\.[0-9]{1,2})?[defg]?", text):
+        raise refusal("bad-value", "this is no number format", expected="a format such as .2f, +.2f or ,d")
     return text
 
 

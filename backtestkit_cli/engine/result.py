@@ -1,7 +1,7 @@
 """What a run found out: one result per stream, and the run around them."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from backtestkit_cli.engine.doubt import Doubt
@@ -85,6 +85,16 @@ class StreamRun:
     doubts: tuple[Doubt, ...] = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ColumnChoice:
+    """A column that readers of a report want to see; what is None is as it is without a choice."""
+
+    key: str
+    label: str | None = None
+    format: str | None = None
+    unit: str | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class RunResult:
     """A finished, or interrupted, run. Nothing in it depends on the wall clock.
@@ -105,5 +115,6 @@ class RunResult:
     warnings: tuple[str, ...] = ()
     status: RunStatus = "complete"
     shows_notes: bool = False
+    columns: Mapping[str, tuple[ColumnChoice, ...]] = field(default_factory=dict)
     is_made_up: bool = False
     balance: float | None = None

@@ -21,6 +21,7 @@ from backtestkit_cli.measure.statistics import all_metrics, run_metrics, stream_
 from backtestkit_cli.measure.trust import Finding, trust
 from backtestkit_cli.model.funnel import Funnel
 from backtestkit_cli.model.time import DAY_MS
+from backtestkit_cli.report.columns import with_choices
 from backtestkit_cli.report.frames import events_table
 from backtestkit_cli.report.original import original_sections
 from backtestkit_cli.report.report import (
@@ -79,7 +80,7 @@ def build(run: RunResult, events: "pl.DataFrame | None" = None) -> Report:
         ]
     else:
         chapters = [_stream_chapter(run.streams[0], told, run, events)]
-    return Report(
+    report = Report(
         run_id=run.run_id,
         kind=run.kind,
         strategies=_distinct(stream.strategy for stream in run.streams),
@@ -89,6 +90,7 @@ def build(run: RunResult, events: "pl.DataFrame | None" = None) -> Report:
         overview=_overview(run) if several and run.streams else None,
         chapters=tuple(chapters),
     )
+    return with_choices(report, "trades", run.columns.get("backtest", ()))
 
 
 def _shared_warnings(streams: Sequence[StreamRun], findings: Sequence[tuple[Finding, ...]]) -> tuple[Finding, ...]:

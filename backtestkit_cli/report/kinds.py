@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Literal, TypeAlias, get_args
 
 from backtestkit_cli.report.build import build
+from backtestkit_cli.report.columns import with_choices
 from backtestkit_cli.report.frames import storable
 from backtestkit_cli.report.heat import heat_chapters
 from backtestkit_cli.report.partial import partial_sections
@@ -48,7 +49,8 @@ def report_of(kind: Kind, record: Record, whole: Report | None = None) -> Report
         return base
     chapters = heat_chapters(record.run, record.events) if kind == "heat" else tuple(_chapters(kind, record, base))
     told = Fact(key="report", label="Report", value=kind, depth="record")
-    return replace(base, kind=kind, head=Facts((told, *base.head.facts)), overview=None, chapters=chapters)
+    report = replace(base, kind=kind, head=Facts((told, *base.head.facts)), overview=None, chapters=chapters)
+    return with_choices(report, MAIN_TABLES[kind], record.run.columns.get(kind, ()))
 
 
 def has_content(kind: Kind, record: Record) -> bool:

@@ -22,15 +22,16 @@ from backtestkit_cli.report.report import (
     Table,
 )
 from backtestkit_cli.report.text import (
+    cell_text,
     clean,
     curve_text,
     doubts_text,
     fact_text,
+    head_text,
     held_text,
     made_text,
     metric_text,
     sparkline,
-    text_of,
     texts_of,
     title,
 )
@@ -116,7 +117,7 @@ def _block(block: Block) -> Iterator[str]:
 
 def _table(table: Table) -> Iterator[str]:
     columns = [column for column in table.columns if column.depth in DEPTHS]
-    heads = [f"{column.label} {column.unit}".strip() for column in columns]
+    heads = [escape(head_text(column)) for column in columns]
     cells = [_cells(column) for column in columns]
     yield from _grid(heads, list(zip(*cells, strict=True)), [column.is_left for column in columns])
 
@@ -124,9 +125,9 @@ def _table(table: Table) -> Iterator[str]:
 def _cells(column: Column) -> list[str]:
     """The texts of a column; each text of a user is escaped once."""
     escaped = {value: escape(value) for value in set(column.values) if isinstance(value, str)}
-    if not escaped:
+    if not escaped and not column.format:
         return texts_of(column.values, column.form)
-    return [escaped[value] if isinstance(value, str) else text_of(value, column.form) for value in column.values]
+    return [escaped[value] if isinstance(value, str) else cell_text(column, value) for value in column.values]
 
 
 def _grid(heads: Sequence[str], rows: Sequence[Sequence[str]], is_left: Sequence[bool]) -> Iterator[str]:

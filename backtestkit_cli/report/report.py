@@ -33,7 +33,10 @@ class Fact:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Column:
-    """One column of a table, top to bottom; alone among all values its cells are kept as a sequence."""
+    """One column of a table, top to bottom; alone among all values its cells are kept as a sequence.
+
+    `format` is a number format in place of the one of the form.
+    """
 
     key: str
     label: str
@@ -41,6 +44,7 @@ class Column:
     form: Form = "text"
     unit: str = ""
     depth: Depth = "summary"
+    format: str = ""
 
     @property
     def is_left(self) -> bool:

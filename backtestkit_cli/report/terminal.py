@@ -23,16 +23,17 @@ from backtestkit_cli.report.report import (
     Value,
 )
 from backtestkit_cli.report.text import (
+    cell_text,
     clean,
     curve_text,
     doubts_text,
     fact_text,
     form_of,
+    head_text,
     held_text,
     made_text,
     metric_text,
     sparkline,
-    text_of,
     title,
 )
 
@@ -164,7 +165,7 @@ def _table(table: Table, where: str) -> Iterator["RenderableType"]:
     gap = 2 if len(columns) <= FEW_COLUMNS else 1
     grid = Grid(box=None, pad_edge=False, padding=(0, gap, 0, 0), header_style=QUIET)
     for column in columns:
-        head = _text(f"{column.label} {column.unit}".strip(), QUIET)
+        head = _text(head_text(column), QUIET)
         grid.add_column(head, justify="left" if column.is_left else "right", overflow="fold")
     for row in range(first, count):
         is_total = table.has_total and row == count - 1
@@ -173,7 +174,7 @@ def _table(table: Table, where: str) -> Iterator["RenderableType"]:
 
 
 def _cell(column: Column, value: Value) -> "Text":
-    return _text(text_of(value, column.form), _tone(value, column.form))
+    return _text(cell_text(column, value), _tone(value, column.form))
 
 
 def _findings(findings: Findings) -> "Grid":

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from backtestkit_cli.measure.metrics import Metric
 from backtestkit_cli.measure.trust import counted
 from backtestkit_cli.model.time import iso
-from backtestkit_cli.report.report import Fact, Form, Lead, Report, Value
+from backtestkit_cli.report.report import Column, Fact, Form, Lead, Report, Value
 
 MISSING = "N/A"
 BLOCKS = "▁▂▃▄▅▆▇█"
@@ -64,6 +64,19 @@ def texts_of(values: Sequence[Value], form: Form) -> list[str]:
     return [
         write(value) if isinstance(value, float) and math.isfinite(value) else text_of(value, form) for value in values
     ]
+
+
+def cell_text(column: Column, value: Value) -> str:
+    """Write one cell of a column, without its unit, which stands in the head."""
+    if not column.format or not isinstance(value, int | float) or not math.isfinite(value):
+        return text_of(value, column.form)
+    written = f"{value:{column.format}}"
+    return written if any(digit in written for digit in "123456789") else written.lstrip("+-")
+
+
+def head_text(column: Column) -> str:
+    """Write the head of a column."""
+    return clean(f"{column.label} {column.unit}")
 
 
 def isos(times_ms: Sequence[Value]) -> list[str | None]:

@@ -63,6 +63,7 @@ from backtestkit_cli.run.callbacks import callbacks_of
 from backtestkit_cli.run.checks.afresh import Afresh, forget
 from backtestkit_cli.run.checks.quick import QuickCheck
 from backtestkit_cli.run.clock import WallClock
+from backtestkit_cli.run.columns import column_choices
 from backtestkit_cli.run.context import CURRENT, inside
 from backtestkit_cli.run.deadline import Deadline
 from backtestkit_cli.run.finished import FinishedRun
@@ -493,6 +494,7 @@ class Backtest:
             warnings=self.audience.warnings,
             status=status,
             shows_notes=self.config.settings.report_show_note,
+            columns=column_choices(self.config),
             is_made_up=isinstance(self.config.exchanges[plan.exchange], SampleExchange),
         )
 

@@ -234,7 +234,9 @@ def _refuse_unavailable(config: Config, strategies: Sequence[str], exchange: str
         keys = ["use"] if values.get("use") == "llm" else []
         problems += [_not_available(f"{key} of {name}", config.where(kind, name, key)) for key in keys]
     if config.is_given("settings", "columns"):
-        problems.append(_not_available("settings.columns", config.where("settings", "columns")))
+        from backtestkit_cli.run.columns import column_problems
+
+        problems += column_problems(config)
     if problems:
         raise ConfigError(*problems)
 

@@ -172,6 +172,42 @@ def test_every_kind_of_report_is_kept_and_made_again_from_the_bundle(project: Pr
     assert pl.read_csv(entries).height == told["funnel"]["scheduled"]
 
 
+def test_chosen_columns_change_the_text_and_neither_run_id_nor_record(project: Project) -> None:
+    plain = project.inside("backtest", "cross", "--json").document
+    columns = "[{key: pnl_percent, label: Net, format: '+.1f'}, {key: closed}]"
+    chosen = project.inside("backtest", "cross", "--json", "--set", f"settings.columns.backtest={columns}").document
+    assert chosen == plain
+    assert "\n| Net % | Closed UTC       |\n" in project.inside("report", "show").stdout
+    shown = {row["path"]: row["value"] for row in project.inside("config", "show", "--json").document}
+    assert shown["settings.columns.heat"][:2] == ["symbol", "pnl_percent"]
+
+
+WRONG_COLUMNS = """\
+settings:
+  columns:
+    backtest:
+      - {key: pnl_percnt}
+      - {key: pnl_percent, format: "d", unit: h}
+      - {key: closed, format: ".2f"}
+      - {key: closed}
+    heat: [{key: nothing}]
+"""
+
+
+def test_wrong_columns_are_told_together_with_their_places(project: Project) -> None:
+    project.write("configs/columns.yaml", WRONG_COLUMNS)
+    problems = project.inside("backtest", "cross", "--json").document["error"]["problems"]
+    assert [(one["code"], one["where"]["line"]) for one in problems] == [
+        ("unknown-column", 4),
+        ("wrong-format", 5),
+        ("wrong-unit", 5),
+        ("wrong-format", 6),
+        ("column-twice", 7),
+        ("unknown-column", 8),
+    ]
+    assert problems[0]["hint"] == "did you mean pnl_percent?"
+
+
 def test_streams_that_share_a_profile_have_a_risk_report(project: Project) -> None:
     project.write("configs/limits.yaml", LIMITS)
     symbols = ("--symbol", "BTCUSDT", "--symbol", "ETHUSDT")
