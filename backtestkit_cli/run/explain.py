@@ -18,6 +18,7 @@ from backtestkit_cli.engine.vwap import price_at
 from backtestkit_cli.errors import Problem, Source, UsageError
 from backtestkit_cli.measure.story import Story
 from backtestkit_cli.measure.telling import decision_of, held_at, life_of, neighbours, price_seen
+from backtestkit_cli.model.policy import ReferencePolicy
 from backtestkit_cli.model.time import iso, parse_time
 from backtestkit_cli.plugins.registry import Registry
 from backtestkit_cli.report.frames import events_table
@@ -65,6 +66,7 @@ def explain(
     with tempfile.TemporaryDirectory(prefix="backtestkit-") as folder:
         job = repeat(manifest, project, registry, Path(folder))
         job.on_progress, job.on_abandon = on_progress, on_abandon
+        _refuse_reference(bundle, job.plan)
         asked = _asked(job.plan, stored, when, strategy, symbol)
         job.plan = replace(job.plan, groups=tuple(_groups(job, asked)))
         watcher = Watcher(asked.time_ms, asked.streams)
@@ -78,6 +80,13 @@ def explain(
         for stream in run.streams
         if (stream.strategy, stream.symbol) in asked.streams
     )
+
+
+def _refuse_reference(bundle: Path, plan: Plan) -> None:
+    if isinstance(plan.policy, ReferencePolicy):
+        what = f"run {bundle.name} was filled as the original does, by an engine that has no gates to tell of"
+        hint = "run the backtest with another fill policy, and explain that"
+        raise UsageError(Problem("not-explainable", what, Source(file=str(bundle)), hint=hint))
 
 
 def _story(job: Backtest, stream: StreamRun, watched: Watched, run_id: str, time_ms: int) -> Story:

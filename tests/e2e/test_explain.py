@@ -253,6 +253,14 @@ def test_callbacks_are_not_called_and_nothing_is_written(project: Project) -> No
     assert json.dumps(project.bundles) == before
 
 
+def test_a_run_filled_as_the_original_does_is_refused(tmp_path: Path) -> None:
+    project = make_project(tmp_path)
+    assert project.inside("backtest", "cross", "--set", "settings.fill=reference").code == 0
+    done = project.inside("explain", "last", "2023-03-01T04:00", "--json")
+    assert (done.code, done.document["error"]["code"]) == (2, "not-explainable")
+    assert project.inside("run", "verify").code == 0
+
+
 SIZED = """\
 settings: {balance: 10000}
 sizings:

@@ -1,11 +1,12 @@
 """`run verify`: a stored run is done again, and the verdict names what is not as it was."""
 
+import hashlib
 import json
 from pathlib import Path
 
 import polars as pl
 import pytest
-from e2e.project import Project, candle_csv, candle_rows, make_project, snapshot
+from e2e.project import MINUTE_MS, START_MS, Project, candle_csv, candle_rows, make_project, snapshot
 
 from backtestkit_cli.report.dump import seal_of
 
@@ -199,6 +200,62 @@ def test_a_bundle_of_an_older_version_says_that_it_cannot_be_done_again(project:
     (run_id,) = project.bundles
     rewrite(project, run_id, {key: value for key, value in project.bundles[run_id].items() if key != "rerun"})
     assert project.inside("run", "verify", "--json").document["error"]["code"] == "run-not-repeatable"
+
+
+def test_another_program_with_the_same_result_is_no_difference(project: Project) -> None:
+    assert project.inside("backtest", "cross").code == 0
+    (run_id,) = project.bundles
+    manifest = project.bundles[run_id]
+    rewrite(project, run_id, {**manifest, "package": "0" * 64, "versions": {**manifest["versions"], "polars": "0.1"}})
+    done = project.inside("run", "verify")
+    assert done.code == 0
+    assert "Changed since, without effect on the result" in done.stdout
+    assert "package polars: 0.1 →" in done.stdout
+    assert "program backtestkit: 000000000000 →" in done.stdout
+
+
+def test_a_table_in_other_bytes_with_the_same_content_is_the_same(project: Project) -> None:
+    assert project.inside("backtest", "cross").code == 0
+    (run_id,) = project.bundles
+    manifest = project.bundles[run_id]
+    path = project.folder / "logs" / "runs" / run_id / "trades.parquet"
+    pl.read_parquet(path).write_parquet(path, compression="uncompressed")
+    manifest["files"]["trades.parquet"] = hashlib.sha256(path.read_bytes()).hexdigest()
+    rewrite(project, run_id, manifest)
+    assert outcome(project) == (0, "identical")
+
+
+def test_a_forged_table_differs_without_a_reason(project: Project) -> None:
+    assert project.inside("backtest", "asked").code == 0
+    (run_id,) = project.bundles
+    manifest = project.bundles[run_id]
+    path = project.folder / "logs" / "runs" / run_id / "trades.parquet"
+    trades = pl.read_parquet(path)
+    trades.head(len(trades) - 1).write_parquet(path)
+    manifest["files"]["trades.parquet"] = hashlib.sha256(path.read_bytes()).hexdigest()
+    rewrite(project, run_id, manifest)
+    done = project.inside("run", "verify")
+    assert done.code == 1
+    assert f"row {len(trades)}: asked BTCUSDT" in done.stdout
+    assert "is there now only" in done.stdout
+
+
+def test_a_file_of_code_that_is_gone_is_told_as_such(project: Project) -> None:
+    assert project.inside("backtest", "listed").code == 0
+    (project.folder / "strategies" / "listed.csv").unlink()
+    done = project.inside("run", "verify", "--json")
+    assert (done.code, done.document["error"]["code"]) == (2, "file-missing")
+
+
+def test_candles_of_another_time_name_the_month_that_is_there_on_one_side_only(project: Project) -> None:
+    rows = candle_rows(MINUTES, start_ms=START_MS - 1440 * MINUTE_MS)
+    project.write("data/BTCUSDT.csv", candle_csv(rows))
+    backtest = ("backtest", "cross", "--exchange", "files", "--range", "2023-03-01..2023-03-02")
+    assert project.inside(*backtest).code == 0
+    project.write("data/BTCUSDT.csv", candle_csv(rows[1440:]))
+    done = project.inside("run", "verify", "--json")
+    assert done.code == 5
+    assert done.document["changes"][0]["detail"] == "the first month that differs is 2023-02: candles then only"
 
 
 def test_secrets_are_not_stored_and_not_needed(project: Project) -> None:

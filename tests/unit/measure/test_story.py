@@ -151,6 +151,18 @@ def test_what_is_held_when_the_events_end_has_no_end() -> None:
     assert held.ended is None
 
 
+def test_at_the_end_of_data_the_position_is_still_held_when_the_decision_comes() -> None:
+    walk, events = walked(draft(), at=40, ticks=50)
+    held = held_at(events, minute(40))
+    assert held is not None
+    assert isinstance(held.ended, Closed)
+    assert (held.ended.time_ms, held.ended.reason) == (minute(40), CloseReason.END_OF_DATA)
+    found = decision_of(walk, None, Heard())
+    assert found is not None
+    assert found.gate == "busy"
+    assert held_at(events, minute(41)) is None
+
+
 def test_a_refused_signal_has_no_life() -> None:
     walk, events = walked(draft(), at=10, ledger=Ledger({"s": [RiskProfile(name="none", max_positions=0)]}))
     found = decision_of(walk, None, Heard())
