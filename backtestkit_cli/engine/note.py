@@ -5,6 +5,7 @@ Source: semantics of the original, section 1 (order of the cleaning steps); rule
 
 import hashlib
 import re
+from functools import lru_cache
 
 _STEPS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     (re.compile(pattern, flags), replacement)
@@ -44,6 +45,7 @@ def plain_text(note: str | None) -> str:
     return text.strip()
 
 
+@lru_cache(maxsize=16_384)  # events, tables and reports of one run all ask for it
 def signal_id(strategy: str, symbol: str, decided_at: int) -> str:
     """The UUID4 of a decision: the same in backtest, paper and live."""
     digits = hashlib.sha256(f"{strategy}\n{symbol}\n{decided_at}".encode()).hexdigest()

@@ -1,10 +1,11 @@
 """What a run found out: one result per stream, and the run around them."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from backtestkit_cli.engine.doubt import Doubt
+from backtestkit_cli.engine.listed import ListedEvents
 from backtestkit_cli.engine.step import Terms
 from backtestkit_cli.engine.trades import Trades
 from backtestkit_cli.model.event import Event, LevelReached
@@ -33,13 +34,14 @@ class ToldEvents:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class StreamResult:
-    """What became of one stream."""
+    """What became of one stream. `listed` gives the same events as columns, None where they are only told."""
 
     terms: Terms
     trades: Trades
     funnel: Funnel
     bridged_decisions: int
     events: Story
+    listed: Callable[[], ListedEvents] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,10 +9,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Literal
 
+from backtestkit_cli.engine.listed import CANCELLED, KINDS, LEVEL_REACHED, OPENED, SCHEDULED, ListedEvents
 from backtestkit_cli.engine.result import StreamRun
 from backtestkit_cli.measure.metrics import NO_TRADE, Metric, metric
 from backtestkit_cli.measure.original import HELD_EVENTS, ClosedTrade, HeatFigures, backtest_figures, heat_figures
-from backtestkit_cli.measure.original_events import ScheduleEntry, schedule_entry, schedule_figures
+from backtestkit_cli.measure.original_events import ScheduleEntry, schedule_entry, schedule_figures, schedule_line
 from backtestkit_cli.model.event import LevelReached, RiskRefused
 
 Scope = Literal["original", "original_all"]
@@ -67,13 +68,30 @@ def trades_happened(stream: StreamRun) -> tuple[ClosedTrade, ...]:
 
 
 def happened(stream: StreamRun) -> Happened:
-    """Go through the events of a stream."""
+    """Go through the events of a stream, as columns where it has them so."""
+    if stream.result.listed is not None:
+        return _listed(stream, stream.result.listed())
     events = list(stream.result.events())
     return Happened(
         trades=trades_happened(stream),
         entries=tuple(entry for entry in map(schedule_entry, events) if entry is not None),
         levels=tuple(event.side for event in events if isinstance(event, LevelReached)),
         refusals=sum(isinstance(event, RiskRefused) for event in events),
+    )
+
+
+def _listed(stream: StreamRun, events: ListedEvents) -> Happened:
+    """Risk refuses nothing where events are columns."""
+    decided_ms = events.signals.decided_ms[events.signal] if len(events.signals.ids) else events.time_ms
+    waits = (events.kind == SCHEDULED) | (events.kind == CANCELLED)
+    waits |= (events.kind == OPENED) & (events.time_ms != decided_ms)
+    columns = (events.kind[waits].tolist(), events.time_ms[waits].tolist(), decided_ms[waits].tolist())
+    lines = (schedule_line(KINDS[kind], time_ms, decided) for kind, time_ms, decided in zip(*columns, strict=True))
+    sides = events.is_profit[events.kind == LEVEL_REACHED].tolist()
+    return Happened(
+        trades=trades_happened(stream),
+        entries=tuple(line for line in lines if line is not None),
+        levels=tuple("profit" if is_profit else "loss" for is_profit in sides),
     )
 
 

@@ -85,7 +85,11 @@ def _lines(records: list[dict[str, Any]]) -> Iterator[str]:
     """Each record as a line; all have the same keys, so that the text of a record is written column by column."""
     line = ", ".join(f"{_compact(key).replace('%', '%%')}: %s" for key in records[0])
     columns = zip(*(record.values() for record in records), strict=True)
-    return (f"{{{line}}}" % row for row in zip(*(map(_atom, column) for column in columns), strict=True))
+    return (f"{{{line}}}" % row for row in zip(*map(_atoms, columns), strict=True))
+
+
+def _atoms(column: tuple[Any, ...]) -> Iterator[str]:
+    return map(repr if set(map(type, column)) <= {float, int} else _atom, column)
 
 
 def _atom(value: Any) -> str:

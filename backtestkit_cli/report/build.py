@@ -22,7 +22,6 @@ from backtestkit_cli.measure.trust import Finding, trust
 from backtestkit_cli.model.funnel import Funnel
 from backtestkit_cli.model.time import DAY_MS
 from backtestkit_cli.report.columns import with_choices
-from backtestkit_cli.report.frames import events_table
 from backtestkit_cli.report.original import original_sections
 from backtestkit_cli.report.report import (
     Chapter,
@@ -67,8 +66,7 @@ OVERVIEW: tuple[tuple[str, str, Form, str], ...] = (
 
 
 def build(run: RunResult, events: "pl.DataFrame | None" = None) -> Report:
-    """Make the report of a backtest; `events` are those of the run as a table, and spare making it."""
-    events = events_table(run) if events is None else events
+    """Make the report of a backtest; `events` are those of the run, where they are a table already."""
     findings = [trust(stream, run) for stream in run.streams]
     notes = tuple(Finding("warning", "from-the-run", text) for text in run.warnings)
     several = len(run.streams) != 1
@@ -204,7 +202,7 @@ def _stream_chapter(
     stream: StreamRun,
     findings: tuple[Finding, ...],
     run: RunResult,
-    events: "pl.DataFrame",
+    events: "pl.DataFrame | None",
     *,
     depth: Depth = "summary",
 ) -> Chapter:

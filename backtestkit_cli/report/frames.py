@@ -25,6 +25,7 @@ from backtestkit_cli.model.event import (
     Scheduled,
 )
 from backtestkit_cli.model.signal import Signal
+from backtestkit_cli.report.event_columns import event_columns
 
 if TYPE_CHECKING:
     import polars as pl
@@ -70,11 +71,24 @@ def events_table(run: RunResult) -> "pl.DataFrame":
     """List the events of all streams; what does not belong to a kind of event is null."""
     import polars as pl
 
-    rows: list[dict[str, Any]] = []
+    schema = _event_schema()
+    frames = [pl.DataFrame(schema=schema)]
     for stream in run.streams:
-        whose = {"strategy": storable(stream.strategy), "symbol": storable(stream.symbol)}
-        rows += [whose | row for row in map(_event, stream.result.events()) if row is not None]
-    return pl.DataFrame(rows, schema=_event_schema())
+        whose = [pl.lit(storable(getattr(stream, name))).alias(name) for name in ("strategy", "symbol")]
+        frames.append(_events(stream, schema).with_columns(whose).select(EVENT_COLUMNS))
+    return pl.concat(frames)
+
+
+def _events(stream: StreamRun, schema: "dict[str, Any]") -> "pl.DataFrame":
+    import polars as pl
+
+    if stream.result.listed is None:
+        return pl.DataFrame([row for row in map(_event, stream.result.events()) if row is not None], schema=schema)
+    listed = stream.result.listed()
+    known = event_columns(listed, [storable(one) for one in listed.signals.ids])
+    missing = (pl.lit(None, dtype=schema[name]).alias(name) for name in EVENT_COLUMNS if name not in known)
+    casts = (pl.col(name).cast(schema[name]) for name in known)
+    return pl.DataFrame(known).with_columns(*casts, *missing)
 
 
 def parquet(frame: "pl.DataFrame") -> bytes:

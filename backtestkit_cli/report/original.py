@@ -13,6 +13,7 @@ from backtestkit_cli.measure.original_events import schedule_line
 from backtestkit_cli.measure.original_metrics import (
     Happened,
     Scope,
+    happened,
     original_metrics,
     portfolio_metrics,
     trades_happened,
@@ -29,9 +30,9 @@ TITLES: dict[Scope, str] = {
 }
 
 
-def original_sections(stream: StreamRun, events: "pl.DataFrame") -> Iterator[Section]:
-    """Tell one stream of a run; `events` are those of the whole run."""
-    told = _happened(stream, events)
+def original_sections(stream: StreamRun, events: "pl.DataFrame | None" = None) -> Iterator[Section]:
+    """Tell one stream of a run; `events` are those of the whole run where they are a table already."""
+    told = happened(stream) if events is None else _happened(stream, events)
     return _sections([original_metrics(told, scope) for scope in get_args(Scope)], is_told=bool(told.trades))
 
 

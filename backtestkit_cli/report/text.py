@@ -17,6 +17,7 @@ MISSING = "N/A"
 BLOCKS = "▁▂▃▄▅▆▇█"
 PRICE_DIGITS = 8
 LARGEST_PLAIN = 1e15
+SMALL = 0.01  # below it a value may round to zero
 KIND_TITLES = {
     "heat": "Heat map",
     "schedule": "Limit entries",
@@ -94,10 +95,19 @@ def _time_text(text: str) -> str:
     return text.replace("T", " ").removesuffix("Z")
 
 
-def _decimals(value: float, sign: str = "") -> str:
+def _decimals(value: float) -> str:
     if abs(value) >= LARGEST_PLAIN:
         return f"{value:.6g}"
-    written = f"{value:{sign}.2f}"
+    return _without_sign(f"{value:.2f}") if abs(value) < SMALL else f"{value:.2f}"
+
+
+def _signed(value: float) -> str:
+    if abs(value) >= LARGEST_PLAIN:
+        return f"{value:.6g}"
+    return _without_sign(f"{value:+.2f}") if abs(value) < SMALL else f"{value:+.2f}"
+
+
+def _without_sign(written: str) -> str:
     return "0.00" if written.strip("+-0.") == "" else written
 
 
@@ -113,7 +123,7 @@ _WRITERS: Mapping[Form, Callable[[float], str]] = {
     "truth": lambda value: "yes" if value else "",
     "count": lambda value: str(int(value)),
     "price": price_text,
-    "signed": lambda value: _decimals(value, "+"),
+    "signed": _signed,
     "number": _decimals,
     "text": _decimals,
 }

@@ -705,4 +705,4 @@ def _prices(candles: Candles, times_ms: Ints, price_candles: int) -> tuple[float
 
 def told(stream: StreamRun) -> StreamRun:
     """The stream with its events in hand, so that it can be sent to another process."""
-    return replace(stream, result=replace(stream.result, events=ToldEvents(tuple(stream.result.events()))))
+    return replace(stream, result=replace(stream.result, events=ToldEvents(tuple(stream.result.events())), listed=None))

@@ -2,11 +2,13 @@
 
 Rules kept here:
 - it begins with candles in memory, as the bare engine does; what loading found out about them is known;
+- what the program remembers of a run before is forgotten;
 - every signal event but idle and active ones has a listener.
 """
 
 from dataclasses import replace
 
+from backtestkit_cli.engine.note import signal_id
 from backtestkit_cli.engine.result import RunResult, StreamResult
 from backtestkit_cli.model.event import Cancelled, Closed, Opened, Scheduled
 from backtestkit_cli.report.as_json import json_text
@@ -28,6 +30,7 @@ def product(one: Stream) -> Run:
 
     def run() -> int:
         told.clear()
+        signal_id.cache_clear()
         result = one.result()
         for event in result.events(with_levels=False):
             audience.tell(event)

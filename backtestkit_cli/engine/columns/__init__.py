@@ -3,7 +3,7 @@
 Candidates are the rows at decision times with a fresh price (`candidates`). Their outcome does not depend on one
 another (`outcome`, first touch); which of them are taken does, and a chain over the outcomes decides it (`chain`):
 after a taken candidate the next one is the first at or after its end. Trades (`booking`), the funnel (`counts`) and
-the events (`story`) follow from what was taken. Risk and sizing join streams and are left to walk.
+the events (`story`, `listing`) follow from what was taken. Risk and sizing join streams and are left to walk.
 """
 
 from functools import partial
@@ -13,6 +13,7 @@ from backtestkit_cli.engine.columns.booking import booked
 from backtestkit_cli.engine.columns.candidates import candidates
 from backtestkit_cli.engine.columns.chain import chain
 from backtestkit_cli.engine.columns.counts import count
+from backtestkit_cli.engine.columns.listing import listing
 from backtestkit_cli.engine.columns.market import Market
 from backtestkit_cli.engine.columns.story import story
 from backtestkit_cli.engine.drafts import DraftColumns
@@ -40,4 +41,5 @@ def run_columns(
         funnel=funnel,
         bridged_decisions=bridged,
         events=partial(story, market, rows, offered, outcome, trades, terms),
+        listed=partial(listing, market, rows, offered, outcome, trades, terms),
     )

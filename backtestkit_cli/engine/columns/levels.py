@@ -12,6 +12,7 @@ import numpy as np
 
 from backtestkit_cli.engine.candles import Bools, Candles, Floats, Ints
 from backtestkit_cli.engine.step import LEVELS, Side
+from backtestkit_cli.engine.trades import Codes
 from backtestkit_cli.model.event import LevelReached
 from backtestkit_cli.model.signal import Signal
 from backtestkit_cli.model.time import MINUTE_MS
@@ -68,6 +69,15 @@ def levels_reached(candles: Candles, price: Floats, spans: Spans) -> Iterator[li
         yield from (told[begin:end] for begin, end in zip([0, *ends], ends, strict=False))
 
 
+def level_columns(price: Floats, spans: Spans) -> tuple[Ints, Ints, Bools, Ints]:
+    """The same as columns: position, minute, whether on the side of the profit, level."""
+    none = np.zeros(0, dtype=np.int64)
+    parts = [(none, none, none.astype(bool), none)]
+    parts += [_block(price, spans, first, last) for first, last in _blocks(spans.stop - spans.start)]
+    position, row, is_profit, level = zip(*parts, strict=True)
+    return np.concatenate(position), np.concatenate(row), np.concatenate(is_profit), np.concatenate(level)
+
+
 def _blocks(lengths: Ints) -> Iterator[tuple[int, int]]:
     """Positions that are looked at together, as `[first, last)`."""
     ends = np.cumsum(lengths)
@@ -82,30 +92,32 @@ def _blocks(lengths: Ints) -> Iterator[tuple[int, int]]:
 def _block(price: Floats, spans: Spans, first: int, last: int) -> tuple[Ints, Ints, Bools, Ints]:
     """The position, minute, side and level of all that is reached by some positions."""
     start, length = spans.start[first:last], (spans.stop - spans.start)[first:last]
+    entry, sign = spans.entry[first:last], np.where(spans.is_long[first:last], 1.0, -1.0)
+    to_profit, to_stop = (np.abs(level[first:last] - entry) for level in (spans.take_profit, spans.stop_loss))
     position = np.repeat(np.arange(first, last), length)
     row = np.arange(len(position)) + np.repeat(start - (np.cumsum(length) - length), length)
-    entry = spans.entry[position]
-    gain = np.where(spans.is_long[position], price[row] - entry, entry - price[row])
+    gain = np.repeat(sign, length) * (price[row] - np.repeat(entry, length))
     is_profit = gain > 0
-    target = np.where(is_profit, spans.take_profit[position], spans.stop_loss[position])
-    percent = np.abs(gain) / np.abs(target - entry) * 100
-    tenths = np.zeros(len(percent), dtype=np.int64)
+    percent = np.abs(gain) / np.where(is_profit, np.repeat(to_profit, length), np.repeat(to_stop, length)) * 100
+    tenths = np.zeros(len(percent), dtype=np.int8)
     for level in LEVELS:
         tenths += percent >= level
-    lift = position * _STRIDE
-    gains, losses = _growth(lift, tenths * is_profit), _growth(lift, tenths * ~is_profit)
+    gains, losses = _growth(position, tenths * is_profit), _growth(position, tenths * ~is_profit)
     minute, tenth = (np.concatenate(both) for both in zip(gains, losses, strict=True))
     order = np.argsort(minute, kind="stable")  # a minute is on one side only
     minute = minute[order]
     return position[minute], row[minute], is_profit[minute], tenth[order] * LEVELS.step
 
 
-def _growth(lift: Ints, tenths: Ints) -> tuple[Ints, Ints]:
+def _growth(position: Ints, tenths: Codes) -> tuple[Ints, Ints]:
     """Where the highest number of tenths so far of a position grows: the place, and each tenth that is new there."""
-    highest = np.maximum.accumulate(tenths + lift)
+    steps = np.diff(tenths, prepend=np.int8(0)) > 0
+    steps[1:] |= position[1:] != position[:-1]
+    at = np.flatnonzero(steps)  # elsewhere nothing can grow
+    lift = position[at] * _STRIDE
+    highest = np.maximum.accumulate(tenths[at] + lift)
     before = np.maximum(np.concatenate(([0], highest[:-1])), lift)
-    grown = np.flatnonzero(highest > before)
-    count = highest[grown] - before[grown]
-    place = np.repeat(grown, count)
+    count = highest - before
+    place = np.repeat(np.arange(len(at)), count)
     nth = np.arange(len(place)) - np.repeat(np.cumsum(count) - count, count)
-    return place, before[place] - lift[place] + nth + 1
+    return at[place], before[place] - lift[place] + nth + 1

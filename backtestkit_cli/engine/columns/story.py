@@ -6,7 +6,7 @@ from math import isnan
 
 import numpy as np
 
-from backtestkit_cli.engine.candles import Ints
+from backtestkit_cli.engine.candles import Floats, Ints
 from backtestkit_cli.engine.columns.candidates import Candidates, rules_broken_by
 from backtestkit_cli.engine.columns.levels import Reached, Spans, levels_reached
 from backtestkit_cli.engine.columns.market import Market
@@ -32,9 +32,11 @@ def story(
     with_levels: bool = True,
 ) -> Iterator[Event]:
     """Tell what became of every chosen candidate; without levels if nobody wants to know."""
-    refusals = _refusals(rows, offered, outcome, terms)
+    refusals = rules_of_refused(rows, offered, outcome, terms)
     signals = _signals(rows, offered, outcome.chosen[outcome.code != REFUSED], terms)
-    levels = _levels(market, offered, outcome) if with_levels else iter(())
+    levels: Iterator[list[Reached]] = iter(())
+    if with_levels:
+        levels = levels_reached(market.candles, market.all_prices(), open_spans(offered, outcome))
     closings, cancellations = count(), _cancellations(market, outcome)
     for candidate, opened, code in zip(
         outcome.chosen.tolist(), outcome.open.tolist(), outcome.code.tolist(), strict=True
@@ -58,18 +60,26 @@ def story(
 
 
 def _cancellations(market: Market, outcome: Outcome) -> Iterator[tuple[int, float | None, CancelReason]]:
-    """Time, price and reason of each entry given up; a stop request comes at its own time, after a whole minute."""
-    given_up = (outcome.code >= CANCELLED) & (outcome.code != REFUSED)
-    code, start_ms = outcome.code[given_up], market.candles.start_ms
-    times_ms = start_ms + outcome.end[given_up] * MINUTE_MS
+    """Time, price and reason of each entry given up."""
+    times_ms, prices = given_up(market, outcome)
+    codes = outcome.code[(outcome.code >= CANCELLED) & (outcome.code != REFUSED)]
+    for time_ms, price, code in zip(times_ms.tolist(), prices.tolist(), codes.tolist(), strict=True):
+        yield time_ms, None if isnan(price) else price, CANCEL_REASONS[code - CANCELLED]
+
+
+def given_up(market: Market, outcome: Outcome) -> tuple[Ints, Floats]:
+    """When entries were given up, and the price there; a stop request comes at its own time, after a whole minute."""
+    is_given_up = (outcome.code >= CANCELLED) & (outcome.code != REFUSED)
+    start_ms = market.candles.start_ms
+    times_ms = start_ms + outcome.end[is_given_up] * MINUTE_MS
     if market.stop_ms is not None:
-        times_ms[code == STOPPED] = market.stop_ms
-    prices = market.price_at((times_ms - start_ms) // MINUTE_MS - 1)
-    for time_ms, price, reason in zip(times_ms.tolist(), prices.tolist(), code.tolist(), strict=True):
-        yield time_ms, None if isnan(price) else price, CANCEL_REASONS[reason - CANCELLED]
+        times_ms[outcome.code[is_given_up] == STOPPED] = market.stop_ms
+    return times_ms, market.price_at((times_ms - start_ms) // MINUTE_MS - 1)
 
 
-def _refusals(rows: DraftColumns, offered: Candidates, outcome: Outcome, terms: Terms) -> dict[int, tuple[str, ...]]:
+def rules_of_refused(
+    rows: DraftColumns, offered: Candidates, outcome: Outcome, terms: Terms
+) -> dict[int, tuple[str, ...]]:
     """The broken rules of every refused draft, by candidate."""
     who = outcome.chosen[outcome.code == REFUSED]
     if not len(who):
@@ -82,11 +92,11 @@ def _refusals(rows: DraftColumns, offered: Candidates, outcome: Outcome, terms: 
     return {candidate: distance_rules(int(distances[candidate])) or tuple(rules) for candidate, rules in named.items()}
 
 
-def _levels(market: Market, offered: Candidates, outcome: Outcome) -> Iterator[list[Reached]]:
-    """The levels of each opened position; the minute that closes it tells none, the end of data comes after them."""
+def open_spans(offered: Candidates, outcome: Outcome) -> Spans:
+    """Where levels of opened positions are told: not in the minute that closes, but in that of the end of data."""
     is_open = outcome.open >= 0
     who, end, code = outcome.chosen[is_open], outcome.end[is_open], outcome.code[is_open]
-    spans = Spans(
+    return Spans(
         is_long=offered.is_long[who],
         entry=offered.entry[who],
         take_profit=offered.take_profit[who],
@@ -94,7 +104,6 @@ def _levels(market: Market, offered: Candidates, outcome: Outcome) -> Iterator[l
         start=outcome.open[is_open],
         stop=np.maximum(np.where(code == END_OF_DATA, end, end - 1), outcome.open[is_open]),
     )
-    return levels_reached(market.candles, market.all_prices(), spans)
 
 
 def _signals(rows: DraftColumns, offered: Candidates, who: Ints, terms: Terms) -> Iterator[Signal]:
@@ -113,7 +122,7 @@ def _signals(rows: DraftColumns, offered: Candidates, who: Ints, terms: Terms) -
         place.tolist(), *(column.tolist() for column in columns), strict=True
     ):
         yield Signal(
-            id=(rows.ids[at] if rows.ids else None) or signal_id(terms.strategy, terms.symbol, decided_ms),
+            id=id_of(rows, at, decided_ms, terms),
             strategy=terms.strategy,
             symbol=terms.symbol,
             position=Position.LONG if is_long else Position.SHORT,
@@ -124,3 +133,8 @@ def _signals(rows: DraftColumns, offered: Candidates, who: Ints, terms: Terms) -
             decided_at=decided_ms,
             note=plain_text(rows.note(at)) if note is None else note,
         )
+
+
+def id_of(rows: DraftColumns, place: int, decided_ms: int, terms: Terms) -> str:
+    """The id of the signal of a row."""
+    return (rows.ids[place] if rows.ids else None) or signal_id(terms.strategy, terms.symbol, decided_ms)
