@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from worlds import START_MS, World
+from worlds import START_MS, World, random_world
 
 from backtestkit_cli.engine.candles import Candles, Floats
 from backtestkit_cli.engine.columns.candidates import _is_clearly_valid
@@ -130,3 +130,16 @@ def test_a_single_tick_is_a_grid_of_its_own() -> None:
     assert list(single.in_columns().events()) == single.walked()[0]
     assert len(single.in_columns().trades) == 1
     assert single.in_columns().funnel == single.walked()[1]
+
+
+def test_decisions_on_filled_in_minutes_are_counted_as_walk_counts_them() -> None:
+    counted = []
+    for seed in range(60):
+        world = random_world(seed)
+        walk = world.walk()
+        events = list(walk.run())
+        result = world.in_columns()
+        assert list(result.events()) == events
+        assert result.bridged_decisions == walk.bridged_decisions, seed
+        counted.append(walk.bridged_decisions)
+    assert sum(count > 0 for count in counted) > 5
