@@ -130,7 +130,8 @@ class Deadline:
         """From now on no interruption comes, and one that is on its way does not arrive."""
         with self._turn:
             self._started = 0.0
-            _raise_in(self._thread, None)
+            if self._interruption is not None:  # else CPython 3.11 waits for one forever while code is traced
+                _raise_in(self._thread, None)
 
     def _is_over(self, started: float) -> bool:
         return started != 0.0 and monotonic() - started >= self._seconds

@@ -239,3 +239,19 @@ def test_what_does_not_react_ends_with_the_process() -> None:
     for way in ("swallow", "sleep", "obey"):
         assert re.fullmatch(r"hanging\.py, line \d+\n", ends[way][0]), ends[way]
     assert re.search(r"hanging\.py\", line \d+ in compute", ends["compute"][1]), ends["compute"]
+
+
+def test_in_another_thread_quick_calls_can_be_traced_by_a_debugger() -> None:
+    code = (
+        "import sys, threading\n"
+        "from backtestkit_cli.run.deadline import Deadline\n"
+        "def other():\n"
+        "    with Deadline(0.2, print) as deadline:\n"
+        "        sys.settrace(lambda *_: None)\n"
+        "        print(sum(deadline.run('quick', lambda: 1) for _ in range(9)))\n"
+        "thread = threading.Thread(target=other)\n"
+        "thread.start()\n"
+        "thread.join()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30)
+    assert (done.returncode, done.stdout) == (0, "9\n")
