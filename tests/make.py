@@ -4,6 +4,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
+from backtestkit_cli.engine.drawn import DrawnCandles
 from backtestkit_cli.engine.result import CandleUse, RunResult, StreamResult, StreamRun, ToldEvents
 from backtestkit_cli.engine.step import Terms
 from backtestkit_cli.engine.trades import Trades, trades_of
@@ -147,6 +150,19 @@ def candle_use(**changed: Any) -> CandleUse:
     return CandleUse(**values | changed)
 
 
+def drawn(price: float = 100.0, count: int = 672) -> DrawnCandles:
+    """Quarters of an hour from the start of the week on, each a little above the one before."""
+    opens = np.linspace(price, price * 1.07, count)
+    return DrawnCandles(
+        interval=Interval.M15,
+        time_ms=START_MS + Interval.M15.ms * np.arange(count),
+        open=opens,
+        high=opens + 0.2,
+        low=opens - 0.2,
+        close=opens + 0.1,
+    )
+
+
 def stream(
     *made: Deal | float,
     strategy: str = "ema-cross",
@@ -180,6 +196,7 @@ def stream(
         "form": "rules",
         "result": result,
         "candles": candle_use(),
+        "drawn": drawn(),
     }
     return StreamRun(**values | changed)
 

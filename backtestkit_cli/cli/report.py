@@ -26,7 +26,8 @@ KindOption = Annotated[
     ),
 ]
 FormatsOption = Annotated[
-    str | None, typer.Option("--format", metavar="md,json,csv", help="Formats, separated by commas. Default: all.")
+    str | None,
+    typer.Option("--format", metavar="md,json,csv,html", help="Formats, separated by commas. Default: all but html."),
 ]
 _FACTS = (
     "run_id",
@@ -85,7 +86,7 @@ def show_report(
     run: RunArgument = "last",
     kind: KindOption = "backtest",
     format_: Annotated[
-        str | None, typer.Option("--format", metavar="F", help="md, json, or csv: its main table. Default: md.")
+        str | None, typer.Option("--format", metavar="F", help="md, json, html, or csv: its main table. Default: md.")
     ] = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
@@ -123,10 +124,10 @@ def dump_report(
     """Write a report of a run to files."""
     from backtestkit_cli.disk import DISK, write_atomic
     from backtestkit_cli.report.dump import find_bundle
-    from backtestkit_cli.report.written import FORMATS, formats_named, kind_named, report_files
+    from backtestkit_cli.report.written import DEFAULT_FORMATS, formats_named, kind_named, report_files
 
     output = Output(as_json=as_json, verbose=verbose)
-    chosen = formats_named(",".join(FORMATS) if formats is None else formats)
+    chosen = formats_named(DEFAULT_FORMATS if formats is None else formats)
     logs = logs_folder(config)
     bundle = find_bundle(logs, run)
     files = report_files(bundle, kind_named(kind), chosen)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from backtestkit_cli.engine.doubt import Doubt
+from backtestkit_cli.engine.drawn import DrawnCandles
 from backtestkit_cli.engine.listed import ListedEvents
 from backtestkit_cli.engine.step import Terms
 from backtestkit_cli.engine.trades import Trades
@@ -73,6 +74,8 @@ class StreamRun:
 
     `sizing` is the name of its sizing, None where nothing is sized. `doubts` are decisions that
     changed when they were made again.
+    `drawn` are the candles from the start of the range to its end, or to the last close of a trade if that is later;
+    None where they were not kept.
     """
 
     strategy: str
@@ -85,6 +88,7 @@ class StreamRun:
     sizing: str | None = None
     warnings: tuple[str, ...] = ()
     doubts: tuple[Doubt, ...] = ()
+    drawn: DrawnCandles | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,6 +5,7 @@
 * The range ends the curve: a trade that closes later is marked at the end, one that opens later is not in it.
 * Streams stake 100 each; what they add up to is one curve from 100 on.
 * Sized streams share a balance instead: their curve is money, and days are percents of the worth they begin with.
+* Buy and hold beside it buys at the first close of the range and is net of the same costs; it ends at the last close.
 """
 
 from collections.abc import Sequence
@@ -64,8 +65,17 @@ def stream_equity(stream: StreamRun, within: TimeRange, balance: float | None = 
 
 def run_equity(run: RunResult) -> DailyEquity:
     """Mark all streams of a run together; with a balance those that are sized."""
-    streams = run.streams if run.balance is None else [stream for stream in run.streams if stream.sizing]
-    return _marked(streams, run.range, run.balance)
+    return _marked(_measured(run), run.range, run.balance)
+
+
+def stream_hold(stream: StreamRun, run: RunResult) -> DailyEquity:
+    """Mark buy and hold of one stream of a run; NaN as long as there is no price."""
+    return _held([stream], run, run.balance if stream.sizing else None)
+
+
+def run_hold(run: RunResult) -> DailyEquity:
+    """Mark buy and hold of all streams together, one stake each, of a balance the same share; NaN without a price."""
+    return _held(_measured(run), run, run.balance)
 
 
 def _marked(streams: Sequence[StreamRun], within: TimeRange, balance: float | None) -> DailyEquity:
@@ -111,6 +121,23 @@ def _worth(stream: StreamRun, within: TimeRange, *, is_money: bool) -> Floats:
     prices = np.array(stream.candles.daily_prices, dtype=np.float64)
     costs = stream.result.terms.costs
     return gained(stream.result.trades, mark_times(within), prices, costs, is_money=is_money)
+
+
+def _measured(run: RunResult) -> Sequence[StreamRun]:
+    return run.streams if run.balance is None else [stream for stream in run.streams if stream.sizing]
+
+
+def _held(streams: Sequence[StreamRun], run: RunResult, balance: float | None) -> DailyEquity:
+    percents = [_held_percent(stream, run.costs) for stream in streams]
+    share = 1.0 if balance is None else balance / 100 / len(streams)
+    return curve_of([percent * share for percent in percents], run.range, balance)
+
+
+def _held_percent(stream: StreamRun, costs: Costs) -> Floats:
+    used = stream.candles
+    prices = np.array([*used.daily_prices[:-1], used.price_last], dtype=np.float64)
+    bought = np.nan if used.price_first is None else used.price_first
+    return np.asarray(long_pnl_percent(bought, prices, costs))
 
 
 def _open_worth(trades: Trades, marks: Ints, prices: Floats, costs: Costs, *, is_money: bool) -> Floats:

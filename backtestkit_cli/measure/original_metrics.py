@@ -6,7 +6,7 @@
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, Literal
 
 from backtestkit_cli.engine.listed import CANCELLED, KINDS, LEVEL_REACHED, OPENED, SCHEDULED, ListedEvents
@@ -131,7 +131,7 @@ def _heat_metrics(trades: Sequence[ClosedTrade]) -> Iterator[Metric]:
     found: HeatFigures = heat_figures(trades or [ClosedTrade("", 0.0, 0, 0)], held=max(1, len(trades)))
     row = found.symbols[0]
     for one in _metrics("heat_", row, left_out=("symbol",)):
-        yield one if trades else metric(one.key, one.label, None, one.unit, reason=NO_TRADE)
+        yield one if trades else replace(one, value=None, reason=NO_TRADE)
 
 
 def _metrics(

@@ -53,6 +53,9 @@ from backtestkit_cli.report.sections import (
 if TYPE_CHECKING:
     import polars as pl
 
+OPTIMISTIC = " (optimistic)"
+"""Stands behind the name of a fill policy that books better than could be traded."""
+
 OVERVIEW: tuple[tuple[str, str, Form, str], ...] = (
     ("trades", "Trades", "count", ""),
     ("win_rate_percent", "Wins", "number", "%"),
@@ -142,7 +145,7 @@ def _together(run: RunResult) -> Trades | None:
 
 def _head(run: RunResult) -> Facts:
     days = (run.range.end_ms - run.range.start_ms) / DAY_MS
-    optimistic = " (optimistic)" if run.policy.is_optimistic else ""
+    optimistic = OPTIMISTIC if run.policy.is_optimistic else ""
     costs = run.costs
     per_side = f"fee {costs.fee_percent:g} %, slippage {costs.slippage_percent:g} %, per side"
     policy = [

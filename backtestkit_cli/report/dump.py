@@ -29,6 +29,7 @@ from backtestkit_cli.report.build import build
 from backtestkit_cli.report.frames import parquet, trades_table
 from backtestkit_cli.report.kinds import OF_EVENTS, Kind, has_content, part_of, report_of
 from backtestkit_cli.report.markdown import markdown
+from backtestkit_cli.report.pictures import pictures_parquet
 from backtestkit_cli.report.report import Report
 from backtestkit_cli.report.stored import EVENTS_FILE, MANIFEST, RUN_FILE, TRADES_FILE, Record, record_of, run_json
 
@@ -179,6 +180,7 @@ def _payloads(record: Record, report: Report, formats: Sequence[Format]) -> dict
         RUN_FILE: run_json(record.run),
         TRADES_FILE: parquet(trades_table(record.run)),
         EVENTS_FILE: parquet(record.events),
+        **pictures_parquet(record.run),
     }
     for name in formats:
         payloads[f"report.{name}"] = WRITERS[name](report).encode("utf-8")

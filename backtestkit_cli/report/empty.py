@@ -14,7 +14,7 @@ from backtestkit_cli.report.stored import record_of
 
 def known_columns(kind: Kind) -> tuple[Column, ...]:
     """The columns of the main table of a kind of report, as readers get them without a choice."""
-    for chapter in report_of(kind, record_of(_empty_run())).chapters:
+    for chapter in report_of(kind, record_of(empty_run())).chapters:
         for section in chapter.sections:
             match section.block:
                 case Table(columns=columns) if section.key == MAIN_TABLES[kind]:
@@ -24,7 +24,8 @@ def known_columns(kind: Kind) -> tuple[Column, ...]:
     raise LookupError(f"the report {kind} has no table {MAIN_TABLES[kind]}")
 
 
-def _empty_run() -> RunResult:
+def empty_run() -> RunResult:
+    """Make the run: one sized stream of one day."""
     policy, costs = FillPolicy(), Costs(fee_percent=0.0, slippage_percent=0.0)
     terms = Terms(strategy="", symbol="", policy=policy, costs=costs, limits=Limits())
     nothing = StreamResult(

@@ -23,6 +23,7 @@ from backtestkit_cli.report.report import (
 )
 from backtestkit_cli.report.text import (
     cell_text,
+    chapter_text,
     clean,
     curve_text,
     doubts_text,
@@ -73,16 +74,10 @@ def _lines(report: Report) -> Iterator[str]:
 
 def _chapter(chapter: Chapter, *, several: bool) -> Iterator[str]:
     if several:
-        yield from ("", f"## {escape(_name(chapter))}")
+        yield from ("", f"## {escape(chapter_text(chapter))}")
     for section in chapter.sections:
         if section.depth in DEPTHS:
             yield from _section(section, "###" if several else "##")
-
-
-def _name(chapter: Chapter) -> str:
-    if chapter.strategy is None:
-        return "All streams together"
-    return chapter.strategy if chapter.symbol is None else f"{chapter.strategy} on {chapter.symbol}"
 
 
 def _section(section: Section, mark: str) -> Iterator[str]:

@@ -28,7 +28,7 @@ RUN_FILE = "run.json"
 MANIFEST = "manifest.json"
 TRADES_FILE = "trades.parquet"
 EVENTS_FILE = "events.parquet"
-IN_TABLES = frozenset(("trades", "events", "listed"))
+IN_TABLES = frozenset(("trades", "events", "listed", "drawn"))
 
 Made = TypeVar("Made")
 

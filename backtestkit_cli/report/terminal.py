@@ -33,6 +33,7 @@ from backtestkit_cli.report.text import (
     held_text,
     made_text,
     metric_text,
+    reasons_text,
     sparkline,
     title,
 )
@@ -145,13 +146,9 @@ def _measures(metrics: Sequence[Metric], width: int) -> Iterator["RenderableType
             cells += (_text(metric.label, QUIET), value)
         grid.add_row(*cells)
     yield grid
-    missing: dict[str, list[str]] = {}
-    for metric in metrics:
-        if metric.reason:
-            missing.setdefault(metric.reason, []).append(metric.label)
+    missing = reasons_text(metrics)
     if missing:
-        told = "; ".join(f"{reason} ({', '.join(labels)})" for reason, labels in missing.items())
-        yield _text(f"N/A: {told}", QUIET)
+        yield _text(missing, QUIET)
 
 
 def _table(table: Table, where: str) -> Iterator["RenderableType"]:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from backtestkit_cli.measure.metrics import Metric
 from backtestkit_cli.measure.trust import counted
 from backtestkit_cli.model.time import iso
-from backtestkit_cli.report.report import Column, Fact, Form, Lead, Report, Value
+from backtestkit_cli.report.report import Chapter, Column, Fact, Form, Lead, Report, Value
 
 MISSING = "N/A"
 BLOCKS = "▁▂▃▄▅▆▇█"
@@ -142,6 +142,16 @@ def metric_text(metric: Metric) -> str:
     return text_of(metric.value, form, "" if form == "count" else metric.unit)
 
 
+def reasons_text(metrics: Sequence[Metric]) -> str:
+    """Say which metrics have no value, and why; empty when all have one."""
+    missing: dict[str, list[str]] = {}
+    for metric in metrics:
+        if metric.reason:
+            missing.setdefault(metric.reason, []).append(metric.label)
+    told = "; ".join(f"{reason} ({', '.join(labels)})" for reason, labels in missing.items())
+    return f"N/A: {told}" if told else ""
+
+
 def fact_text(fact: Fact) -> str:
     """Write a fact's value with its unit."""
     return text_of(fact.value, fact.form, fact.unit)
@@ -149,10 +159,28 @@ def fact_text(fact: Fact) -> str:
 
 def title(report: Report) -> str:
     """Name a report: what it is of."""
-    name = KIND_TITLES.get(report.kind, report.kind.capitalize())
+    joint = " of " if report.strategies else ", "
+    return f"{kind_text(report)}{joint}{subject_text(report)}"
+
+
+def kind_text(report: Report) -> str:
+    """Name what kind of report it is."""
+    return KIND_TITLES.get(report.kind, report.kind.capitalize())
+
+
+def subject_text(report: Report) -> str:
+    """Say what a report is of."""
     if not report.strategies:
-        return f"{name}, interrupted before its first result"
-    return f"{name} of {_listed(report.strategies)} on {_listed(report.symbols)}"
+        return "interrupted before its first result"
+    return f"{_listed(report.strategies)} on {_listed(report.symbols)}"
+
+
+def chapter_text(chapter: Chapter) -> str:
+    """Name a chapter: the stream, the strategy, or all together."""
+    if chapter.strategy is None:
+        return "All streams together"
+    strategy = clean(chapter.strategy)
+    return strategy if chapter.symbol is None else f"{strategy} on {clean(chapter.symbol)}"
 
 
 def _listed(names: tuple[str, ...]) -> str:

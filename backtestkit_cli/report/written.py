@@ -11,14 +11,16 @@ from backtestkit_cli.errors import Problem, UsageError
 from backtestkit_cli.report.as_csv import csv_texts
 from backtestkit_cli.report.as_json import json_text
 from backtestkit_cli.report.dump import read_report
+from backtestkit_cli.report.html import page, stored_page
 from backtestkit_cli.report.kinds import KINDS, MAIN_TABLES, Kind, report_of
 from backtestkit_cli.report.markdown import markdown
 from backtestkit_cli.report.report import Report
 from backtestkit_cli.report.stored import read_record
 
-Format = Literal["md", "json", "csv"]
+Format = Literal["md", "json", "csv", "html"]
 FORMATS: tuple[Format, ...] = get_args(Format)
-TEXTS: dict[Format, Callable[[Report], str]] = {"md": markdown, "json": json_text}
+DEFAULT_FORMATS = "md,json,csv"
+TEXTS: dict[Format, Callable[[Report], str]] = {"md": markdown, "json": json_text, "html": page}
 
 
 def kind_named(text: str) -> Kind:
@@ -57,7 +59,7 @@ def report_text(bundle: Path, kind: Kind, format: Format) -> str:  # noqa: A002 
     if format == "csv":
         return csv_texts(_report(bundle, kind)).get(MAIN_TABLES[kind], "")
     if kind == "backtest":
-        return read_report(bundle, format)
+        return stored_page(bundle) if format == "html" else read_report(bundle, format)
     return TEXTS[format](_report(bundle, kind))
 
 

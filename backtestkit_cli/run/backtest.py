@@ -27,6 +27,7 @@ from backtestkit_cli.engine.candles import Candles, Ints
 from backtestkit_cli.engine.columns import run_columns
 from backtestkit_cli.engine.decide import Decider, RowDecider, decision_ticks
 from backtestkit_cli.engine.drafts import DraftColumns
+from backtestkit_cli.engine.drawn import DrawnCandles, drawing_interval, drawn_candles
 from backtestkit_cli.engine.gate import Ledger
 from backtestkit_cli.engine.leap import leap
 from backtestkit_cli.engine.reference.desks import Desks
@@ -578,6 +579,7 @@ class Backtest:
             sizing=schema.sizing,
             warnings=(*self.plan.warnings[stream.name], *warnings),
             doubts=stream.quick.doubts,
+            drawn=_drawn(stream.candles, self.plan.range, result),
         )
         self.streams.append(run)
         if self.audience.wants(StreamDone):
@@ -692,6 +694,11 @@ def _use(candles: Candles, within: TimeRange, price_candles: int) -> CandleUse:
         daily_prices=_prices(candles, mark_times(within), price_candles),
         months=month_marks(candles),
     )
+
+
+def _drawn(candles: Candles, within: TimeRange, result: StreamResult) -> DrawnCandles:
+    shown = TimeRange(within.start_ms, _end_ms(within, result))
+    return drawn_candles(candles, shown, drawing_interval(within))
 
 
 def _prices(candles: Candles, times_ms: Ints, price_candles: int) -> tuple[float | None, ...]:

@@ -106,7 +106,8 @@ def test_a_backtest_tells_its_result_on_stdout_and_its_files_on_stderr(project: 
         "wrote logs/backtest/listed__BTCUSDT.md",
     ]
     stored = {path.name for path in (project.folder / "logs" / "runs" / run_id).iterdir()}
-    assert stored == {"manifest.json", "run.json", "trades.parquet", "events.parquet", "report.md", "report.json"}
+    tables = {f"{name}.parquet" for name in ("trades", "events", "candles", "equity")}
+    assert stored == {"manifest.json", "run.json", "report.md", "report.json", *tables}
 
 
 def test_a_backtest_with_json_gives_the_report_as_one_document(project: Project) -> None:
@@ -426,7 +427,7 @@ def test_the_same_run_gives_the_same_bytes_in_any_order_zone_and_number_of_proce
         assert done.code == 0, done.stderr
         found.append((done.stdout, stored(project)))
     folders = Counter(name.partition("/")[0] for name in found[0][1])
-    assert (folders["runs"], folders["backtest"], folders["heat"]) == (5, 8, 3)
+    assert (folders["runs"], folders["backtest"], folders["heat"]) == (7, 8, 3)
     assert set(folders) == {"runs", "backtest", "heat", "partial"}
     assert found[0] == found[1] == found[2]
 
@@ -454,7 +455,7 @@ def test_hostile_symbols_stay_inside_the_project_and_in_one_piece(tmp_path: Path
     written = set(snapshot(tmp_path)) - set(outside)
     assert all(name.startswith("a/b/project/logs/") for name in written)
     folders = Counter(name.split("/")[4] for name in written)
-    assert folders == {"runs": 6, "backtest": len(HOSTILE), "performance": len(HOSTILE)}
+    assert folders == {"runs": 8, "backtest": len(HOSTILE), "performance": len(HOSTILE)}
     text = project.inside("report", "show").stdout
     assert "[red]x[/red]" in project.inside("run", "list").stdout
     assert "a|b" not in text, "a bar would break the table"

@@ -105,7 +105,7 @@ def test_code_that_changed_without_effect_on_trades_leaves_them_the_same(project
     own.write_text(own.read_text() + "\n# a remark\n")
     done = project.inside("run", "verify")
     assert done.code == 5  # the id of the run is another one, and stands in its report
-    assert "the same: events.parquet, trades.parquet" in done.stdout
+    assert "the same: candles.parquet, equity.parquet, events.parquet, trades.parquet" in done.stdout
 
 
 def test_a_changed_check_of_a_risk_profile_is_named(project: Project) -> None:

@@ -14,7 +14,9 @@ from backtestkit_cli.measure.equity import (
     mark_times,
     monthly,
     run_equity,
+    run_hold,
     stream_equity,
+    stream_hold,
 )
 from backtestkit_cli.model.candle import Candle
 from backtestkit_cli.model.policy import Costs
@@ -161,3 +163,23 @@ def test_the_curve_is_what_a_plain_loop_over_trades_and_marks_gives(
         expected.append(worth)
     found = gained(trades(*made), marks, np.array(prices), NO_COSTS)
     assert found.tolist() == pytest.approx(expected, rel=1e-12, abs=1e-10)
+
+
+def test_buy_and_hold_is_bought_at_the_first_close_and_ends_at_the_last_one() -> None:
+    used = candle_use(price_first=100.0, price_last=104.0, daily_prices=(101.0, 99.0, 100.0, 100.0, 100.0, 100.0, 1.0))
+    one = run(stream(candles=used))
+    assert [round(value, 9) for value in stream_hold(stream(candles=used), one).values.tolist()] == [
+        *(100, 101, 99, 100, 100, 100, 100, 104)
+    ]
+    costs = Costs(fee_percent=0.1, slippage_percent=0.2)
+    dear = run(stream(candles=used, costs=costs))
+    assert stream_hold(dear.streams[0], dear).values[-1] == 100 + pnl_percent(True, 100.0, 104.0, costs)
+
+
+def test_buy_and_hold_of_streams_adds_up_and_is_unknown_where_one_has_no_price() -> None:
+    rising = candle_use(price_first=100.0, price_last=110.0, daily_prices=(105.0,) * 7)
+    late = candle_use(price_first=100.0, price_last=90.0, daily_prices=(None, *(95.0,) * 6))
+    found = run_hold(run(stream(candles=rising), stream(symbol="ETHUSDT", candles=late))).values
+    assert [round(value, 9) for value in found[[0, 2, -1]].tolist()] == [100, 100, 100]
+    assert np.isnan(found[1])
+    assert np.isnan(run_hold(run(stream(candles=candle_use(price_first=None, price_last=None)))).values[1:]).all()

@@ -34,7 +34,8 @@ from backtestkit_cli.report.markdown import markdown
 
 from .cases import GOLDEN, HOSTILE, winning
 
-FILES = {"manifest.json", "run.json", "trades.parquet", "events.parquet", "report.md", "report.json"}
+PARQUET = {"trades.parquet", "events.parquet", "candles.parquet", "equity.parquet"}
+FILES = {"manifest.json", "run.json", "report.md", "report.json", *PARQUET}
 
 
 class FailingDisk(Disk):
