@@ -1,7 +1,7 @@
 """`backtestkit backtest`: run, keep the bundle, tell the result."""
 
 import sys
-from contextlib import redirect_stdout
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
@@ -25,14 +25,25 @@ from backtestkit_cli.cli.stop import STOP, stoppable
 from backtestkit_cli.errors import GateFailedError, Problem, StrategyError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from backtestkit_cli.engine.result import RunResult
+    from backtestkit_cli.measure.fills import FillComparison
     from backtestkit_cli.measure.require import Requirement
+    from backtestkit_cli.report.dump import DumpedFiles
+    from backtestkit_cli.report.report import Report
     from backtestkit_cli.run.backtest import Backtest
 
 RequireOption = Annotated[
     str | None,
     typer.Option(
         metavar="EXPR", help='What every stream must meet, else exit code 5: "trades>=30 and max_drawdown_percent<20".'
+    ),
+]
+CompareFillsOption = Annotated[
+    bool,
+    typer.Option(
+        "--compare-fills", help="Run once more under each other fill policy, and tell what the difference is worth."
     ),
 ]
 STRATEGY_ERROR = 4
@@ -46,6 +57,7 @@ def backtest(
     exchange: ExchangeOption = None,
     jobs: JobsOption = 1,
     require: RequireOption = None,
+    compare_fills: CompareFillsOption = False,
     config: ConfigOption = None,
     set_: SetOption = None,
     as_json: JsonOption = False,
@@ -53,7 +65,6 @@ def backtest(
 ) -> int:
     """Test strategies on stored candles and report what came of them."""
     from backtestkit_cli.report.kinds import KINDS
-    from backtestkit_cli.run.log import shown
 
     output = Output(as_json=as_json, verbose=verbose)
     requirement = _requirement(require)
@@ -63,14 +74,13 @@ def backtest(
     )
     for folder in ("runs", *KINDS):
         check_writable(kit.logs / folder)
-    total_minutes = job.plan.range.minutes * len(job.plan.strategies) * len(job.plan.symbols)
     job.on_abandon = lambda message: _abandoned(job, message, output)
     try:
-        with output.progress(total_minutes) as on_progress, redirect_stdout(sys.stderr), shown(output.tell, verbose):
-            job.on_progress = stoppable(on_progress)
+        with _progress(job, output, _minutes(job)):
             run = job.run()
         with STOP.held():
-            code = _tell(job, run, output, requirement)
+            report = job.report(run)
+            files = job.dump(run, report)
     except KeyboardInterrupt:
         _interrupted(job, output)
         raise
@@ -78,7 +88,44 @@ def backtest(
         if error.code == "worker-ended":
             _interrupted(job, output)
         raise
+    comparison = _compared(job, run, files, output) if compare_fills else None
+    with STOP.held():
+        code = _tell(run, report, files, comparison, output, requirement)
     return STRATEGY_ERROR if any(stream.result.funnel.errors for stream in run.streams) else code
+
+
+@contextmanager
+def _progress(job: "Backtest", output: Output, minutes: int) -> "Iterator[None]":
+    """Show how far a job is, and what user code prints and logs."""
+    from backtestkit_cli.run.log import shown
+
+    with (
+        output.progress(minutes) as on_progress,
+        redirect_stdout(sys.stderr),
+        shown(output.tell, output.verbose),
+    ):
+        job.on_progress = stoppable(on_progress)
+        yield
+
+
+def _minutes(job: "Backtest") -> int:
+    """The simulated minutes of all streams."""
+    return job.plan.range.minutes * len(job.plan.keys)
+
+
+def _compared(job: "Backtest", run: "RunResult", files: "DumpedFiles", output: Output) -> "FillComparison":
+    """Compare a run that is kept already."""
+    from backtestkit_cli.run.compare import compare_fills, other_policies
+
+    kept = f"the run itself is complete; kept in {short(files.bundle)}"
+    job.on_abandon = lambda message: _ended(f"{message}; {kept}", output)
+    try:
+        STOP.check()
+        with _progress(job, output, _minutes(job) * len(other_policies(job.plan.policy))):
+            return compare_fills(job, run)
+    except KeyboardInterrupt:
+        output.tell(f"interrupted while fills were compared; {kept}")
+        raise
 
 
 def _requirement(text: str | None) -> "Requirement | None":
@@ -89,14 +136,20 @@ def _requirement(text: str | None) -> "Requirement | None":
     return parse_requirement(text)
 
 
-def _tell(job: "Backtest", run: "RunResult", output: Output, requirement: "Requirement | None") -> int:
-    """Keep and tell a finished run, and whether it meets what was required; the exit code."""
+def _tell(
+    run: "RunResult",
+    report: "Report",
+    files: "DumpedFiles",
+    comparison: "FillComparison | None",
+    output: Output,
+    requirement: "Requirement | None",
+) -> int:
+    """Tell a finished run, what other fills would have made of it, and whether it meets what was required."""
     from backtestkit_cli.measure.require import unmet
     from backtestkit_cli.report.as_json import document
+    from backtestkit_cli.report.fills import fills_document, fills_text
     from backtestkit_cli.report.terminal import terminal
 
-    report = job.report(run)
-    files = job.dump(run, report)
     problems = unmet(requirement, run) if requirement else ()
     code = GateFailedError.exit_code if problems else 0
     if output.as_json:
@@ -107,9 +160,13 @@ def _tell(job: "Backtest", run: "RunResult", output: Output, requirement: "Requi
                 "is_met": not problems,
                 "problems": [asdict(problem) for problem in problems],
             }
+        if comparison is not None:
+            told["compare_fills"] = fills_document(comparison)
         output.result(told, "")
         return code
-    output.result(None, terminal(report, output.console(), place=short(files.bundle / "report.md")))
+    text = terminal(report, output.console(), place=short(files.bundle / "report.md"))
+    more = "" if comparison is None else fills_text(comparison, output.console())
+    output.result(None, text + more)
     output.tell("\n".join(f"wrote {short(path)}" for path in (files.bundle, *files.reports)))
     return output.error(GateFailedError(*problems)) if problems else code
 
@@ -123,4 +180,8 @@ def _interrupted(job: "Backtest", output: Output) -> None:
 
 def _abandoned(job: "Backtest", message: str, output: Output) -> None:
     _interrupted(job, output)
+    _ended(message, output)
+
+
+def _ended(message: str, output: Output) -> None:
     output.error(StrategyError(Problem("call-timed-out", message)))

@@ -4,7 +4,7 @@ Colours come from the console, which has none when it is no terminal. No text is
 their newest rows and say where the others are.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, assert_never
 
 from backtestkit_cli.measure.metrics import Metric
@@ -19,6 +19,7 @@ from backtestkit_cli.report.report import (
     Form,
     Measures,
     Report,
+    Section,
     Table,
     Value,
 )
@@ -79,6 +80,15 @@ def _parts(report: Report, width: int, where: str) -> Iterator["RenderableType"]
     if report.lead.trades:
         yield _text("")
         yield from _lead(report)
+
+
+def sections_text(sections: Iterable[Section], console: "Console") -> str:
+    """Write sections that stand alone for a console's width and colours."""
+    with console.capture() as capture:
+        for section in sections:
+            for part in _headed(section.title, section.block, console.width, ""):
+                console.print(part, markup=False, highlight=False, emoji=False)
+    return "\n".join(line.rstrip() for line in capture.get().splitlines()) + "\n"
 
 
 def _lead(report: Report) -> Iterator["Text"]:

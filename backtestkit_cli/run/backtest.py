@@ -39,6 +39,7 @@ from backtestkit_cli.engine.vwap import price_at, vwap_all
 from backtestkit_cli.engine.walk import StreamWalk, off_grid_rows, walk_together
 from backtestkit_cli.errors import BacktestkitError, DataError, Problem, Source
 from backtestkit_cli.measure.equity import mark_times
+from backtestkit_cli.measure.fills import FillComparison
 from backtestkit_cli.measure.timings import Stopwatch
 from backtestkit_cli.model.event import (
     Active,
@@ -166,6 +167,16 @@ class Backtest:
         for _ in self._happen():
             pass
         return self.result()
+
+    def compare_fills(self) -> FillComparison:
+        """Run, then once more under each other fill policy on the same candles, and say what the difference is worth.
+
+        Raises:
+            ConfigError, DataError, StrategyError: something of a strategy or its candles is wrong.
+        """
+        from backtestkit_cli.run.compare import compare_fills
+
+        return compare_fills(self, self.run())
 
     def background(self) -> Job:
         """Run in a thread of its own; the answer is its handle.

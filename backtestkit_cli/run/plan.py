@@ -37,7 +37,7 @@ class Plan:
     """What is going to run. Names are in order of code points, under `reference` in the order given.
 
     `warnings` names frames that meet a grid in part. `present_ms` is the time of the plan, as far as a run over its
-    range can tell: it never lies after the last candle that could be asked for.
+    range can tell: it never lies after the last candle that could be asked for. `request` is what was planned.
     """
 
     strategies: tuple[str, ...]
@@ -51,6 +51,7 @@ class Plan:
     groups: tuple["Group", ...]
     warnings: Mapping[str, tuple[str, ...]]
     present_ms: int
+    request: Request
 
     @property
     def keys(self) -> tuple[tuple[str, str], ...]:
@@ -99,6 +100,7 @@ def plan_backtest(config: Config, request: Request, now_ms: int | None = None) -
         groups=_groups(config, strategies, symbols),
         warnings={name: _grid_warnings(config, name, within, tick, policy) for name in strategies},
         present_ms=present_ms,
+        request=request,
     )
 
 
