@@ -1,7 +1,7 @@
 """What a run found out: one result per stream, and the run around them."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol
 
 from backtestkit_cli.engine.doubt import Doubt
@@ -124,3 +124,8 @@ class RunResult:
     columns: Mapping[str, tuple[ColumnChoice, ...]] = field(default_factory=dict)
     is_made_up: bool = False
     balance: float | None = None
+
+    def part(self, streams: tuple[StreamRun, ...]) -> "RunResult":
+        """Some of its streams; without the balance where none of them is sized."""
+        balance = self.balance if any(stream.sizing for stream in streams) else None
+        return replace(self, streams=streams, balance=balance)

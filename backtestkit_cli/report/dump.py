@@ -271,7 +271,7 @@ def _finished_ms(bundle: Bundle) -> int:
 def _manifest(bundle: Path) -> dict[str, object]:
     try:
         told = json.loads((bundle / MANIFEST).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return told if isinstance(told, dict) else {}
 

@@ -1,11 +1,11 @@
 """The heat map: the symbols of a strategy side by side, and what they made together.
 
 * Symbols with the highest Sharpe ratio stand first, those without one last, then by name.
-* Figures are those of the backtest report of each symbol; the last row is one stake each, measured as one curve.
+* Figures are those of the backtest report of each symbol; the last row is all of them, measured as one curve:
+  one stake each, or the balance they share.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, TypeAlias
 
 from backtestkit_cli.engine.result import RunResult
@@ -39,7 +39,7 @@ Figures: TypeAlias = dict[str, Metric]
 def heat_chapters(run: RunResult, events: "pl.DataFrame") -> tuple[Chapter, ...]:
     """One chapter per strategy; where there are several, one of all of them first."""
     names = tuple(dict.fromkeys(stream.strategy for stream in run.streams))
-    parts = [replace(run, streams=tuple(one for one in run.streams if one.strategy == name)) for name in names]
+    parts = [run.part(tuple(one for one in run.streams if one.strategy == name)) for name in names]
     chapters = [_chapter(part, events, name) for name, part in zip(names, parts, strict=True)]
     if len(parts) < 2:
         return tuple(chapters)
@@ -48,7 +48,7 @@ def heat_chapters(run: RunResult, events: "pl.DataFrame") -> tuple[Chapter, ...]
 
 
 def _chapter(run: RunResult, events: "pl.DataFrame", strategy: str) -> Chapter:
-    rows = [(stream.symbol, _figures(stream_metrics(stream, run.range))) for stream in run.streams]
+    rows = [(stream.symbol, _figures(stream_metrics(stream, run.range, run.balance))) for stream in run.streams]
     return Chapter(strategy=strategy, sections=(*_sections(run, events, "symbol", rows), *original_heat_sections(run)))
 
 

@@ -92,4 +92,4 @@ def part_of(record: Record, strategy: str | None, symbol: str | None) -> Record:
     if len(streams) == len(record.run.streams):
         return record
     events = record.events.filter(**{key: pl.lit(storable(name)) for key, name in wanted.items() if name is not None})
-    return replace(record, run=replace(record.run, streams=streams), events=events)
+    return replace(record, run=record.run.part(streams), events=events)

@@ -3,13 +3,16 @@
 * `run.json` holds what stands in no table: policy, costs, limits, funnels, candles, warnings. Trades and events are the
   parquet files beside it; the same run gives the same bytes.
 * What is read back is equal to what was stored, but that the events are a table and cannot be told again one by one.
-* A bundle whose files do not fit together is damaged, and no report is made of it.
+* A bundle whose files do not fit together, or are not those that its manifest knows, is damaged, and no report is made
+  of it.
 """
 
+import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from enum import Enum
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, get_type_hints
 
@@ -73,22 +76,41 @@ def read_record(bundle: Path) -> Record:
         what = f"run {bundle.name} was stored by a version that did not keep what its reports are made from"
         raise UsageError(Problem("no-run-record", what, Source(file=str(path)), hint="run the backtest again"))
     try:
-        told = json.loads(path.read_bytes())
-        trades, events = (pl.read_parquet(bundle / name) for name in (TRADES_FILE, EVENTS_FILE))
+        manifest = json.loads((bundle / MANIFEST).read_bytes())
+        told = json.loads(_whole(bundle, RUN_FILE, manifest["files"]))
+        trades, events = (
+            pl.read_parquet(BytesIO(_whole(bundle, name, manifest["files"]))) for name in (TRADES_FILE, EVENTS_FILE)
+        )
         streams = tuple(_stream(one, trades) for one in told["streams"])
         run = _made(RunResult, told, streams=streams, policy=_policy(told["policy"]))
-        return Record(run=run, events=events, timings=_timings(bundle))
-    except (OSError, ValueError, KeyError, TypeError, pl.exceptions.PolarsError) as error:
+        timings = tuple(_made(Timing, one) for one in manifest.get("timings", []))
+        return Record(run=run, events=events, timings=timings)
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        RecursionError,
+        pl.exceptions.PolarsError,
+    ) as error:
         what = f"run {bundle.name} cannot be read: {type(error).__name__}"
         raise DataError(
             Problem("damaged-run", what, Source(file=str(bundle)), hint="run the backtest again")
         ) from error
 
 
-def _timings(bundle: Path) -> tuple[Timing, ...]:
-    """The timings of a manifest; none where it holds none."""
-    told = json.loads((bundle / MANIFEST).read_bytes()).get("timings", [])
-    return tuple(_made(Timing, one) for one in told)
+def _whole(bundle: Path, name: str, hashes: Mapping[str, str]) -> bytes:
+    """The content of a file, as the manifest knows it.
+
+    Raises:
+        DataError: it is another one.
+    """
+    content = (bundle / name).read_bytes()
+    if hashlib.sha256(content).hexdigest() != hashes.get(name):
+        what = f"{name} of run {bundle.name} was changed after the run"
+        raise DataError(Problem("damaged-run", what, Source(file=str(bundle / name)), hint="run the backtest again"))
+    return content
 
 
 def _plain(value: Any) -> Any:

@@ -29,7 +29,7 @@ def read_manifest(bundle: Path) -> dict[str, Any]:
     path = bundle / MANIFEST
     try:
         told = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         what, hint = f"the manifest of run {bundle.name} cannot be read: {error}", "run the backtest again"
         raise DataError(Problem("damaged-run", what, Source(file=str(path)), hint=hint)) from None
     if not isinstance(told, dict) or told.get("run_id") != bundle.name:

@@ -8,8 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
-from make import Deal, closed, deals, run, stream
+from make import START_MS, Deal, closed, deals, run, stream
 from markdown_it import MarkdownIt
 
 from backtestkit_cli.engine.result import StreamRun
@@ -17,17 +18,18 @@ from backtestkit_cli.errors import DataError, UsageError
 from backtestkit_cli.measure.original_metrics import Scope, happened, original_metrics
 from backtestkit_cli.measure.timings import Stopwatch
 from backtestkit_cli.model.event import Event, LevelReached, RiskRefused, Scheduled
+from backtestkit_cli.model.time import DAY_MS, TimeRange
 from backtestkit_cli.report.as_csv import csv_cell, csv_texts
 from backtestkit_cli.report.as_json import document, json_text
-from backtestkit_cli.report.dump import dump
-from backtestkit_cli.report.kinds import KINDS, MAIN_TABLES, Kind, has_content, report_of
+from backtestkit_cli.report.dump import bundles, dump
+from backtestkit_cli.report.kinds import KINDS, MAIN_TABLES, Kind, has_content, part_of, report_of
 from backtestkit_cli.report.markdown import markdown
 from backtestkit_cli.report.original import original_sections
 from backtestkit_cli.report.report import Measures
 from backtestkit_cli.report.stored import Record, read_record, record_of
 from backtestkit_cli.report.written import FORMATS, report_files, report_text
 
-from .cases import GOLDEN, MARKS, lifecycle, lived
+from .cases import GOLDEN, MARKS, lifecycle, lived, sized
 from .test_hostile_texts import shape
 
 READER = MarkdownIt("commonmark").enable(["table", "strikethrough"])
@@ -167,6 +169,48 @@ def test_a_damaged_bundle_is_a_known_error(name: str, damage: bytes, tmp_path: P
     with pytest.raises(DataError) as caught:
         report_text(bundle, "risk", "md")
     assert caught.value.code == "damaged-run"
+
+
+@pytest.mark.parametrize("name", ["trades.parquet", "events.parquet"])
+def test_tables_that_are_not_those_of_the_run_are_damage(name: str, tmp_path: Path) -> None:
+    bundle = dump(lifecycle(), tmp_path, manifest={}).bundle
+    pl.read_parquet(bundle / name).head(1).write_parquet(bundle / name)
+    with pytest.raises(DataError, match=f"{name} of run .* was changed after the run"):
+        report_text(bundle, "heat", "md")
+
+
+@pytest.mark.parametrize("text", ["null", "[]", "{}", '{"files": []}', "[" * 100_000])
+def test_a_manifest_of_another_form_is_damage(text: str, tmp_path: Path) -> None:
+    bundle = dump(lifecycle(), tmp_path, manifest={}).bundle
+    (bundle / "manifest.json").write_text(text)
+    assert [one.run_id for one in bundles(tmp_path)] == [bundle.name]
+    with pytest.raises(DataError) as caught:
+        report_text(bundle, "risk", "md")
+    assert caught.value.code == "damaged-run"
+
+
+def test_a_heat_map_has_the_figures_of_the_backtest_report_in_money_too() -> None:
+    whole = sized()
+    prices = tuple(100.0 + place % 3 for place in range(30))
+    longer = tuple(replace(one, candles=replace(one.candles, daily_prices=prices)) for one in whole.streams)
+    record = record_of(replace(whole, streams=longer, range=TimeRange(START_MS, START_MS + 30 * DAY_MS)))
+    streams = document(report_of("backtest", record))["streams"]
+    chapters = document(report_of("heat", record))["strategies"]
+    own = {(one["strategy"], one["symbol"]): one["metrics"] for one in streams}
+    rows = [(chapter["strategy"], row) for chapter in chapters for row in chapter["heat"] if row["symbol"] != "all"]
+    assert len(rows) == len(own) == 3
+    for strategy, row in rows:
+        assert row["sharpe_ratio"] is not None
+        assert row.items() - {("symbol", row["symbol"])} <= own[strategy, row["symbol"]].items()
+
+
+def test_what_is_not_sized_is_told_in_percent_by_itself() -> None:
+    alone = part_of(record_of(sized()), "unsized", None)
+    base, heat = document(report_of("backtest", alone)), document(report_of("heat", record_of(sized())))
+    assert "balance" not in base["summary"]
+    assert base["run"]["balance"] is None
+    (chapter,) = [one for one in heat["strategies"] if one["strategy"] == "unsized"]
+    assert chapter["metrics"] == base["streams"][0]["metrics"]
 
 
 def test_the_figures_of_the_original_are_the_same_from_the_table_of_events_as_from_the_events() -> None:
