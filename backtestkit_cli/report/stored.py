@@ -77,9 +77,9 @@ def read_record(bundle: Path) -> Record:
         raise UsageError(Problem("no-run-record", what, Source(file=str(path)), hint="run the backtest again"))
     try:
         manifest = json.loads((bundle / MANIFEST).read_bytes())
-        told = json.loads(_whole(bundle, RUN_FILE, manifest["files"]))
+        told = json.loads(whole_file(bundle, RUN_FILE, manifest["files"]))
         trades, events = (
-            pl.read_parquet(BytesIO(_whole(bundle, name, manifest["files"]))) for name in (TRADES_FILE, EVENTS_FILE)
+            pl.read_parquet(BytesIO(whole_file(bundle, name, manifest["files"]))) for name in (TRADES_FILE, EVENTS_FILE)
         )
         streams = tuple(_stream(one, trades) for one in told["streams"])
         run = _made(RunResult, told, streams=streams, policy=_policy(told["policy"]))
@@ -100,7 +100,7 @@ def read_record(bundle: Path) -> Record:
         ) from error
 
 
-def _whole(bundle: Path, name: str, hashes: Mapping[str, str]) -> bytes:
+def whole_file(bundle: Path, name: str, hashes: Mapping[str, str]) -> bytes:
     """The content of a file, as the manifest knows it.
 
     Raises:

@@ -9,29 +9,30 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from backtestkit_cli.engine.result import RunResult, StreamRun
 from backtestkit_cli.engine.rules.sight import SeenRules, seen_rules
 from backtestkit_cli.engine.vwap import price_at
-from backtestkit_cli.errors import Problem, Source, UsageError
+from backtestkit_cli.errors import DataError, Problem, Source, UsageError
 from backtestkit_cli.measure.story import Story
 from backtestkit_cli.measure.telling import decision_of, held_at, life_of, neighbours, price_seen
 from backtestkit_cli.model.policy import ReferencePolicy
 from backtestkit_cli.model.time import iso, parse_time
 from backtestkit_cli.plugins.registry import Registry
 from backtestkit_cli.report.frames import events_table
+from backtestkit_cli.report.stored import EVENTS_FILE, whole_file
 from backtestkit_cli.run.backtest import Backtest, OnProgress, end_quietly, nobody
 from backtestkit_cli.run.plan import Group, Plan, unknown_name
-from backtestkit_cli.run.repeat import damages, read_manifest, repeat
+from backtestkit_cli.run.repeat import read_manifest, repeat
 from backtestkit_cli.run.strategies import RulesStrategy, prepare
 from backtestkit_cli.run.watcher import Watched, Watcher
 
 if TYPE_CHECKING:
     import polars as pl
 
-EVENTS = "events.parquet"
 SHOWN_IDS = 6
 
 
@@ -197,13 +198,11 @@ def _no_signal(plan: Plan, when: str, ids: Sequence[str]) -> Problem:
 def _stored_events(bundle: Path, manifest: dict[str, Any]) -> "pl.DataFrame":
     import polars as pl
 
-    path = bundle / EVENTS
     try:
-        return pl.read_parquet(path)
-    except (OSError, pl.exceptions.PolarsError):
-        damaged = ", ".join(damages(bundle, manifest)) or f"{EVENTS} cannot be read"
-        what = f"the events of run {bundle.name} cannot be read: {damaged}"
-        raise UsageError(Problem("damaged-run", what, Source(file=str(path)), hint="run the backtest again")) from None
+        return pl.read_parquet(BytesIO(whole_file(bundle, EVENTS_FILE, manifest["files"])))
+    except (OSError, KeyError, TypeError, pl.exceptions.PolarsError) as error:
+        what, where = f"the events of run {bundle.name} cannot be read: {error}", Source(file=str(bundle / EVENTS_FILE))
+        raise DataError(Problem("damaged-run", what, where, hint="run the backtest again")) from None
 
 
 def _difference(run: RunResult, stream: StreamRun, stored: "pl.DataFrame") -> str:

@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import polars as pl
@@ -225,11 +226,9 @@ def test_the_library_gives_stories_as_objects(project: Project) -> None:
 
 def test_a_beginning_that_several_signals_share_lists_them(tmp_path: Path) -> None:
     project = make_project(tmp_path)
-    assert project.inside("backtest", "cross").code == 0
-    (run_id,) = project.bundles
-    path = project.folder / "logs" / "runs" / run_id / "events.parquet"
-    events = pl.read_parquet(path).with_columns(id=pl.lit("same-") + pl.col("decided").dt.epoch("ms").cast(pl.String))
-    events.write_parquet(path)
+    own = project.folder / "strategies" / "own.py"
+    own.write_text(own.read_text().replace("position=", 'id=f"same-{market.now}", position=', 1))
+    assert project.inside("backtest", "asked").code == 0
     done = project.inside("explain", "last", "same-", "--json")
     assert (done.code, done.document["error"]["code"]) == (2, "ambiguous-signal")
 
@@ -315,3 +314,19 @@ def test_a_signal_without_a_quantity_says_why(tmp_path: Path) -> None:
     (story,) = project.inside("explain", "last", "2023-03-01T04:00", "--json").document["stories"]
     assert (story["decision"]["gate"], story["life"]) == ("no_quantity", None)
     assert story["decision"]["sizes"][0]["rule"]
+
+
+@pytest.mark.parametrize("change", [bytes.upper, lambda _: None], ids=["changed", "gone"])
+def test_events_that_are_not_those_of_the_run_are_damage(
+    tmp_path: Path, change: Callable[[bytes], bytes | None]
+) -> None:
+    project = make_project(tmp_path)
+    assert project.inside("backtest", "asked").code == 0
+    (run_id,) = project.bundles
+    path = project.folder / "logs" / "runs" / run_id / "events.parquet"
+    changed = change(path.read_bytes())
+    path.unlink()
+    if changed is not None:
+        path.write_bytes(changed)
+    done = project.inside("explain", "last", "2023-03-01T04:00", "--json")
+    assert (done.code, done.document["error"]["code"]) == (3, "damaged-run")
