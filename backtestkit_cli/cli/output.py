@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import sys
 import traceback
 from collections.abc import Iterator
@@ -31,6 +32,11 @@ class Output:
         self.verbose = verbose
         self.redactor = Redactor()
         self._stdout = sys.stdout
+
+    @property
+    def width(self) -> int | None:
+        """The columns of the terminal behind stdout; None where it is none."""
+        return shutil.get_terminal_size().columns if self._stdout.isatty() else None
 
     def console(self) -> "Console":
         """The terminal behind stdout."""

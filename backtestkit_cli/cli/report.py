@@ -49,7 +49,7 @@ def list_runs(config: ConfigOption = None, as_json: JsonOption = False, verbose:
     from backtestkit_cli.report.dump import bundles
 
     output = Output(as_json=as_json, verbose=verbose)
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
             "run": bundle.run_id,
             "finished_at": bundle.manifest.get("finished_at"),
@@ -57,11 +57,29 @@ def list_runs(config: ConfigOption = None, as_json: JsonOption = False, verbose:
             "strategies": _names(bundle.manifest.get("strategies")),
             "symbols": _names(bundle.manifest.get("symbols")),
             "frame": bundle.manifest.get("frame"),
+            "set": bundle.manifest.get("overrides") or {},
         }
         for bundle in bundles(logs_folder(config))
     ]
-    output.result(rows, columns(rows) if rows else "No run is stored yet; start one with `backtestkit backtest`.")
+    shown = [{**row, "finished_at": _short_time(row["finished_at"]), "set": _overrides(row["set"])} for row in rows]
+    empty = "No run is stored yet; start one with `backtestkit backtest`."
+    output.result(rows, columns(shown, output.width) if rows else empty)
     return 0
+
+
+def _short_time(text: Any) -> str | None:
+    """A time to the second."""
+    return text[:19].rstrip("Z").replace("T", " ") if isinstance(text, str) else None
+
+
+def _overrides(given: Any) -> str:
+    """What `--set` changed, each by the last part of its path; the whole paths are in the JSON."""
+    if not isinstance(given, dict):
+        return ""
+    return ", ".join(
+        f"{path.rpartition('.')[2]}={value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}"
+        for path, value in given.items()
+    )
 
 
 @runs.command("show")
@@ -139,6 +157,28 @@ def dump_report(
         write_atomic(folder / name, text.encode("utf-8"), mode=0o644)
     written = [folder / name for name in files]
     output.result({"files": [str(path) for path in written]}, "\n".join(f"wrote {short(path)}" for path in written))
+    return 0
+
+
+@app.command("diff")
+def diff_reports(
+    run_a: RunArgument,
+    run_b: RunArgument,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+    verbose: VerboseOption = 0,
+) -> int:
+    """Compare two stored runs: what they rested on, their figures, and their trades."""
+    from backtestkit_cli.report.as_json import sections_document
+    from backtestkit_cli.report.diff import diff
+    from backtestkit_cli.report.dump import find_bundle
+    from backtestkit_cli.report.stored import read_stored
+    from backtestkit_cli.report.terminal import sections_text
+
+    output = Output(as_json=as_json, verbose=verbose)
+    logs = logs_folder(config)
+    sections = diff(*(read_stored(find_bundle(logs, run)) for run in (run_a, run_b)))
+    output.result(sections_document(sections), sections_text(sections, output.console()))
     return 0
 
 

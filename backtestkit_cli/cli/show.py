@@ -43,7 +43,7 @@ def list_kind(
     found = kind_named(kind)
     schemas: dict[str, NamedSchema] = getattr(open_kit(output, config, set_).config, found)
     rows = [{"name": name, **_brief(schema)} for name, schema in schemas.items()]
-    output.result(rows, columns(rows) if rows else f"The config has no {found}.")
+    output.result(rows, columns(rows, output.width) if rows else f"The config has no {found}.")
     return 0
 
 
@@ -87,7 +87,7 @@ def show_config(
         for row in effective(kit.config)
     ]
     shown = [{**row, "value": json.dumps(row["value"], ensure_ascii=False)} for row in rows]
-    output.result(rows, columns(shown))
+    output.result(rows, columns(shown, output.width))
     return 0
 
 
@@ -129,7 +129,8 @@ def doctor(
     if not all(row["ok"] for row in rows):
         code = code or 1
     output.result(
-        {"checks": rows, "ok": code == 0}, columns([{**row, "ok": "ok" if row["ok"] else "NOT OK"} for row in rows])
+        {"checks": rows, "ok": code == 0},
+        columns([{**row, "ok": "ok" if row["ok"] else "NOT OK"} for row in rows], output.width),
     )
     return code
 

@@ -39,6 +39,11 @@ def effective(config: Config) -> list[Row]:
     return rows
 
 
+def overridden(config: Config) -> dict[str, Any]:
+    """Give what `--set` changed, by path; secrets are masked."""
+    return {row.path: row.value for row in effective(config) if row.origin == "--set"}
+
+
 def to_yaml(config: Config) -> str:
     """Write the config as YAML that loads to an equal one; `${NAME}` stays as it is."""
     return write_text(config.plain())

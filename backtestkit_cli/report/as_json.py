@@ -7,7 +7,7 @@ them together where there are several; in a heat map `strategies` one object per
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, assert_never
 
 from backtestkit_cli.model.time import iso
@@ -22,6 +22,7 @@ from backtestkit_cli.report.report import (
     Lead,
     Measures,
     Report,
+    Section,
     Table,
     Value,
 )
@@ -57,6 +58,11 @@ def document(report: Report) -> dict[str, Any]:
 
 def _money(lead: Lead) -> dict[str, Any]:
     return {"balance": lead.balance, "pnl_quote": lead.pnl_quote, "return_percent": lead.return_percent}
+
+
+def sections_document(sections: Sequence[Section]) -> dict[str, Any]:
+    """Make the JSON document of sections that are no report, by their keys."""
+    return {section.key: _block(section.block) for section in sections}
 
 
 def json_text(report: Report) -> str:

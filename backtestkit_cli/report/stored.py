@@ -52,6 +52,19 @@ class Record:
         return chosen.with_columns(pl.col("time", "decided").dt.epoch("ms"))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredRun:
+    """A stored run with its manifest."""
+
+    record: Record
+    manifest: Mapping[str, Any]
+
+    @property
+    def run(self) -> RunResult:
+        """The run itself."""
+        return self.record.run
+
+
 def record_of(run: RunResult) -> Record:
     """Take down a run that just happened."""
     return Record(run=run, events=events_table(run))
@@ -59,7 +72,7 @@ def record_of(run: RunResult) -> Record:
 
 def run_json(run: RunResult) -> bytes:
     """Write what stands in no table."""
-    return (json.dumps(_plain(run), indent=1, sort_keys=True, allow_nan=False) + "\n").encode("ascii")
+    return (json.dumps(plain(run), indent=1, sort_keys=True, allow_nan=False) + "\n").encode("ascii")
 
 
 def read_record(bundle: Path) -> Record:
@@ -113,16 +126,27 @@ def whole_file(bundle: Path, name: str, hashes: Mapping[str, str]) -> bytes:
     return content
 
 
-def _plain(value: Any) -> Any:
+def read_stored(bundle: Path) -> StoredRun:
+    """Read a stored run with its manifest.
+
+    Raises:
+        UsageError, DataError: as `read_record`.
+    """
+    record = read_record(bundle)
+    return StoredRun(record=record, manifest=json.loads((bundle / MANIFEST).read_bytes()))
+
+
+def plain(value: Any) -> Any:
+    """Write an object as plain values, without what stands in tables."""
     if is_dataclass(value):
-        return {one.name: _plain(getattr(value, one.name)) for one in fields(value) if one.name not in IN_TABLES}
+        return {one.name: plain(getattr(value, one.name)) for one in fields(value) if one.name not in IN_TABLES}
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, str):
         return storable(value)
     if isinstance(value, Mapping):
-        return {str(_plain(key)): _plain(one) for key, one in value.items()}
-    return [_plain(one) for one in value] if isinstance(value, tuple) else value
+        return {str(plain(key)): plain(one) for key, one in value.items()}
+    return [plain(one) for one in value] if isinstance(value, tuple) else value
 
 
 def _policy(told: Mapping[str, Any]) -> Policy:

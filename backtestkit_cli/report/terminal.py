@@ -56,8 +56,19 @@ GOOD, BAD, DOUBT, QUIET, STRONG = "green", "red", "yellow", "dim", "bold"
 def terminal(report: Report, console: "Console", *, place: str | None = None) -> str:
     """Write the short report for a console's width and colours; `place` is where the whole one lies."""
     where = place or f"report.md of run {report.run_id}"
+    return _printed(_parts(report, console.width, where), console)
+
+
+def sections_text(sections: Sequence[Section], console: "Console") -> str:
+    """Write sections that are no report, for a console's width and colours."""
+    shown = [section for section in sections if section.depth == "summary"]
+    parts = (part for one in shown for part in _headed(one.title, one.block, console.width, ""))
+    return _printed(parts, console).lstrip("\n")
+
+
+def _printed(parts: Iterable["RenderableType"], console: "Console") -> str:
     with console.capture() as capture:
-        for part in _parts(report, console.width, where):
+        for part in parts:
             console.print(part, markup=False, highlight=False, emoji=False)
     return "\n".join(line.rstrip() for line in capture.get().splitlines()) + "\n"
 

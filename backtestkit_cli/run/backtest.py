@@ -20,7 +20,7 @@ import numpy as np
 
 from backtestkit_cli.config.merge import Config
 from backtestkit_cli.config.schema import SampleExchange
-from backtestkit_cli.config.show import effective
+from backtestkit_cli.config.show import effective, overridden
 from backtestkit_cli.data.load import LocalSource, fingerprint, first_hole, load_candles
 from backtestkit_cli.data.marks import month_marks
 from backtestkit_cli.engine.candles import Candles, Ints
@@ -528,6 +528,7 @@ class Backtest:
             "code": {name: code_hash(self.config, name) for name in self.plan.strategies},
             "candles": {f"{one.strategy} {one.symbol}": one.candles.fingerprint for one in run.streams},
             "config": {row.path: row.value for row in effective(self.config)},
+            "overrides": overridden(self.config),
             "listener_warnings": list(self.audience.warnings),
             **record(self.config, self.plan, run),
         }

@@ -1,10 +1,12 @@
 """Every command once, what goes to stdout and what to stderr, exit codes, and the same run giving the same bytes."""
 
 import fcntl
+import json
 import os
 import pty
 import re
 import shutil
+import struct
 import subprocess
 import sys
 import tempfile
@@ -207,6 +209,25 @@ def test_wrong_columns_are_told_together_with_their_places(project: Project) -> 
         ("unknown-column", 8),
     ]
     assert problems[0]["hint"] == "did you mean pnl_percent?"
+
+
+def test_two_runs_are_compared_from_their_bundles(project: Project) -> None:
+    runs = []
+    for profit in ("1%", "1.5%"):
+        override = ("--set", f"strategies.cross.rules.take_profit={profit}")
+        runs.append(project.inside("backtest", "cross", *override, "--json").document)
+    shutil.rmtree(project.folder / "configs")
+    (project.folder / "configs").mkdir()
+    ids = [one["run"]["run_id"] for one in runs]
+    told = project.inside("report", "diff", *ids, "--json").document
+    assert told["config"] == [{"path": "strategies.cross.rules.take_profit", "a": "1%", "b": "1.5%"}]
+    figures = {row["key"]: row for row in told["metrics"]}["pnl_percent"]
+    nets = [one["streams"][0]["metrics"]["pnl_percent"] for one in runs]
+    assert [figures[key] for key in ("a", "b", "difference")] == [*nets, nets[1] - nets[0]]
+    shown = project.inside("report", "diff", *ids)
+    assert (shown.code, shown.stderr) == (0, "")
+    assert shown.stdout.startswith("In short\n")
+    assert project.inside("report", "diff", ids[0], "last").stdout == shown.stdout
 
 
 def test_streams_that_share_a_profile_have_a_risk_report(project: Project) -> None:
@@ -472,10 +493,10 @@ def test_piped_output_has_no_colours_and_no_progress(project: Project) -> None:
     assert "\r" not in done.stdout + done.stderr
 
 
-def on_a_terminal(project: Project, *arguments: str, environ: dict[str, str]) -> str:
-    """What a command writes to a terminal of 100 columns."""
+def on_a_terminal(project: Project, *arguments: str, environ: dict[str, str], width: int = 100) -> str:
+    """What a command writes to a terminal of so many columns."""
     ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, b"\x28\x00\x64\x00\x00\x00\x00\x00")
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, width, 0, 0))
     kept = {name: value for name, value in os.environ.items() if name != "NO_COLOR"}
     process = subprocess.Popen(
         [*COMMAND, *arguments],
@@ -500,6 +521,33 @@ def test_no_color_is_honoured_on_a_terminal(project: Project) -> None:
     colour = re.compile(r"\x1b\[[\d;]*3\d[;m]")
     assert colour.search(on_a_terminal(project, "backtest", "cross", environ={}))
     assert not colour.search(on_a_terminal(project, "backtest", "cross", environ={"NO_COLOR": "1"}))
+
+
+@pytest.mark.parametrize(
+    "arguments", [("list", "strategies"), ("config", "show"), ("run", "list"), ("doctor",)], ids=" ".join
+)
+def test_what_is_listed_fits_a_terminal_and_is_whole_in_a_file(arguments: tuple[str, ...], project: Project) -> None:
+    override = ("--set", "strategies.cross.rules.take_profit=1.5%", "--set", "settings.costs.fee_percent=0.05")
+    assert project.inside("backtest", "cross", "listed", *override).code == 0
+    shown = on_a_terminal(project, *arguments, environ={}, width=80).replace("\r\n", "\n")
+    assert max(map(len, shown.splitlines())) <= 80
+    whole = project.inside(*arguments).stdout
+    words = whole.replace("\n", " ").split()
+    squeezed = "".join(shown.split())
+    assert [word for word in words if len(word) <= 10 and word not in squeezed] == []
+    assert len(whole.splitlines()) <= len(shown.splitlines())
+
+
+def test_runs_that_differ_by_set_are_told_apart(project: Project) -> None:
+    for profit in ("1%", "1.5%"):
+        override = ("--set", f"strategies.cross.rules.take_profit={profit}", "--set", "exchanges.binance.secret=hidden")
+        assert project.inside("backtest", "cross", *override).code == 0
+    rows = project.inside("run", "list", "--json").document
+    assert [row["set"]["strategies.cross.rules.take_profit"] for row in rows] == ["1%", "1.5%"]
+    shown = project.inside("run", "list").stdout
+    assert "take_profit=1%" in shown
+    assert "take_profit=1.5%" in shown
+    assert "hidden" not in shown + json.dumps(rows)
 
 
 def test_a_reader_that_goes_away_is_no_error(project: Project) -> None:
