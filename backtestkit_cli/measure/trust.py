@@ -110,7 +110,8 @@ def _lag(stream: StreamRun, run: RunResult) -> Iterator[Finding]:
     if run.policy.market_books == "vwap":
         text = f"booking market fills at the VWAP, which lags behind the price, brought {lag:+.2f} %{share}"
     else:
-        text = f"booked at the VWAP the result would look {lag:.2f} points better{share}; these fills leave that out"
+        better = f"{lag:.2f} points better{share}"
+        text = f"with market fills at the VWAP the result would look {better}; these fills leave that out"
     yield Finding("warning" if is_large else "info", "vwap-lag", text)
 
 

@@ -123,13 +123,14 @@ def _held(run: RunResult) -> float | None:
 
 
 def _lead(run: RunResult, findings: Sequence[Finding]) -> Lead:
-    trades = _together(run)
+    streams = [stream for stream in run.streams if run.balance is None or stream.sizing]
+    trades = merged([stream.result.trades for stream in streams]) if streams else None
     money = {metric.key: metric.value for metric in run_metrics(run)} if run.balance is not None else {}
     return Lead(
         pnl_percent=total(trades.pnl_percent) if trades else 0.0,
         hold_percent=_held(run),
         trades=len(trades) if trades else 0,
-        streams=len(run.streams),
+        streams=len(streams),
         warnings=sum(finding.level == "warning" for finding in findings),
         is_interrupted=run.status == "interrupted",
         is_optimistic=run.policy.is_optimistic,

@@ -22,10 +22,8 @@ def fills_text(comparison: FillComparison, console: "Console") -> str:
     """Write a comparison for a console's width and colours; the sentence comes last."""
     left_out = [f"left out: {policy} ({clean(reason)})" for policy, reason in comparison.left_out]
     told = (*left_out, *_unasked(comparison), fill_conclusion(comparison))
-    return (
-        "\n".join((sections_text(fill_sections(comparison), console), *(fill(text, console.width) for text in told)))
-        + "\n"
-    )
+    tables = sections_text(fill_sections(comparison), console)
+    return "\n" + "\n".join((tables, *(fill(text, console.width) for text in told))) + "\n"
 
 
 def fill_sections(comparison: FillComparison) -> Iterator[Section]:

@@ -73,11 +73,12 @@ def _report(document: Told) -> Report:
 
 def _lead(document: Told) -> Lead:
     run, summary = document["run"], document["summary"]
+    counted = [one for one in document["streams"] if summary.get("balance") is None or one["candles"]["sizing"]]
     return Lead(
         pnl_percent=summary["pnl_percent"],
         hold_percent=summary["buy_and_hold_percent"],
         trades=summary["trades"],
-        streams=len(document["streams"]),
+        streams=len(counted),
         warnings=summary["warnings"],
         is_interrupted=run["status"] == "interrupted",
         is_optimistic=run["fill_policy"].endswith(OPTIMISTIC),

@@ -128,9 +128,9 @@ class Chapter:
 class Lead:
     """The result in one sentence: what it made, against what, and how many warnings there are.
 
-    Percents are sums over the streams, one stake each; `hold_percent` is None without a price. With a `balance`,
-    `pnl_quote` is what the sized streams made of it and `return_percent` the same in percent; buy and hold is then that
-    of all of it, the same share in each stream's symbol.
+    Percents are sums over the streams, one stake each; `hold_percent` is None without a price. With a `balance` only
+    sized streams count: `pnl_quote` is what they made of it, `return_percent` the same in percent; buy and hold is then
+    that of all of it, the same share in each stream's symbol.
     """
 
     pnl_percent: float

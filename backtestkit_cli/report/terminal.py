@@ -59,7 +59,7 @@ def terminal(report: Report, console: "Console", *, place: str | None = None) ->
     return _printed(_parts(report, console.width, where), console)
 
 
-def sections_text(sections: Sequence[Section], console: "Console") -> str:
+def sections_text(sections: Iterable[Section], console: "Console") -> str:
     """Write sections that are no report, for a console's width and colours."""
     shown = [section for section in sections if section.depth == "summary"]
     parts = (part for one in shown for part in _headed(one.title, one.block, console.width, ""))
@@ -91,15 +91,6 @@ def _parts(report: Report, width: int, where: str) -> Iterator["RenderableType"]
     if report.lead.trades:
         yield _text("")
         yield from _lead(report)
-
-
-def sections_text(sections: Iterable[Section], console: "Console") -> str:
-    """Write sections that stand alone for a console's width and colours."""
-    with console.capture() as capture:
-        for section in sections:
-            for part in _headed(section.title, section.block, console.width, ""):
-                console.print(part, markup=False, highlight=False, emoji=False)
-    return "\n".join(line.rstrip() for line in capture.get().splitlines()) + "\n"
 
 
 def _lead(report: Report) -> Iterator["Text"]:

@@ -15,6 +15,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from time import monotonic
 from types import FrameType, TracebackType
 from typing import Any, Self, TypeVar, TypeVarTuple
@@ -24,6 +25,7 @@ from backtestkit_cli.run.last_resort import LastResort
 
 GRACE_SECONDS = 1.0
 _LAST_WORDS_SECONDS = 5.0
+_OURS = str(Path(__file__).parents[1])
 _LAST_RESORT_SECONDS = 1.0
 _EXIT_CODE = 4
 
@@ -191,13 +193,14 @@ def _raise_in(thread: int, error: type[BaseException] | None) -> None:
 
 
 def _line_in_call(frame: FrameType | None) -> Source | None:
-    """The line that hangs: the innermost one of the file whose function was called."""
+    """The line that hangs: the innermost one of the file whose function was called, ours around it aside."""
     inside: list[FrameType] = []
     while frame is not None and frame.f_code is not Deadline.run.__code__:
         inside.append(frame)
         frame = frame.f_back
     if not inside or frame is None:
         return None
-    file = inside[-1].f_code.co_filename
+    theirs = [one for one in inside if not one.f_code.co_filename.startswith(_OURS)]
+    file = (theirs or inside)[-1].f_code.co_filename
     innermost = next(one for one in inside if one.f_code.co_filename == file)
     return Source(file=file, line=innermost.f_lineno)

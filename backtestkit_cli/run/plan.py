@@ -77,6 +77,9 @@ def plan_backtest(config: Config, request: Request, now_ms: int | None = None) -
     """
     policy = config.settings.policy()
     in_order = _as_given if isinstance(policy, ReferencePolicy) else _by_code_point
+    if isinstance(request.symbols, str):  # else each of its letters would be a symbol
+        what = f"symbols is the text {request.symbols!r}, not a list of symbols"
+        raise UsageError(Problem("bad-symbol", what, expected=f"[{request.symbols!r}]"))
     strategies = in_order(_strategies(config, request.strategies))
     exchange = _one(config.exchanges, "exchange", request.exchange or config.settings.defaults.exchange, "--exchange")
     frame, within, tick = _frame(config, request)

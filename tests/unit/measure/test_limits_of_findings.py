@@ -41,12 +41,14 @@ def test_lag_without_a_net_profit_has_no_share_of_it() -> None:
     told = found(even)["vwap-lag"]
     assert (told.level, told.text) == (
         "info",
-        "booked at the VWAP the result would look 1.00 points better; these fills leave that out",
+        "with market fills at the VWAP the result would look 1.00 points better; these fills leave that out",
     )
     none = found(stream(Deal(pnl=1.0, lag=0.0)))["vwap-lag"].text
-    assert none == "booked at the VWAP the result would look 0.00 points better; these fills leave that out"
+    assert none == "with market fills at the VWAP the result would look 0.00 points better; these fills leave that out"
     gain = found(stream(Deal(pnl=1.0, lag=0.5)))["vwap-lag"].text
-    assert gain.startswith("booked at the VWAP the result would look 0.50 points better (50 % of the net profit)")
+    assert gain.startswith(
+        "with market fills at the VWAP the result would look 0.50 points better (50 % of the net profit)"
+    )
 
 
 @pytest.mark.parametrize(("decisions", "bridged", "level"), [(3, 0, "info"), (0, 1, "warning"), (2, 1, "warning")])

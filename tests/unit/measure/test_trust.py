@@ -57,7 +57,7 @@ def test_vwap_lag_is_warned_of_above_a_tenth_of_the_net_profit(lag: float, level
 
 def test_vwap_lag_of_a_losing_run_is_only_stated() -> None:
     one = stream(*[Deal(pnl=-0.2, opened_hours=2 * place, lag=0.5) for place in range(40)])
-    text = "booked at the VWAP the result would look 20.00 points better; these fills leave that out"
+    text = "with market fills at the VWAP the result would look 20.00 points better; these fills leave that out"
     assert level_and_text(one, "vwap-lag") == ("info", text)
 
 
