@@ -22,6 +22,7 @@ FLOORS = {
     "config": 3,
     "data": 3,
     "report": 3,
+    "state": 3,
     "run": 4,
     "kit": 5,
     "cli": 6,

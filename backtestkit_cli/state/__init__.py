@@ -1,0 +1,1 @@
+"""Live state that survives any crash: records, and the store that keeps them."""
