@@ -13,7 +13,7 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -22,7 +22,7 @@ from typing import Literal, NamedTuple
 from backtestkit_cli.disk import DISK, Disk, file_name, write_atomic
 from backtestkit_cli.engine.result import RunResult
 from backtestkit_cli.errors import DataError, Problem, Source, UsageError
-from backtestkit_cli.measure.timings import Stopwatch
+from backtestkit_cli.measure.timings import Stopwatch, Timing
 from backtestkit_cli.model.time import parse_time
 from backtestkit_cli.report.as_json import json_text
 from backtestkit_cli.report.build import build
@@ -82,10 +82,7 @@ def dump(
     report = report or build(run, record.events)
     with stopwatch.piece("write") if stopwatch else nullcontext():
         payloads = _payloads(record, report, formats)
-        parts = _parts(record, report)
-        texts = _newest(parts, logs) | _heat_maps(record, logs)
     timings = stopwatch.timings() if stopwatch else ()
-    texts |= _newest([(replace(part, timings=timings), base) for part, base in parts], logs, ("performance",))
     hashes = {name: hashlib.sha256(payload).hexdigest() for name, payload in payloads.items()}
     own = {"run_id": run.run_id, "kind": run.kind, "status": run.status}
     told = {**own, **manifest, **own, "files": hashes, "timings": [asdict(one) for one in timings]}
@@ -93,15 +90,27 @@ def dump(
     payloads[MANIFEST] = (json.dumps(told, indent=2, allow_nan=False, default=str) + "\n").encode("ascii")
     bundle = logs / RUNS / file_name(run.run_id)
     _place(bundle, payloads, disk)
-    for path, text in texts.items():
+    files = tuple(bundle / name for name in payloads)
+    payloads.clear()  # from here on one text at a time, so that a year of trades needs little memory
+    written = []
+    for path, text in _texts(record, report, timings, logs):
         disk.make_folder(path.parent)
         write_atomic(path, text.encode("utf-8"), mode=MODE, disk=disk)
+        written.append(path)
     return DumpedFiles(
         bundle=bundle,
-        files=tuple(bundle / name for name in payloads),
-        reports=tuple(path for path in texts if path.parent.name == run.kind),
-        by_kind=tuple(path for path in texts if path.parent.name != run.kind),
+        files=files,
+        reports=tuple(path for path in written if path.parent.name == run.kind),
+        by_kind=tuple(path for path in written if path.parent.name != run.kind),
     )
+
+
+def _texts(record: Record, report: Report, timings: tuple[Timing, ...], logs: Path) -> Iterator[tuple[Path, str]]:
+    """The newest reports, one after the other."""
+    parts = _parts(record, report)
+    yield from _newest(parts, logs)
+    yield from _heat_maps(record, logs)
+    yield from _newest([(replace(part, timings=timings), base) for part, base in parts], logs, ("performance",))
 
 
 def seal_of(manifest: Mapping[str, object]) -> str:
@@ -198,23 +207,22 @@ def _parts(record: Record, report: Report) -> list[tuple[Record, Report]]:
 
 def _newest(
     parts: Sequence[tuple[Record, Report]], logs: Path, kinds: Sequence[Kind] = ("backtest", *OF_EVENTS)
-) -> dict[Path, str]:
+) -> Iterator[tuple[Path, str]]:
     """The reports of each stream that have something to say."""
-    texts = {}
     for part, base in parts:
         (stream,) = part.run.streams
         for kind in kinds:
             if has_content(kind, part):
                 path = newest_report(logs, kind, stream.strategy, stream.symbol)
-                texts[path] = markdown(report_of(kind, part, base))
-    return texts
+                yield path, markdown(report_of(kind, part, base))
 
 
-def _heat_maps(record: Record, logs: Path) -> dict[Path, str]:
+def _heat_maps(record: Record, logs: Path) -> Iterator[tuple[Path, str]]:
     """The heat map of each strategy that traded."""
-    names = dict.fromkeys(stream.strategy for stream in record.run.streams)
-    parts = {newest_heat(logs, name): part_of(record, name, None) for name in names}
-    return {path: markdown(report_of("heat", part)) for path, part in parts.items() if has_content("heat", part)}
+    for name in dict.fromkeys(stream.strategy for stream in record.run.streams):
+        part = part_of(record, name, None)
+        if has_content("heat", part):
+            yield newest_heat(logs, name), markdown(report_of("heat", part))
 
 
 def _place(bundle: Path, payloads: Mapping[str, bytes], disk: Disk) -> None:

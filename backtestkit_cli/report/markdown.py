@@ -89,14 +89,14 @@ def _block(block: Block) -> Iterator[str]:
     match block:
         case Facts():
             shown = [fact for fact in block.facts if fact.depth in DEPTHS]
-            rows = [("· " * fact.indent + escape(fact.label), escape(fact_text(fact))) for fact in shown]
+            labels = ["· " * fact.indent + escape(fact.label) for fact in shown]
+            texts = [escape(fact_text(fact)) for fact in shown]
             numbers = all(fact.form == "count" for fact in shown)
-            yield from _grid(("", ""), rows, (True, not numbers))
+            yield from _grid(("", ""), (labels, texts), (True, not numbers))
         case Measures():
-            named = [
-                (one.label, metric_text(one) + (f" ({one.reason})" if one.reason else "")) for one in block.metrics
-            ]
-            yield from _grid(("Metric", "Value"), named, (True, False))
+            names = [one.label for one in block.metrics]
+            values = [metric_text(one) + (f" ({one.reason})" if one.reason else "") for one in block.metrics]
+            yield from _grid(("Metric", "Value"), (names, values), (True, False))
         case Table():
             yield from _table(block)
         case Findings():
@@ -114,7 +114,7 @@ def _table(table: Table) -> Iterator[str]:
     columns = [column for column in table.columns if column.depth in DEPTHS]
     heads = [escape(head_text(column)) for column in columns]
     cells = [_cells(column) for column in columns]
-    yield from _grid(heads, list(zip(*cells, strict=True)), [column.is_left for column in columns])
+    yield from _grid(heads, cells, [column.is_left for column in columns])
 
 
 def _cells(column: Column) -> list[str]:
@@ -125,12 +125,12 @@ def _cells(column: Column) -> list[str]:
     return [escaped[value] if isinstance(value, str) else cell_text(column, value) for value in column.values]
 
 
-def _grid(heads: Sequence[str], rows: Sequence[Sequence[str]], is_left: Sequence[bool]) -> Iterator[str]:
-    widths = [max(3, *map(len, cells)) for cells in zip(heads, *rows, strict=True)]
-
+def _grid(heads: Sequence[str], cells: Sequence[Sequence[str]], is_left: Sequence[bool]) -> Iterator[str]:
+    """Lay columns of cells out as a table; row by row, as there may be many."""
+    widths = [max(3, len(head), max(map(len, column), default=0)) for head, column in zip(heads, cells, strict=True)]
     places = (f"{{:{'<' if left else '>'}{width}}}" for width, left in zip(widths, is_left, strict=True))
     line = f"| {' | '.join(places)} |"
     yield line.format(*heads)
     rule = ("-" * width if left else "-" * (width - 1) + ":" for width, left in zip(widths, is_left, strict=True))
     yield line.format(*rule)
-    yield from (line.format(*row) for row in rows)
+    yield from (line.format(*row) for row in zip(*cells, strict=True))
