@@ -23,7 +23,8 @@ _Floats = npt.NDArray[np.float64]
 _Ints = npt.NDArray[np.int64]
 
 _DAY_MINUTES = DAY_MS // MINUTE_MS
-_DAYS_AT_ONCE = 32
+_DAYS_AT_ONCE = 8
+_KINDS = {name: np.int64 if name == "time" else np.float64 for name in SCHEMA}
 _STEPS_PER_PRICE = 100.0
 _STEPS_PER_QUANTITY = 1e6
 
@@ -58,13 +59,13 @@ class SampleExchange:
             return pl.DataFrame(schema=SCHEMA)
         market = _Market.of(self.seed, symbol)
         first_day, day_after = first // _DAY_MINUTES, -(-last // _DAY_MINUTES)
-        parts = [
-            _columns(market, day, min(day + _DAYS_AT_ONCE, day_after))
-            for day in range(first_day, day_after, _DAYS_AT_ONCE)
-        ]
-        columns = {name: np.concatenate([part[name] for part in parts]) for name in SCHEMA}
+        whole = {name: np.empty((day_after - first_day) * _DAY_MINUTES, kind) for name, kind in _KINDS.items()}
+        for day in range(first_day, day_after, _DAYS_AT_ONCE):
+            row = (day - first_day) * _DAY_MINUTES
+            for name, column in _columns(market, day, min(day + _DAYS_AT_ONCE, day_after)).items():
+                whole[name][row : row + len(column)] = column
         wanted = slice(first - first_day * _DAY_MINUTES, last - first_day * _DAY_MINUTES)
-        return pl.DataFrame({name: column[wanted] for name, column in columns.items()}, schema=SCHEMA)
+        return pl.DataFrame({name: column[wanted] for name, column in whole.items()}, schema=SCHEMA)
 
     def steps(self, symbol: str) -> MarketSteps:  # noqa: ARG002  # every made-up market has the same steps
         """Price and quantity steps: 0.01 and 0.000001."""

@@ -91,11 +91,13 @@ def dump(
     bundle = logs / RUNS / file_name(run.run_id)
     _place(bundle, payloads, disk)
     files = tuple(bundle / name for name in payloads)
+    known = payloads.get("report.md")
     payloads.clear()  # from here on one text at a time, so that a year of trades needs little memory
     written = []
-    for path, text in _texts(record, report, timings, logs):
+    for path, told_of in _newest(record, report, timings, logs):
+        text = known if told_of is report and known else markdown(told_of).encode("utf-8")
         disk.make_folder(path.parent)
-        write_atomic(path, text.encode("utf-8"), mode=MODE, disk=disk)
+        write_atomic(path, text, mode=MODE, disk=disk)
         written.append(path)
     return DumpedFiles(
         bundle=bundle,
@@ -105,12 +107,15 @@ def dump(
     )
 
 
-def _texts(record: Record, report: Report, timings: tuple[Timing, ...], logs: Path) -> Iterator[tuple[Path, str]]:
-    """The newest reports, one after the other."""
+def _newest(record: Record, report: Report, timings: tuple[Timing, ...], logs: Path) -> Iterator[tuple[Path, Report]]:
+    """The reports that have something to say, one after the other, each with its place."""
     parts = _parts(record, report)
-    yield from _newest(parts, logs)
-    yield from _heat_maps(record, logs)
-    yield from _newest([(replace(part, timings=timings), base) for part, base in parts], logs, ("performance",))
+    yield from _by_stream(parts, logs, ("backtest", *OF_EVENTS))
+    for name in dict.fromkeys(stream.strategy for stream in record.run.streams):
+        part = part_of(record, name, None)
+        if has_content("heat", part):
+            yield newest_heat(logs, name), report_of("heat", part, report if part is record else None)
+    yield from _by_stream([(replace(part, timings=timings), base) for part, base in parts], logs, ("performance",))
 
 
 def seal_of(manifest: Mapping[str, object]) -> str:
@@ -205,24 +210,14 @@ def _parts(record: Record, report: Report) -> list[tuple[Record, Report]]:
     return [(part, build(part.run, part.events)) for part in parts]
 
 
-def _newest(
-    parts: Sequence[tuple[Record, Report]], logs: Path, kinds: Sequence[Kind] = ("backtest", *OF_EVENTS)
-) -> Iterator[tuple[Path, str]]:
-    """The reports of each stream that have something to say."""
+def _by_stream(
+    parts: Sequence[tuple[Record, Report]], logs: Path, kinds: Sequence[Kind]
+) -> Iterator[tuple[Path, Report]]:
     for part, base in parts:
         (stream,) = part.run.streams
         for kind in kinds:
             if has_content(kind, part):
-                path = newest_report(logs, kind, stream.strategy, stream.symbol)
-                yield path, markdown(report_of(kind, part, base))
-
-
-def _heat_maps(record: Record, logs: Path) -> Iterator[tuple[Path, str]]:
-    """The heat map of each strategy that traded."""
-    for name in dict.fromkeys(stream.strategy for stream in record.run.streams):
-        part = part_of(record, name, None)
-        if has_content("heat", part):
-            yield newest_heat(logs, name), markdown(report_of("heat", part))
+                yield newest_report(logs, kind, stream.strategy, stream.symbol), report_of(kind, part, base)
 
 
 def _place(bundle: Path, payloads: Mapping[str, bytes], disk: Disk) -> None:
