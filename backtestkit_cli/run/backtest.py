@@ -7,61 +7,42 @@ stream by stream. While somebody listens, or a function was given by the program
 process.
 """
 
-import platform
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextvars import copy_context
 from dataclasses import dataclass, field, replace
-from importlib.metadata import version
 from pathlib import Path
 from types import UnionType
-from typing import Any, NamedTuple, get_args
+from typing import Any, get_args
 
 import numpy as np
 
 from backtestkit_cli.config.merge import Config
 from backtestkit_cli.config.schema import SampleExchange
-from backtestkit_cli.config.show import effective, overridden
-from backtestkit_cli.data.load import LocalSource, fingerprint, first_hole, load_candles
-from backtestkit_cli.data.marks import month_marks
+from backtestkit_cli.data.load import LocalSource, load_candles
 from backtestkit_cli.engine.candles import Candles, Ints
 from backtestkit_cli.engine.columns import run_columns
 from backtestkit_cli.engine.decide import Decider, RowDecider, decision_ticks
 from backtestkit_cli.engine.drafts import DraftColumns
-from backtestkit_cli.engine.drawn import DrawnCandles, drawing_interval, drawn_candles
 from backtestkit_cli.engine.gate import Ledger
-from backtestkit_cli.engine.leap import leap
 from backtestkit_cli.engine.reference.desks import Desks
-from backtestkit_cli.engine.reference.walk import ReferenceWalk, walk_originals
-from backtestkit_cli.engine.result import CandleUse, RunResult, StreamResult, StreamRun, ToldEvents
+from backtestkit_cli.engine.reference.walk import ReferenceWalk
+from backtestkit_cli.engine.result import RunResult, StreamResult, StreamRun, ToldEvents
 from backtestkit_cli.engine.step import Terms
 from backtestkit_cli.engine.trades import trades_of
-from backtestkit_cli.engine.vwap import price_at, vwap_all
-from backtestkit_cli.engine.walk import StreamWalk, off_grid_rows, walk_together
-from backtestkit_cli.errors import BacktestkitError, DataError, Problem, Source
-from backtestkit_cli.measure.equity import mark_times
+from backtestkit_cli.engine.walk import StreamWalk, off_grid_rows
+from backtestkit_cli.errors import DataError, Problem, Source
 from backtestkit_cli.measure.fills import FillComparison
 from backtestkit_cli.measure.timings import Stopwatch
-from backtestkit_cli.model.event import (
-    Active,
-    CandlesLoaded,
-    Event,
-    FrameStarted,
-    Idle,
-    LevelReached,
-    Progress,
-    RunDone,
-    RunFailed,
-    StreamDone,
-    key_of,
-)
+from backtestkit_cli.model.event import Active, Event, Idle, LevelReached, Progress, RunDone, key_of
 from backtestkit_cli.model.policy import ReferencePolicy
-from backtestkit_cli.model.time import MINUTE_MS, Interval, TimeRange, iso
+from backtestkit_cli.model.time import MINUTE_MS, TimeRange
 from backtestkit_cli.plugins.registry import Registry
 from backtestkit_cli.report.build import build
 from backtestkit_cli.report.dump import DumpedFiles, dump
 from backtestkit_cli.report.report import Report
 from backtestkit_cli.report.stored import Record, record_of
 from backtestkit_cli.run.callbacks import callbacks_of
+from backtestkit_cli.run.candle_use import candle_use, candles_to_draw, refuse_hole
 from backtestkit_cli.run.checks.afresh import Afresh, forget
 from backtestkit_cli.run.checks.quick import QuickCheck
 from backtestkit_cli.run.clock import WallClock
@@ -69,17 +50,26 @@ from backtestkit_cli.run.columns import column_choices
 from backtestkit_cli.run.context import CURRENT, inside
 from backtestkit_cli.run.deadline import Deadline
 from backtestkit_cli.run.finished import FinishedRun
-from backtestkit_cli.run.identity import code_hash, run_id
+from backtestkit_cli.run.identity import run_id
 from backtestkit_cli.run.jobs import Job, Runs, begin
 from backtestkit_cli.run.listen import Audience, Listeners
+from backtestkit_cli.run.notices import (
+    tell_candles,
+    tell_end,
+    tell_failure,
+    tell_progress,
+    tell_start,
+    tell_stream_done,
+)
 from backtestkit_cli.run.plan import Group, Plan, ticks_of
-from backtestkit_cli.run.record import record
+from backtestkit_cli.run.record import manifest_of
 from backtestkit_cli.run.reference import looks_beyond_ms, notes_of, reference_market, reference_walk, shared_by
 from backtestkit_cli.run.risk import ledger_for
 from backtestkit_cli.run.sizing import Sizing, prepare_sizing, sizing_failures
 from backtestkit_cli.run.sources import anomaly_of, local_source
 from backtestkit_cli.run.standing import Key, RunCancelled, Standing
 from backtestkit_cli.run.strategies import CallingDecider, DecisionStrategy, RowStrategy, Strategy, prepare
+from backtestkit_cli.run.stream import Stream, Walking, first_events, walked
 
 OnProgress = Callable[[str, str, int], None]
 """Told of strategy, symbol and the minutes of the frame that are done."""
@@ -215,13 +205,14 @@ class Backtest:
     def _happen_here(self) -> Iterator[Event]:
         seconds = self.config.settings.limits.signal_seconds
         with inside(None), Deadline(seconds, self.on_abandon, ends_process=self.ends_process) as deadline:
-            self._tell_start()
+            tell_start(self.audience, self.plan)
             try:
                 for group in self.plan.groups:
                     yield from self._run_group(group, deadline)
             finally:
                 forget(self.registry_again)
-            self._tell_end()
+            if self.audience.wants(RunDone):
+                tell_end(self.audience, self.result())
 
     @property
     def _is_heard(self) -> bool:
@@ -247,12 +238,12 @@ class Backtest:
         ledger = ledger_for(self.config, group.strategies, self.registry, self.audience)
         shared = shared_by(self.plan.policy, ledger)
         is_walked = group.is_shared or isinstance(shared, Desks) or self._wants(Idle, Active)
-        together: list[_Walking] = []
+        together: list[Walking] = []
         for symbol in group.symbols:
             for name, candles in self._candles(source, symbol, _history_minutes(strategies, sizings)):
                 strategy, sizing = strategies[name], sizings[name]
                 quick = self._quick_check(name, symbol, candles, source, deadline)
-                stream = _Stream(name, symbol, candles, self._terms(name, symbol), self._ticks(name), quick)
+                stream = Stream(name, symbol, candles, self._terms(name, symbol), self._ticks(name), quick)
                 if sizing is not None:
                     sizer = sizing.sizer(candles, source.steps(symbol).quantity, self.audience)
                     ledger.sizers[stream.key] = sizer
@@ -270,7 +261,7 @@ class Backtest:
                     yield from self._walk(together)
         yield from self._walk(together)
 
-    def _compute(self, stream: "_Stream", strategy: Strategy, rows: DraftColumns, ledger: Ledger) -> Iterator[Event]:
+    def _compute(self, stream: Stream, strategy: Strategy, rows: DraftColumns, ledger: Ledger) -> Iterator[Event]:
         """Run a stream at once; one that is asked to stop before all of it is told is walked from there."""
         with self.stopwatch.piece("columns", *stream.key):
             result = run_columns(stream.candles, rows, stream.ticks, stream.terms)
@@ -292,13 +283,13 @@ class Backtest:
         self.standing.take(key_of(event), event)
         self.audience.tell(event)
 
-    def _walk(self, together: "list[_Walking]", told: int = 0, *, with_levels: bool = True) -> Iterator[Event]:
+    def _walk(self, together: list[Walking], told: int = 0, *, with_levels: bool = True) -> Iterator[Event]:
         """Walk streams, if there are any, in time order and tell the events of each but the first ones, told before."""
         if not together:
             return
         events: dict[Key, list[Event]] = {one.stream.key: [] for one in together}
-        happening = _walked([one.walk for one in together])
-        for event in _first(happening, told, with_levels=with_levels):
+        happening = walked([one.walk for one in together])
+        for event in first_events(happening, told, with_levels=with_levels):
             events[key_of(event)].append(event)
         for one in together:
             self.standing.begin(one.stream.key, one.walk)
@@ -330,32 +321,30 @@ class Backtest:
         together.clear()
 
     def _walking(
-        self, stream: "_Stream", strategy: Strategy, decider: Decider, shared: Ledger | Desks, *, is_quiet: bool = False
-    ) -> "_Walking":
+        self, stream: Stream, strategy: Strategy, decider: Decider, shared: Ledger | Desks, *, is_quiet: bool = False
+    ) -> Walking:
         if isinstance(shared, Desks):
             on_progress, key, candles = self._progressed, stream.key, stream.candles
             original = reference_walk(self.config, self.plan, key, candles, decider, shared, on_progress)
-            return _Walking(stream, strategy, decider, original)
+            return Walking(stream, strategy, decider, original)
         walk = self.watch(stream.walk(decider, shared))
         walk.tells_idle, walk.tells_active = (not is_quiet and self._wants(topic) for topic in (Idle, Active))
-        return _Walking(stream, strategy, decider, walk)
+        return Walking(stream, strategy, decider, walk)
 
     def _walking_rows(
         self,
-        stream: "_Stream",
+        stream: Stream,
         strategy: Strategy,
         rows: DraftColumns,
         shared: Ledger | Desks,
         *,
         is_quiet: bool = False,
-    ) -> "_Walking":
+    ) -> Walking:
         walking = self._walking(stream, strategy, RowDecider(rows), shared, is_quiet=is_quiet)
         walking.walk.funnel.off_grid = off_grid_rows(rows.time_ms[rows.side != 0], stream.ticks)
         return walking
 
-    def _decider(
-        self, stream: "_Stream", strategy: DecisionStrategy, source: LocalSource, deadline: Deadline
-    ) -> Decider:
+    def _decider(self, stream: Stream, strategy: DecisionStrategy, source: LocalSource, deadline: Deadline) -> Decider:
         name, symbol, start_ms = stream.name, stream.symbol, self.plan.range.start_ms
         on_progress = self._progressed if self.audience.wants(Progress) else self.on_progress
         context, reach = self.audience.context(name, symbol), self.standing.reach
@@ -373,7 +362,7 @@ class Backtest:
             return timed.decider_on(market, candles.start_ms, deadline, on_time)
         return timed.decider(symbol, candles, steps, deadline, on_time)
 
-    def _rows(self, stream: "_Stream", strategy: RowStrategy, deadline: Deadline) -> DraftColumns:
+    def _rows(self, stream: Stream, strategy: RowStrategy, deadline: Deadline) -> DraftColumns:
         with inside(self.audience.context(*stream.key)), self.stopwatch.piece("decide", *stream.key):
             rows = strategy.rows(stream.symbol, stream.candles, self._row_times(stream), deadline)
         with self.stopwatch.piece("check", *stream.key):
@@ -398,73 +387,12 @@ class Backtest:
     def _progressed(self, name: str, symbol: str, minutes: int) -> None:
         self.standing.reach((name, symbol), self.plan.range.start_ms + minutes * MINUTE_MS)
         self.on_progress(name, symbol, minutes)
-        if self.audience.wants(Progress):
-            self.audience.tell(
-                Progress(
-                    time_ms=self.plan.range.start_ms + minutes * MINUTE_MS,
-                    exchange=self.plan.exchange,
-                    strategy=name,
-                    symbol=symbol,
-                    done_minutes=minutes,
-                    total_minutes=self.plan.range.minutes,
-                )
-            )
-
-    def _tell_start(self) -> None:
-        plan = self.plan
-        if self.audience.wants(FrameStarted):
-            self.audience.tell(
-                FrameStarted(
-                    time_ms=plan.range.start_ms,
-                    frame=plan.frame,
-                    start_ms=plan.range.start_ms,
-                    end_ms=plan.range.end_ms,
-                    interval=plan.tick,
-                    ticks=ticks_of(plan),
-                )
-            )
-
-    def _tell_candles(self, symbol: str, candles: Candles) -> None:
-        if self.audience.wants(CandlesLoaded):
-            self.audience.tell(
-                CandlesLoaded(
-                    time_ms=self.plan.range.start_ms,
-                    exchange=self.plan.exchange,
-                    symbol=symbol,
-                    interval=Interval.M1,
-                    start_ms=candles.start_ms,
-                    end_ms=candles.end_ms,
-                    count=len(candles) if candles.present is None else int(candles.present.sum()),
-                )
-            )
+        tell_progress(self.audience, self.plan, (name, symbol), minutes)
 
     def tell_failure(self, error: Exception) -> None:
         """Tell that the run ends with an error."""
-        if self.audience.wants(RunFailed):
-            reached_ms = max(self.standing.reached_ms.values(), default=self.plan.range.start_ms)
-            self.audience.tell(
-                RunFailed(
-                    time_ms=reached_ms,
-                    exchange=self.plan.exchange,
-                    frame=self.plan.frame,
-                    code=error.code if isinstance(error, BacktestkitError) else "internal",
-                    what=str(error),
-                )
-            )
-
-    def _tell_end(self) -> None:
-        if self.audience.wants(RunDone):
-            run = self.result()
-            self.audience.tell(
-                RunDone(
-                    time_ms=max(_end_ms(self.plan.range, stream.result) for stream in run.streams),
-                    run_id=run.run_id,
-                    exchange=run.exchange,
-                    frame=run.frame,
-                    streams=len(run.streams),
-                    trades=sum(len(stream.result.trades) for stream in run.streams),
-                )
-            )
+        reached_ms = max(self.standing.reached_ms.values(), default=self.plan.range.start_ms)
+        tell_failure(self.audience, self.plan, reached_ms, error)
 
     def _terms(self, name: str, symbol: str) -> Terms:
         return Terms(
@@ -482,7 +410,7 @@ class Backtest:
         interval = self.config.strategies[name].interval
         return decision_ticks(plan.range.start_ms, plan.range.end_ms, plan.tick.ms, interval.ms)
 
-    def _row_times(self, stream: "_Stream") -> TimeRange:
+    def _row_times(self, stream: Stream) -> TimeRange:
         return TimeRange(self.plan.range.start_ms, int(stream.ticks[-1]))
 
     def result(self, status: Any = "complete") -> FinishedRun:
@@ -512,31 +440,12 @@ class Backtest:
 
     def dump(self, run: RunResult, report: Report | None = None) -> DumpedFiles:
         """Write the run bundle and the newest report of each stream."""
-        finished_ms = self.clock.now_ms()
-        manifest = {
-            "started_at": iso(self.started_ms),
-            "finished_at": iso(finished_ms),
-            "duration_ms": finished_ms - self.started_ms,
-            "versions": {name: version(name) for name in ("backtestkit-cli", "numpy", "polars")},
-            "python": platform.python_version(),
-            "jobs": self.jobs,
-            "exchange": self.plan.exchange,
-            "frame": self.plan.frame,
-            "range": [iso(self.plan.range.start_ms), iso(self.plan.range.end_ms)],
-            "strategies": list(self.plan.strategies),
-            "symbols": list(self.plan.symbols),
-            "code": {name: code_hash(self.config, name) for name in self.plan.strategies},
-            "candles": {f"{one.strategy} {one.symbol}": one.candles.fingerprint for one in run.streams},
-            "config": {row.path: row.value for row in effective(self.config)},
-            "overrides": overridden(self.config),
-            "listener_warnings": list(self.audience.warnings),
-            **record(self.config, self.plan, run),
-        }
+        times_ms = self.started_ms, self.clock.now_ms()
         report = report or self.report(run)
         return dump(
             run,
             self.logs,
-            manifest=manifest,
+            manifest=manifest_of(self.config, self.plan, run, times_ms=times_ms, jobs=self.jobs),
             record=self.record_for(run),
             report=report,
             stopwatch=self.stopwatch,
@@ -566,7 +475,7 @@ class Backtest:
         gap, anomaly = self.config.settings.gap, anomaly_of(self.config)
         with self.stopwatch.piece("load", None, symbol):
             loaded = load_candles(source, symbol, min(starts.values()), end_ms, gap, anomaly)
-        self._tell_candles(symbol, loaded)
+        tell_candles(self.audience, self.plan, symbol, loaded)
         for name, start_ms in starts.items():
             candles = loaded.from_time(start_ms)
             if candles.start_ms >= within.end_ms:
@@ -575,10 +484,10 @@ class Backtest:
                 raise DataError(Problem("no-candles", what, where, found=f"candles in {there}"))
             yield name, candles
 
-    def _finish(self, stream: "_Stream", strategy: Strategy, result: StreamResult, warnings: Sequence[str]) -> None:
+    def _finish(self, stream: Stream, strategy: Strategy, result: StreamResult, warnings: Sequence[str]) -> None:
         self._progressed(stream.name, stream.symbol, self.plan.range.minutes)
         if self.config.settings.gap == "fail":
-            _refuse_hole(stream.candles, stream.symbol, result)
+            refuse_hole(stream.candles, stream.symbol, result)
         schema = self.config.strategies[stream.name]
         run = StreamRun(
             strategy=stream.name,
@@ -586,69 +495,15 @@ class Backtest:
             interval=schema.interval,
             form=strategy.form,
             result=result,
-            candles=_use(stream.candles, self.plan.range, stream.terms.limits.average_price_candles),
+            candles=candle_use(stream.candles, self.plan.range, stream.terms.limits.average_price_candles),
             note=schema.note or "",
             sizing=schema.sizing,
             warnings=(*self.plan.warnings[stream.name], *warnings),
             doubts=stream.quick.doubts,
-            drawn=_drawn(stream.candles, self.plan.range, result),
+            drawn=candles_to_draw(stream.candles, self.plan.range, result),
         )
         self.streams.append(run)
-        if self.audience.wants(StreamDone):
-            self.audience.tell(
-                StreamDone(
-                    time_ms=_end_ms(self.plan.range, result),
-                    exchange=self.plan.exchange,
-                    frame=self.plan.frame,
-                    strategy=stream.name,
-                    symbol=stream.symbol,
-                    trades=len(result.trades),
-                )
-            )
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Stream:
-    """One strategy on one symbol, with everything the engine needs but its decisions."""
-
-    name: str
-    symbol: str
-    candles: Candles
-    terms: Terms
-    ticks: Ints
-    quick: QuickCheck
-
-    @property
-    def key(self) -> tuple[str, str]:
-        return self.name, self.symbol
-
-    def walk(self, decider: Decider, ledger: Ledger) -> StreamWalk:
-        return StreamWalk(
-            candles=self.candles,
-            price=vwap_all(self.candles, self.terms.limits.average_price_candles),
-            ticks=self.ticks,
-            decider=decider,
-            terms=self.terms,
-            ledger=ledger,
-        )
-
-
-class _Walking(NamedTuple):
-    """A stream on its way."""
-
-    stream: _Stream
-    strategy: Strategy
-    decider: Decider
-    walk: StreamWalk | ReferenceWalk
-
-
-def _walked(walks: Sequence[StreamWalk | ReferenceWalk]) -> Iterator[Event]:
-    originals = [walk for walk in walks if isinstance(walk, ReferenceWalk)]
-    if originals:
-        return walk_originals(originals)
-    ours = [walk for walk in walks if isinstance(walk, StreamWalk)]
-    is_alone = len(ours) == 1 and ours[0].ledger.is_open
-    return leap(ours[0]) if is_alone and not ours[0].tells_active else walk_together(ours)
+        tell_stream_done(self.audience, self.plan, stream.key, result)
 
 
 def _history_minutes(strategies: Mapping[str, Strategy], sizings: Mapping[str, Sizing | None]) -> dict[str, int]:
@@ -657,71 +512,9 @@ def _history_minutes(strategies: Mapping[str, Strategy], sizings: Mapping[str, S
     return {name: max(strategy.history_minutes, needed[name]) for name, strategy in strategies.items()}
 
 
-def _first(happening: Iterator[Event], count: int, *, with_levels: bool) -> Iterator[Event]:
-    """Events until so many have come; levels count only where they are told."""
-    while count and (event := next(happening, None)) is not None:
-        count -= with_levels or not isinstance(event, LevelReached)
-        yield event
-
-
-def _end_ms(within: TimeRange, result: StreamResult) -> int:
-    """The end of the frame, or of the last trade if that is later."""
-    closed_ms = result.trades.closed_ms
-    return max(within.end_ms, int(closed_ms[-1])) if len(closed_ms) else within.end_ms
-
-
 def _failures(failures: Sequence[str]) -> list[str]:
     """The first failures of a strategy, in words."""
     if not failures:
         return []
     more = f" (and {len(failures) - 3} more)" if len(failures) > 3 else ""
     return [*failures[:2], failures[2] + more] if len(failures) > 2 else list(failures)
-
-
-def _refuse_hole(candles: Candles, symbol: str, result: StreamResult) -> None:
-    trades = result.trades
-    end_ms = int(trades.closed_ms[-1]) if len(trades) else candles.end_ms
-    hole = first_hole(candles, candles.start_ms, end_ms)
-    if hole is not None:
-        start_ms, minutes = hole
-        what = f"{minutes} minutes of {symbol} are missing from {iso(start_ms)} on, and `gap: fail` allows no hole"
-        hint = "fetch the missing candles, or choose `gap: skip`"
-        raise DataError(Problem("hole-in-candles", what, Source(symbol=symbol, time_ms=start_ms), hint=hint))
-
-
-def _use(candles: Candles, within: TimeRange, price_candles: int) -> CandleUse:
-    first, last = max(0, candles.row(within.start_ms)), min(len(candles), candles.row(within.end_ms))
-    close = candles.close[first:last]
-    there = close[~np.isnan(close)] if candles.present is not None else close
-    frame = slice(0, last)
-    return CandleUse(
-        fingerprint=fingerprint(candles),
-        history_start_ms=candles.start_ms,
-        data_end_ms=candles.end_ms,
-        candles=len(candles) if candles.present is None else int(candles.present.sum()),
-        missing_minutes=0 if candles.present is None else int((~candles.present[frame]).sum()),
-        bridged_minutes=0 if candles.bridged is None else int(candles.bridged[frame].sum()),
-        price_first=float(there[0]) if len(there) else None,
-        price_last=float(there[-1]) if len(there) else None,
-        daily_prices=_prices(candles, mark_times(within), price_candles),
-        months=month_marks(candles),
-    )
-
-
-def _drawn(candles: Candles, within: TimeRange, result: StreamResult) -> DrawnCandles:
-    shown = TimeRange(within.start_ms, _end_ms(within, result))
-    return drawn_candles(candles, shown, drawing_interval(within))
-
-
-def _prices(candles: Candles, times_ms: Ints, price_candles: int) -> tuple[float | None, ...]:
-    """The price at each time: the last known one, None before the first candle."""
-    rows = np.arange(len(candles)) if candles.present is None else np.flatnonzero(candles.present)
-    place = np.searchsorted(rows, (times_ms - candles.start_ms) // MINUTE_MS) - 1
-    known_ms = candles.start_ms + (rows[np.maximum(place, 0)] + 1) * MINUTE_MS
-    prices = price_at(candles, known_ms, price_candles).tolist()
-    return tuple(price if is_known else None for price, is_known in zip(prices, (place >= 0).tolist(), strict=True))
-
-
-def told(stream: StreamRun) -> StreamRun:
-    """The stream with its events in hand, so that it can be sent to another process."""
-    return replace(stream, result=replace(stream.result, events=ToldEvents(tuple(stream.result.events())), listed=None))

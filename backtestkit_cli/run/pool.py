@@ -17,7 +17,7 @@ from multiprocessing import get_context, resource_tracker
 from typing import TYPE_CHECKING
 
 from backtestkit_cli.config.merge import Config
-from backtestkit_cli.engine.result import StreamRun
+from backtestkit_cli.engine.result import StreamRun, ToldEvents
 from backtestkit_cli.errors import Problem, StrategyError
 from backtestkit_cli.measure.timings import Part, Pieces
 from backtestkit_cli.plugins.registry import ROOT
@@ -82,11 +82,16 @@ def _say(text: str) -> None:
 def _run_one(config: Config, plan: Plan, logs: str, verbose: int) -> tuple[Sequence[StreamRun], Mapping[Part, Pieces]]:
     from pathlib import Path
 
-    from backtestkit_cli.run.backtest import Backtest, told
+    from backtestkit_cli.run.backtest import Backtest
 
     backtest = Backtest(
         config=config, plan=plan, registry=ROOT.child(), logs=Path(logs), on_abandon=lambda text: _say(f"{text}\n")
     )
     with redirect_stdout(sys.stderr), shown(lambda text: _say(f"{text}\n"), verbose):
-        streams = [told(stream) for stream in backtest.run().streams]
+        streams = [_told(stream) for stream in backtest.run().streams]
     return streams, backtest.stopwatch.pieces
+
+
+def _told(stream: StreamRun) -> StreamRun:
+    """The stream with its events in hand, so that it can be sent to another process."""
+    return replace(stream, result=replace(stream.result, events=ToldEvents(tuple(stream.result.events())), listed=None))

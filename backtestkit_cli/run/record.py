@@ -1,4 +1,6 @@
-"""What the manifest of a run keeps so that it can be done again, and so that a change can be named.
+"""What the manifest of a run says: when and with what it was done, and how it can be done again.
+
+A change can be named by these:
 
 * `rerun`: the request and the config as plain values, secrets masked.
 * `sources`: the hash of every file of the project that code or signals of the run stand in.
@@ -8,27 +10,48 @@
 
 import hashlib
 import importlib.util
+import platform
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import backtestkit_cli
 from backtestkit_cli.config.merge import Config
+from backtestkit_cli.config.show import effective, overridden
 from backtestkit_cli.config.stored import kept
-from backtestkit_cli.engine.result import RunResult
-from backtestkit_cli.model.time import parse_time
+from backtestkit_cli.engine.result import RunResult, StreamRun
+from backtestkit_cli.model.time import iso, parse_time
+from backtestkit_cli.run.identity import code_hash
 from backtestkit_cli.run.plan import Plan, Request
 
 
-def record(config: Config, plan: Plan, run: RunResult) -> dict[str, Any]:
-    """Everything of this page, for the manifest."""
+def manifest_of(config: Config, plan: Plan, run: RunResult, *, times_ms: tuple[int, int], jobs: int) -> dict[str, Any]:
+    """Everything that is written beside the results; `times_ms` are start and end (UTC ms)."""
+    started_ms, finished_ms = times_ms
     return {
+        "started_at": iso(started_ms),
+        "finished_at": iso(finished_ms),
+        "duration_ms": finished_ms - started_ms,
+        "versions": {name: version(name) for name in ("backtestkit-cli", "numpy", "polars")},
+        "python": platform.python_version(),
+        "jobs": jobs,
+        "exchange": plan.exchange,
+        "frame": plan.frame,
+        "range": [iso(plan.range.start_ms), iso(plan.range.end_ms)],
+        "strategies": list(plan.strategies),
+        "symbols": list(plan.symbols),
+        "code": {name: code_hash(config, name) for name in plan.strategies},
+        "candles": {_stream(one): one.candles.fingerprint for one in run.streams},
+        "config": {row.path: row.value for row in effective(config)},
+        "overrides": overridden(config),
+        "listener_warnings": list(run.warnings),
         "rerun": {"request": _request(config, plan), "config": kept(config, _used(config, plan))},
         "sources": sources(config, plan),
         "package": package_hash(),
-        "candle_months": {f"{one.strategy} {one.symbol}": dict(one.candles.months) for one in run.streams},
+        "candle_months": {_stream(one): dict(one.candles.months) for one in run.streams},
     }
 
 
@@ -59,6 +82,10 @@ def package_hash() -> str:
         digest.update(f"{path.relative_to(folder)} ".encode())
         digest.update(path.read_bytes())
     return digest.hexdigest()
+
+
+def _stream(stream: StreamRun) -> str:
+    return f"{stream.strategy} {stream.symbol}"
 
 
 def _request(config: Config, plan: Plan) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from backtestkit_cli.model.candle import Candle
 from backtestkit_cli.model.policy import Costs
 from backtestkit_cli.model.time import DAY_MS, MINUTE_MS, TimeRange, iso, parse_time
 from backtestkit_cli.model.trade import pnl_percent
-from backtestkit_cli.run.backtest import _prices
+from backtestkit_cli.run.candle_use import prices_at
 
 CANDLES = [
     Candle(START_MS + minute * MINUTE_MS, 10.0, 11.0 + minute, 9.0, 10.0 + minute, 1.0 + minute % 3)
@@ -137,7 +137,7 @@ def test_the_price_of_a_mark_is_the_last_one_known_there(minute: int, window: tu
     candles = Candles.from_rows(columns[0].astype(np.int64), *columns[1:])
     by_minute = {(candle.time - START_MS) // MINUTE_MS: candle for candle in CANDLES}
     expected = None if window is None else vwap_of([by_minute[place] for place in window])
-    assert _prices(candles, np.array([START_MS + minute * MINUTE_MS]), 3) == (expected,)
+    assert prices_at(candles, np.array([START_MS + minute * MINUTE_MS]), 3) == (expected,)
 
 
 SPANS = st.lists(st.tuples(st.integers(0, 200), st.integers(0, 90), st.booleans()), max_size=10)
