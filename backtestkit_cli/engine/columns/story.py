@@ -63,8 +63,8 @@ def _cancellations(market: Market, outcome: Outcome) -> Iterator[tuple[int, floa
     """Time, price and reason of each entry given up."""
     times_ms, prices = given_up(market, outcome)
     codes = outcome.code[(outcome.code >= CANCELLED) & (outcome.code != REFUSED)]
-    for time_ms, price, code in zip(times_ms.tolist(), prices.tolist(), codes.tolist(), strict=True):
-        yield time_ms, None if isnan(price) else price, CANCEL_REASONS[code - CANCELLED]
+    known = [None if isnan(price) else price for price in prices.tolist()]
+    return zip(times_ms.tolist(), known, [CANCEL_REASONS[code - CANCELLED] for code in codes.tolist()], strict=True)
 
 
 def given_up(market: Market, outcome: Outcome) -> tuple[Ints, Floats]:
@@ -118,10 +118,11 @@ def _signals(rows: DraftColumns, offered: Candidates, who: Ints, terms: Terms) -
         offered.stop_loss[who],
         offered.lifetime[who].astype(np.int64),
     )
-    for at, decided_ms, is_long, entry, take_profit, stop_loss, lifetime in zip(
-        place.tolist(), *(column.tolist() for column in columns), strict=True
-    ):
-        yield Signal(
+
+    def signal(
+        at: int, decided_ms: int, is_long: bool, entry: float, take_profit: float, stop_loss: float, lifetime: int
+    ) -> Signal:
+        return Signal(
             id=id_of(rows, at, decided_ms, terms),
             strategy=terms.strategy,
             symbol=terms.symbol,
@@ -133,6 +134,8 @@ def _signals(rows: DraftColumns, offered: Candidates, who: Ints, terms: Terms) -
             decided_at=decided_ms,
             note=plain_text(rows.note(at)) if note is None else note,
         )
+
+    return map(signal, place.tolist(), *(column.tolist() for column in columns))
 
 
 def id_of(rows: DraftColumns, place: int, decided_ms: int, terms: Terms) -> str:

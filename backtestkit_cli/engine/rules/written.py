@@ -13,7 +13,6 @@ from backtestkit_cli.engine.rules.expression import (
     Negative,
     Not,
     Number,
-    On,
 )
 from backtestkit_cli.model.time import Interval
 
@@ -53,8 +52,8 @@ def _text(expression: Expression) -> tuple[str, int]:
         case Call(function=function, arguments=arguments):
             parts = (str(one) if isinstance(one, int) else written(one) for one in arguments)
             return f"{function}({', '.join(parts)})", _STRENGTH["atom"]
-        case On(interval_minutes=minutes, operand=operand):
-            return f"on('{_INTERVALS[minutes]}', {written(operand)})", _STRENGTH["atom"]
+        case _:
+            return f"on('{_INTERVALS[expression.interval_minutes]}', {written(expression.operand)})", _STRENGTH["atom"]
 
 
 def _within(expression: Expression, least: int) -> str:

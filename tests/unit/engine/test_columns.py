@@ -11,6 +11,7 @@ from backtestkit_cli.engine.columns.candidates import _is_clearly_valid
 from backtestkit_cli.engine.draft import TOLERANCE_PERCENT, broken_rules
 from backtestkit_cli.engine.drafts import DraftColumns
 from backtestkit_cli.engine.step import Terms
+from backtestkit_cli.model.event import LevelReached
 from backtestkit_cli.model.limits import Limits
 from backtestkit_cli.model.policy import PRESETS, Costs
 from backtestkit_cli.model.time import MINUTE_MS
@@ -143,3 +144,14 @@ def test_decisions_on_filled_in_minutes_are_counted_as_walk_counts_them() -> Non
         assert result.bridged_decisions == walk.bridged_decisions, seed
         counted.append(walk.bridged_decisions)
     assert sum(count > 0 for count in counted) > 5
+
+
+def test_without_levels_the_rest_of_the_story_is_the_same() -> None:
+    levels = 0
+    for seed in range(20):
+        result = random_world(seed).in_columns()
+        whole = list(result.events())
+        rest = [event for event in whole if not isinstance(event, LevelReached)]
+        assert list(result.events(with_levels=False)) == rest, seed
+        levels += len(whole) - len(rest)
+    assert levels > 100

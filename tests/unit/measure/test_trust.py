@@ -15,7 +15,8 @@ from backtestkit_cli.measure.trust import Finding, gross_pnl_percent, trust
 from backtestkit_cli.model.event import CancelReason, CloseReason
 from backtestkit_cli.model.funnel import Funnel
 from backtestkit_cli.model.limits import Limits
-from backtestkit_cli.model.policy import PRESETS, Costs, FillPolicy
+from backtestkit_cli.model.policy import PRESETS, Costs, FillPolicy, ReferencePolicy
+from backtestkit_cli.model.time import Interval
 
 MANY = deals(*([1.0, -0.5] * 20))
 
@@ -306,3 +307,23 @@ def test_some_invalid_drafts_are_a_warning_with_their_rules() -> None:
     told = run(stream(1.0, funnel=funnel))
     (found,) = [one for one in trust(told.streams[0], told) if one.code == "invalid-drafts"]
     assert found.text == "1 of 2 drafts broke the limits and did not count (1 × long_tp_too_close)"
+
+
+ROWS = "3 rows of the strategy met no decision time of the range and did not count"
+DRIFT = ": the original asks so long after its last call, and after a trade that drifts off the rows"
+
+
+@pytest.mark.parametrize(
+    ("changed", "text"),
+    [
+        pytest.param({}, ROWS, id="ours"),
+        pytest.param({"policy": ReferencePolicy()}, f"{ROWS}{DRIFT}; with ticks of 15m it does not", id="the original"),
+        pytest.param({"policy": ReferencePolicy(), "tick": Interval.M15}, ROWS + DRIFT, id="on the strategy's grid"),
+        pytest.param({"policy": ReferencePolicy(), "tick": Interval.H1}, ROWS + DRIFT, id="on a coarser grid"),
+    ],
+)
+def test_rows_off_the_grid_tell_how_the_original_drifts(changed: dict[str, Any], text: str) -> None:
+    one = stream(*MANY)
+    one.result.funnel.off_grid = 3
+    finding = found(one, run(one, **changed))["rows-off-grid"]
+    assert (finding.level, finding.text) == ("warning", text)
