@@ -91,7 +91,11 @@ def backtest(
     comparison = _compared(job, run, files, output) if compare_fills else None
     with STOP.held():
         code = _tell(run, report, files, comparison, output, requirement)
-    return STRATEGY_ERROR if any(stream.result.funnel.errors for stream in run.streams) else code
+    failures = sum(stream.failures for stream in run.streams)
+    if failures:
+        times = "once" if failures == 1 else f"{failures} times"
+        output.tell(f"error: the config's own code failed {times}; the report says where, under How far to trust it")
+    return STRATEGY_ERROR if failures else code
 
 
 @contextmanager

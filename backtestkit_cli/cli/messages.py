@@ -29,11 +29,13 @@ def render_problem(problem: Problem) -> str:
 
 def render_source(source: Source) -> str:
     """Write a place on one line: file, line and column, then the key path or the market and time."""
-    parts = [source.file or "", *(str(number) for number in (source.line, source.column) if number is not None)]
+    numbers = [str(number) for number in (source.line, source.column) if number is not None]
+    place = ":".join([source.file, *numbers]) if source.file else ""
+    key = " ".join(filter(None, (source.key, "" if place or not numbers else f"column {numbers[-1]}")))
     market = source.symbol or ""
     if source.time_ms is not None:
         market = f"{market} at {iso(source.time_ms)}".strip()
-    return "   ".join(part for part in (":".join(filter(None, parts)), source.key or "", market) if part)
+    return "   ".join(part for part in (place, key, market) if part)
 
 
 def printable(line: str) -> str:

@@ -1,7 +1,8 @@
 """What the files of a config say together, before it is checked, and where each part of it stands.
 
-Rules: a place is that of the `--set` or of the line of Python that gave the value last, else that of the file; a path
-that nothing gives has the place of what would hold it.
+Rules: a place is that of the `--set` or of the line of Python that gave the value last, else that of the file; a
+mapping that only a `--set` below it made has the place of that; a path that nothing gives has the place of what would
+hold it.
 """
 
 from copy import deepcopy
@@ -27,6 +28,10 @@ class Entry:
         """Give the place of a key path inside the entry."""
         locate = locator(self.source_map, (self.kind, self.index), self.kind, self.name)
         return locate(keys, at)
+
+    def has(self, keys: KeyPath) -> bool:
+        """Whether its file gives a value at this very path."""
+        return (self.kind, self.index, *keys) in self.source_map.places
 
 
 @dataclass(slots=True)
@@ -69,10 +74,21 @@ class Draft:
             if place is not None:
                 return replace(place, key=path)
         entry = self.named(kind).get(name or "")
+        below = None if entry and entry.has(keys) else self._override_below((kind, name or "", *keys))
+        if below is not None:
+            return replace(below, key=path)
         return entry.where(keys, at) if entry else Source(key=path)
+
+    def _override_below(self, path: KeyPath) -> Source | None:
+        """The place of the first override that gave something below a path."""
+        return next((place for given, place in self.overridden.items() if given[: len(path)] == path), None)
 
     def _where_in_settings(self, keys: KeyPath, at: str) -> Source:
         path = key_path("settings", None, None, keys)
+        whole = ("settings", *keys)
+        below = None if whole in self.settings_maps else self._override_below(whole)
+        if below is not None:
+            return replace(below, key=path)
         for depth in range(len(keys), -1, -1):
             part = ("settings", *keys[:depth])
             if part in self.overridden:

@@ -326,7 +326,8 @@ def _locator_of(draft: Draft, entry: Entry) -> Any:
     name = entry.name
 
     def locate(keys: KeyPath, at: str) -> Source:
-        is_overridden = any((entry.kind, name, *keys[:depth]) in draft.overridden for depth in range(len(keys) + 1))
+        path = (entry.kind, name, *keys)
+        is_overridden = any(path[: len(given)] == given or given[: len(path)] == path for given in draft.overridden)
         return draft.where(entry.kind, name, keys, at) if is_overridden else entry.where(keys, at)
 
     return locate

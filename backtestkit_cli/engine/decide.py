@@ -60,23 +60,23 @@ class RowDecider:
     """Answers from rows that were computed, or read, beforehand."""
 
     def __init__(self, rows: DraftColumns) -> None:
-        self._rows = rows
+        self.rows = rows
         self._at = {time: row for row, time in enumerate(rows.time_ms.tolist())}
 
     def decide(self, time_ms: int, price: float) -> Answer:  # noqa: ARG002  # rows know their price
         """Look the row up."""
         row = self._at.get(time_ms)
-        return NoDraft.NONE if row is None else answer_of(self._rows, row)
+        return NoDraft.NONE if row is None else answer_of(self.rows, row)
 
     def has_row(self, time_ms: int) -> bool:
         """Whether a row with a position stands there."""
         row = self._at.get(time_ms)
-        return row is not None and bool(self._rows.side[row])
+        return row is not None and bool(self.rows.side[row])
 
     def is_short_history(self, time_ms: int) -> bool:
         """As the row says."""
         row = self._at.get(time_ms)
-        return row is not None and bool(self._rows.short_history[row])
+        return row is not None and bool(self.rows.short_history[row])
 
 
 def answer_of(rows: DraftColumns, row: int) -> Answer:

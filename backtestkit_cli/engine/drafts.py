@@ -55,6 +55,16 @@ class DraftColumns:
     def __len__(self) -> int:
         return len(self.time_ms)
 
+    @property
+    def has_position(self) -> Bools:
+        """Which rows have a position."""
+        return np.asarray((self.side != 0) & ~self.warm_up & ~self.ambiguous)
+
+    @property
+    def position_times(self) -> Ints:
+        """The times of the rows that have a position, UTC ms."""
+        return np.asarray(self.time_ms[self.has_position])
+
     def note(self, row: int) -> str:
         """The note of one row."""
         return self.notes if isinstance(self.notes, str) else self.notes[row]

@@ -51,8 +51,16 @@ class RiskQuestion(NamedTuple):
     equity: float | None = None
 
 
+CHECK_RAISED = "check_raised"
+"""The rule of a refusal by a check that could not answer."""
+
+
+class CheckError(Exception):
+    """A check could not answer; the text says why."""
+
+
 Check = Callable[[RiskQuestion], str | None]
-"""Answers None, or why the signal is refused."""
+"""Answers None, or why the signal is refused; raises `CheckError`."""
 
 
 class Refusal(NamedTuple):
@@ -116,7 +124,10 @@ class RiskProfile:
         if self.min_reward_risk is not None and reward_risk(signal) < self.min_reward_risk:
             return "min_reward_risk", ""
         for name, check in self.checks.items():
-            why = check(question)
+            try:
+                why = check(question)
+            except CheckError as error:
+                return CHECK_RAISED, str(error)
             if why is not None:
                 return name, why
         return None

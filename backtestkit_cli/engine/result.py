@@ -72,8 +72,9 @@ class CandleUse:
 class StreamRun:
     """One stream of a run: result, candles, and how it was decided (`rules`, `decision`, `vector`, `signals`).
 
-    `sizing` is the name of its sizing, None where nothing is sized. `doubts` are decisions that
-    changed when they were made again.
+    `sizing` is the name of its sizing, None where nothing is sized. `failures` counts what its strategy, sizing and
+    risk checks raised or answered wrongly; `warnings` tell it. `rows_outside` counts the rows off the grid
+    that lie outside of the range. `doubts` are decisions that changed when they were made again.
     `drawn` are the candles from the start of the range to its end, or to the last close of a trade if that is later;
     None where they were not kept.
     """
@@ -87,6 +88,8 @@ class StreamRun:
     note: str = ""
     sizing: str | None = None
     warnings: tuple[str, ...] = ()
+    failures: int = 0
+    rows_outside: int = 0
     doubts: tuple[Doubt, ...] = ()
     drawn: DrawnCandles | None = None
 

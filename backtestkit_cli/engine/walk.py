@@ -41,7 +41,7 @@ from backtestkit_cli.model.event import (
 )
 from backtestkit_cli.model.funnel import Funnel
 from backtestkit_cli.model.signal import Flat, OpenPosition, SignalState, WaitingEntry
-from backtestkit_cli.model.time import MINUTE_MS
+from backtestkit_cli.model.time import MINUTE_MS, TimeRange
 
 
 @dataclass(slots=True)
@@ -283,3 +283,9 @@ def walk_together(walks: Sequence[StreamWalk]) -> Iterator[Event]:
 def off_grid_rows(row_times: Ints, ticks: Ints) -> int:
     """How many rows stand at no decision time of the frame."""
     return int(len(row_times) - np.isin(row_times, ticks).sum())
+
+
+def rows_outside(row_times: Ints, ticks: Ints, within: TimeRange) -> int:
+    """How many of these rows lie outside of the frame; those after a last tick in it do not."""
+    is_outside = (row_times < within.start_ms) | (row_times >= within.end_ms)
+    return off_grid_rows(row_times[is_outside], ticks)

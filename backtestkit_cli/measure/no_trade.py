@@ -50,6 +50,7 @@ SIZE_RULES = {
     "equity_spent": "the equity is spent",
     "too_few_trades": "not enough closed trades to take the odds from, and no min_quantity to begin with",
     "odds_unknown": "no win, or no loss, among the trades that the odds are taken from",
+    "odds_against": "the odds of the last trades advise against trading",
     "atr_unknown": "the range is not known yet",
     "atr_not_positive": "the range is not above zero",
     "stop_distance_zero": "the stop is at the entry",

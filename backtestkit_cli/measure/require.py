@@ -20,7 +20,7 @@ from backtestkit_cli.measure.money import unsized_metrics
 from backtestkit_cli.measure.original_metrics import Happened, Scope, happened, original_metrics
 from backtestkit_cli.measure.statistics import empty_metrics, stream_metrics
 
-HINT = "the report of the run tells more; another range, strategy or requirement gives another answer"
+HINT = "the report of the run tells more"
 
 
 @dataclass(frozen=True, slots=True)

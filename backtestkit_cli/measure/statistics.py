@@ -17,7 +17,7 @@ from backtestkit_cli.engine.result import RunResult, StreamRun
 from backtestkit_cli.engine.trades import Trades, trades_of
 from backtestkit_cli.measure.equity import DailyEquity, curve_of, run_equity, stream_equity
 from backtestkit_cli.measure.metrics import Metric, merged, metrics, total
-from backtestkit_cli.measure.money import money_metrics, unsized_metrics
+from backtestkit_cli.measure.money import beside_money, money_metrics, unsized_metrics
 from backtestkit_cli.model.time import DAY_MS, TimeRange
 from backtestkit_cli.model.trade import FLAT_PERCENT
 
@@ -43,10 +43,11 @@ class DailyDrawdown:
 
 def all_metrics(trades: Trades, within: TimeRange, equity: DailyEquity) -> tuple[Metric, ...]:
     """Measure finished trades, then the daily curve that they made; of sized trades the money first."""
-    money: tuple[Metric, ...] = ()
-    if equity.is_money:
-        money = money_metrics(trades.where(~np.isnan(trades.quantity)), float(equity.values[0]))
-    return (*money, *metrics(trades, within), *daily_metrics(equity, len(trades)))
+    of_trades, of_days = metrics(trades, within), daily_metrics(equity, len(trades))
+    if not equity.is_money:
+        return (*of_trades, *of_days)
+    money = money_metrics(trades.where(~np.isnan(trades.quantity)), float(equity.values[0]))
+    return (*money, *beside_money(of_trades), *of_days)
 
 
 def stream_metrics(stream: StreamRun, within: TimeRange, balance: float | None = None) -> tuple[Metric, ...]:

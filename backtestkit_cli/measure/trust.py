@@ -6,6 +6,7 @@ is what a careful reader wants to have seen. The order is fixed: doubts, fills, 
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from math import isfinite
 from typing import Literal
 
 import numpy as np
@@ -13,7 +14,7 @@ import numpy as np
 from backtestkit_cli.engine.result import RunResult, StreamRun
 from backtestkit_cli.engine.trades import REASONS, Trades
 from backtestkit_cli.measure.doubts import doubt_text, gravest
-from backtestkit_cli.measure.metrics import total
+from backtestkit_cli.measure.metrics import merged, total
 from backtestkit_cli.measure.money import max_exposure_percent
 from backtestkit_cli.measure.no_trade import SIZE_RULES, explain_no_trade
 from backtestkit_cli.model.event import CloseReason
@@ -53,12 +54,20 @@ def trust(stream: StreamRun, run: RunResult) -> tuple[Finding, ...]:
         *_decisions(stream),
         *_rows(stream, run),
         *_sizing(stream, run),
-        *_sample(stream),
+        *_sample(stream, run),
         *_end_of_data(stream),
         *_costs(stream, run),
     ]
     found += [Finding("warning", "from-the-run", text) for text in stream.warnings]
     return tuple(sorted(found, key=lambda finding: finding.level != "warning"))
+
+
+def trust_together(run: RunResult) -> tuple[Finding, ...]:
+    """Find what bears on streams together and may be told of none of them: what they borrow of one balance."""
+    sized = [stream.result.trades for stream in run.streams if stream.sizing]
+    if run.balance is None or len(sized) <= 1:
+        return ()
+    return tuple(_borrowed(max_exposure_percent(merged(sized), run.balance), "the positions of all streams together"))
 
 
 def gross_pnl_percent(trades: Trades) -> float:
@@ -105,13 +114,14 @@ def _lag(stream: StreamRun, run: RunResult) -> Iterator[Finding]:
     if not len(trades) or isinstance(run.policy, ReferencePolicy):  # it books no market fill at the worse price
         return
     lag, net = total(trades.vwap_lag_percent), total(trades.pnl_percent)
+    stakes = _stakes(stream, run)
     is_large = net > 0 and lag > LAG_WARNING_SHARE * net
     share = f" ({100 * lag / net:.0f} % of the net profit)" if net > 0 and lag > 0 else ""
     if run.policy.market_books == "vwap":
-        text = f"booking market fills at the VWAP, which lags behind the price, brought {lag:+.2f} %{share}"
+        text = f"{stakes}booking market fills at the VWAP, which lags behind the price, brought {lag:+.2f} %{share}"
     else:
         better = f"{lag:.2f} points better{share}"
-        text = f"with market fills at the VWAP the result would look {better}; these fills leave that out"
+        text = f"{stakes}with market fills at the VWAP the result would look {better}; these fills leave that out"
     yield Finding("warning" if is_large else "info", "vwap-lag", text)
 
 
@@ -183,16 +193,20 @@ def _sizing(stream: StreamRun, run: RunResult) -> Iterator[Finding]:
     if reasons and len(trades):
         told = ", ".join(f"{count} × {SIZE_RULES[rule]}" for rule, count in reasons.most_common(3))
         yield Finding("info", "no-quantity", f"{counted(reasons.total(), 'draft')} got no quantity ({told})")
-    exposure = max_exposure_percent(trades, run.balance)
-    if exposure > ALL_OF_IT_PERCENT:
-        text = f"its positions were worth up to {exposure:.0f} % of the equity, which needs borrowed money"
-        yield Finding("warning", "borrowed-money", text)
+    yield from _borrowed(max_exposure_percent(trades, run.balance), "its positions")
+
+
+def _borrowed(exposure_percent: float, whose: str) -> Iterator[Finding]:
+    if exposure_percent > ALL_OF_IT_PERCENT:
+        worth = f"{exposure_percent:.0f} % of the equity" if isfinite(exposure_percent) else "more than was left"
+        yield Finding("warning", "borrowed-money", f"{whose} were worth up to {worth}, which needs borrowed money")
 
 
 def _rows(stream: StreamRun, run: RunResult) -> Iterator[Finding]:
     funnel = stream.result.funnel
-    if funnel.off_grid and funnel.opened:
-        text = f"{counted(funnel.off_grid, 'row')} of the strategy met no decision time of the range and did not count"
+    inside = funnel.off_grid - stream.rows_outside
+    if inside and funnel.opened:
+        text = f"{counted(inside, 'row')} of the strategy met no decision time of the range and did not count"
         if isinstance(run.policy, ReferencePolicy):
             text += ": the original asks so long after its last call, and after a trade that drifts off the rows"
         if isinstance(run.policy, ReferencePolicy) and run.tick.ms < stream.interval.ms:
@@ -203,10 +217,15 @@ def _rows(stream: StreamRun, run: RunResult) -> Iterator[Finding]:
         yield Finding("info", "rows-late", text)
 
 
-def _sample(stream: StreamRun) -> Iterator[Finding]:
+def _stakes(stream: StreamRun, run: RunResult) -> str:
+    """What stands in front of sums of trade percents where money stands beside them."""
+    return "" if run.balance is None or stream.sizing is None else "at equal stakes: "
+
+
+def _sample(stream: StreamRun, run: RunResult) -> Iterator[Finding]:
     count = len(stream.result.trades)
     lost = -total(stream.result.trades.pnl_percent)
-    if lost > STAKE_PERCENT:
+    if lost > STAKE_PERCENT and not _stakes(stream, run):
         text = f"the losses of {lost:.0f} % are more than the stake: a real account would have been empty before"
         yield Finding("warning", "more-than-the-stake", text)
     if 0 < count < SMALL_SAMPLE_TRADES:
@@ -226,7 +245,7 @@ def _costs(stream: StreamRun, run: RunResult) -> Iterator[Finding]:
     if not len(trades) or run.costs == Costs(fee_percent=0.0, slippage_percent=0.0):
         return
     gross, net = gross_pnl_percent(trades), total(trades.pnl_percent)
-    told = f"before costs {gross:+.2f} %, after costs {net:+.2f} %"
+    told = f"{_stakes(stream, run)}before costs {gross:+.2f} %, after costs {net:+.2f} %"
     if gross <= 0:
         yield Finding("info", "costs", f"{told}; it loses without costs too")
         return

@@ -7,14 +7,13 @@
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import fields, replace
-from typing import TYPE_CHECKING
+from dataclasses import fields
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
 from backtestkit_cli.engine.result import RunResult, StreamRun
 from backtestkit_cli.engine.trades import Trades
-from backtestkit_cli.measure.doubts import MEANINGS
 from backtestkit_cli.measure.equity import DailyEquity, run_equity, stream_equity
 from backtestkit_cli.measure.metrics import merged, total
 from backtestkit_cli.measure.statistics import all_metrics, run_metrics, stream_metrics
@@ -49,6 +48,7 @@ from backtestkit_cli.report.sections import (
     sum_of,
     trades_table,
 )
+from backtestkit_cli.report.warnings import shared_warnings
 
 if TYPE_CHECKING:
     import polars as pl
@@ -56,7 +56,10 @@ if TYPE_CHECKING:
 OPTIMISTIC = " (optimistic)"
 """Stands behind the name of a fill policy that books better than could be traded."""
 
-OVERVIEW: tuple[tuple[str, str, Form, str], ...] = (
+OverviewColumn: TypeAlias = tuple[str, str, Form, str]
+"""A metric that stands side by side: key, head, form, unit."""
+
+OVERVIEW: tuple[OverviewColumn, ...] = (
     ("trades", "Trades", "count", ""),
     ("win_rate_percent", "Wins", "number", "%"),
     ("pnl_percent", "PnL", "signed", "%"),
@@ -65,7 +68,11 @@ OVERVIEW: tuple[tuple[str, str, Form, str], ...] = (
     ("sharpe_ratio", "Sharpe", "number", ""),
     ("exposure_percent", "Exposure", "number", "%"),
 )
-"""Metrics that stand side by side: key, head, form, unit."""
+OF_MONEY: tuple[OverviewColumn, ...] = (
+    ("return_percent", "Return", "signed", "%"),
+    ("balance_drawdown_percent", "Max DD", "number", "%"),
+)
+"""What stands in the place of PnL, profit factor and drawdown where streams share a balance."""
 
 
 def build(run: RunResult, events: "pl.DataFrame | None" = None) -> Report:
@@ -73,7 +80,7 @@ def build(run: RunResult, events: "pl.DataFrame | None" = None) -> Report:
     findings = [trust(stream, run) for stream in run.streams]
     notes = tuple(Finding("warning", "from-the-run", text) for text in run.warnings)
     several = len(run.streams) != 1
-    told = notes + (_shared_warnings(run.streams, findings) if several else findings[0])
+    told = notes + (shared_warnings(run, findings) if several else findings[0])
     if several:
         chapters = [
             _whole_chapter(run, told),
@@ -92,20 +99,6 @@ def build(run: RunResult, events: "pl.DataFrame | None" = None) -> Report:
         chapters=tuple(chapters),
     )
     return with_choices(report, "trades", run.columns.get("backtest", ()))
-
-
-def _shared_warnings(streams: Sequence[StreamRun], findings: Sequence[tuple[Finding, ...]]) -> tuple[Finding, ...]:
-    """The warnings of all streams, each once, with the streams it is about; doubts about decisions come first."""
-    about: dict[Finding, list[str]] = {}
-    for stream, found in zip(streams, findings, strict=True):
-        for finding in found:
-            if finding.level == "warning":
-                about.setdefault(finding, []).append(f"{stream.strategy} on {stream.symbol}")
-    told = [
-        finding if len(names) == len(streams) else replace(finding, text=f"{', '.join(names)}: {finding.text}")
-        for finding, names in about.items()
-    ]
-    return tuple(sorted(told, key=lambda finding: finding.code not in MEANINGS))
 
 
 def _distinct(names: Iterable[str]) -> tuple[str, ...]:
@@ -186,6 +179,11 @@ def _fingerprint(run: RunResult) -> str:
     return hashlib.sha256("\n".join(known).encode(errors="surrogatepass")).hexdigest()[:FINGERPRINT_DIGITS]
 
 
+def overview_columns(balance: float | None) -> tuple[OverviewColumn, ...]:
+    """The metrics that stand side by side in a run."""
+    return OVERVIEW if balance is None else (*OVERVIEW[:2], *OF_MONEY, *OVERVIEW[5:])
+
+
 def _overview(run: RunResult) -> Table:
     measured = [*(stream_metrics(stream, run.range, run.balance) for stream in run.streams), run_metrics(run)]
     values = [{metric.key: metric.value for metric in one} for one in measured]
@@ -195,8 +193,8 @@ def _overview(run: RunResult) -> Table:
         Column(key="symbol", label="Symbol", values=[*(stream.symbol for stream in run.streams), ""]),
     ]
     columns += [
-        Column(key=key, label=label, values=[one[key] for one in values], form=form, unit=unit)
-        for key, label, form, unit in OVERVIEW
+        Column(key=key, label=label, values=[one.get(key) for one in values], form=form, unit=unit)
+        for key, label, form, unit in overview_columns(run.balance)
     ]
     columns.append(Column(key="buy_and_hold_percent", label="Hold", values=held, form="signed", unit="%"))
     return Table(tuple(columns), has_total=True)
@@ -255,6 +253,8 @@ def _result_sections(
     balance = run.balance if equity.is_money else None
     yield Section(key="pnl_curve_percent", title="PnL over time", block=curve(trades, run.range, balance), depth=depth)
     yield Section(key="months", title="Month by month", block=by_month, depth=of_months)
-    yield Section(key="exit_reasons", title="Why positions closed", block=exits(trades), depth=depth)
+    yield Section(
+        key="exit_reasons", title="Why positions closed", block=exits(trades, is_money=equity.is_money), depth=depth
+    )
     yield Section(key="funnel", title="Signal funnel", block=funnel_facts(funnel))
     yield Section(key="warnings", title="How far to trust it", block=Findings(findings))

@@ -15,7 +15,7 @@ from backtestkit_cli.errors import DataError, Problem
 from backtestkit_cli.measure.metrics import Metric
 from backtestkit_cli.measure.trust import Finding
 from backtestkit_cli.model.time import parse_time
-from backtestkit_cli.report.build import OPTIMISTIC, OVERVIEW, build
+from backtestkit_cli.report.build import OPTIMISTIC, build, overview_columns
 from backtestkit_cli.report.empty import empty_run
 from backtestkit_cli.report.report import (
     Block,
@@ -65,7 +65,7 @@ def _report(document: Told) -> Report:
         strategies=tuple(run["strategies"]),
         symbols=tuple(run["symbols"]),
         lead=_lead(document),
-        head=Facts(tuple(_facts(run, _blank().head, is_head=True))),
+        head=Facts(tuple(_facts(run, _blank(is_money=True).head, is_head=True))),
         overview=_overview(document) if whole is not None and streams else None,
         chapters=tuple(chapters),
     )
@@ -95,15 +95,16 @@ def _overview(document: Told) -> Table:
         Column(key="strategy", label="Strategy", values=[*(told["strategy"] for told in streams), "all"]),
         Column(key="symbol", label="Symbol", values=[*(told["symbol"] for told in streams), ""]),
     ]
-    for key, label, form, unit in OVERVIEW:
-        values = [told["metrics"][key] for told in (*streams, whole)]
+    for key, label, form, unit in overview_columns(document["summary"].get("balance")):
+        values = [told["metrics"].get(key) for told in (*streams, whole)]
         columns.append(Column(key=key, label=label, values=values, form=form, unit=unit))
     columns.append(Column(key="buy_and_hold_percent", label="Hold", values=held, form="signed", unit="%"))
     return Table(tuple(columns), has_total=True)
 
 
 def _chapter(told: Told) -> Chapter:
-    known = {section.key: section for section in _blank().chapters[0].sections}
+    is_money = "pnl_quote" in told.get("metrics", {})
+    known = {section.key: section for section in _blank(is_money=is_money).chapters[0].sections}
     has_trades = bool(told.get("metrics", {}).get("trades"))
     sections = []
     for key, value in told.items():
@@ -171,6 +172,6 @@ def _value(value: Any, form: Form) -> Value:
 
 
 @cache
-def _blank() -> Report:
-    """The report of a run in which nothing happened; it has a balance, so that the words for money are in it."""
-    return build(replace(empty_run(), balance=1.0))
+def _blank(*, is_money: bool) -> Report:
+    """The report of a run in which nothing happened, with the words for money or without them."""
+    return build(replace(empty_run(), balance=1.0 if is_money else None))

@@ -14,6 +14,7 @@ from backtestkit_cli.engine.result import RunResult, StreamRun
 from backtestkit_cli.engine.trades import REASONS, Trades
 from backtestkit_cli.measure.equity import DailyEquity, monthly
 from backtestkit_cli.measure.metrics import HOUR_MS, cumulative_percent, total
+from backtestkit_cli.measure.money import AT_EQUAL_STAKES
 from backtestkit_cli.model.event import CancelReason, CloseReason
 from backtestkit_cli.model.funnel import Funnel
 from backtestkit_cli.model.time import TimeRange
@@ -56,8 +57,9 @@ def months(equity: DailyEquity) -> Table:
     )
 
 
-def exits(trades: Trades) -> Table:
-    """Count the trades of each close reason, with what they brought."""
+def exits(trades: Trades, *, is_money: bool = False) -> Table:
+    """Count the trades of each close reason, with what they brought; beside money that is at equal stakes."""
+    label = AT_EQUAL_STAKES["pnl_percent"] if is_money else "PnL"
     found = [(reason, trades.pnl_percent[trades.reason == code]) for code, reason in enumerate(REASONS)]
     rows = [(reason.value, len(pnl), total(pnl), total(pnl) / len(pnl)) for reason, pnl in found if len(pnl)]
     reasons, counts, sums, means = zip(*rows, strict=True) if rows else ((), (), (), ())
@@ -65,7 +67,7 @@ def exits(trades: Trades) -> Table:
         (
             Column(key="reason", label="Reason", values=reasons),
             Column(key="trades", label="Trades", values=counts, form="count"),
-            Column(key="pnl_percent", label="PnL", values=sums, form="signed", unit="%"),
+            Column(key="pnl_percent", label=label, values=sums, form="signed", unit="%"),
             Column(key="average_pnl_percent", label="Average", values=means, form="signed", unit="%"),
         )
     )
@@ -166,6 +168,7 @@ def trades_table(stream: StreamRun, *, shows_notes: bool) -> Table:
     hours = ((trades.closed_ms - trades.opened_ms) / HOUR_MS).tolist()
     sides = ["long" if side > 0 else "short" for side in trades.side.tolist()]
     reasons = [REASONS[code].value for code in trades.reason.tolist()]
+    is_sized = stream.sizing is not None  # money takes the room on a terminal
     is_ambiguous = bool((trades.ambiguous_minutes > 0).any())
 
     def times(key: str, label: str, values: Ints, depth: Depth = "summary") -> Column:
@@ -182,7 +185,14 @@ def trades_table(stream: StreamRun, *, shows_notes: bool) -> Table:
         (
             times("opened", "Opened", trades.opened_ms, "full"),
             times("closed", "Closed", trades.closed_ms),
-            Column(key="duration_hours", label="Held", values=hours, form="number", unit="h"),
+            Column(
+                key="duration_hours",
+                label="Held",
+                values=hours,
+                form="number",
+                unit="h",
+                depth="full" if is_sized else "summary",
+            ),
             Column(key="position", label="Side", values=sides),
             prices("price_open", "Entry", trades.price_open),
             prices("price_close", "Exit", trades.price_close),

@@ -29,7 +29,7 @@ from backtestkit_cli.engine.reference.walk import ReferenceWalk
 from backtestkit_cli.engine.result import RunResult, StreamResult, StreamRun, ToldEvents
 from backtestkit_cli.engine.step import Terms
 from backtestkit_cli.engine.trades import trades_of
-from backtestkit_cli.engine.walk import StreamWalk, off_grid_rows
+from backtestkit_cli.engine.walk import StreamWalk, off_grid_rows, rows_outside
 from backtestkit_cli.errors import DataError, Problem, Source
 from backtestkit_cli.measure.fills import FillComparison
 from backtestkit_cli.measure.timings import Stopwatch
@@ -49,6 +49,7 @@ from backtestkit_cli.run.clock import WallClock
 from backtestkit_cli.run.columns import column_choices
 from backtestkit_cli.run.context import CURRENT, inside
 from backtestkit_cli.run.deadline import Deadline
+from backtestkit_cli.run.failures import first_of, gate_failures, told_once
 from backtestkit_cli.run.finished import FinishedRun
 from backtestkit_cli.run.identity import run_id
 from backtestkit_cli.run.jobs import Job, Runs, begin
@@ -65,7 +66,7 @@ from backtestkit_cli.run.plan import Group, Plan, ticks_of
 from backtestkit_cli.run.record import manifest_of
 from backtestkit_cli.run.reference import looks_beyond_ms, notes_of, reference_market, reference_walk, shared_by
 from backtestkit_cli.run.risk import ledger_for
-from backtestkit_cli.run.sizing import Sizing, prepare_sizing, sizing_failures
+from backtestkit_cli.run.sizing import Sizing, ended_by_odds, prepare_sizing
 from backtestkit_cli.run.sources import anomaly_of, local_source
 from backtestkit_cli.run.standing import Key, RunCancelled, Standing
 from backtestkit_cli.run.strategies import CallingDecider, DecisionStrategy, RowStrategy, Strategy, prepare
@@ -277,7 +278,7 @@ class Backtest:
             walking = self._walking_rows(stream, strategy, rows, ledger, is_quiet=True)
             yield from self._walk([walking], told, with_levels=with_levels)
         else:
-            self._finish(stream, strategy, result, [])
+            self._finish(stream, strategy, result, rows)
 
     def _tell(self, event: Event) -> None:
         self.standing.take(key_of(event), event)
@@ -315,9 +316,11 @@ class Backtest:
                 bridged_decisions=walk.bridged_decisions,
                 events=ToldEvents(told_events),
             )
-            failures = _failures([*getattr(one.decider, "failures", []), *sizing_failures(told_events)])
+            failures, gates = getattr(one.decider, "failures", []), gate_failures(told_events)
             notes = notes_of(walk) if isinstance(walk, ReferenceWalk) else ()
-            self._finish(one.stream, one.strategy, result, [*failures, *notes])
+            warnings = [*first_of(failures), *first_of(told_once(gates)), *ended_by_odds(told_events), *notes]
+            rows = one.decider.rows if isinstance(one.decider, RowDecider) else None
+            self._finish(one.stream, one.strategy, result, rows, warnings, failures=len(failures) + len(gates))
         together.clear()
 
     def _walking(
@@ -341,7 +344,7 @@ class Backtest:
         is_quiet: bool = False,
     ) -> Walking:
         walking = self._walking(stream, strategy, RowDecider(rows), shared, is_quiet=is_quiet)
-        walking.walk.funnel.off_grid = off_grid_rows(rows.time_ms[rows.side != 0], stream.ticks)
+        walking.walk.funnel.off_grid = off_grid_rows(rows.position_times, stream.ticks)
         return walking
 
     def _decider(self, stream: Stream, strategy: DecisionStrategy, source: LocalSource, deadline: Deadline) -> Decider:
@@ -484,7 +487,15 @@ class Backtest:
                 raise DataError(Problem("no-candles", what, where, found=f"candles in {there}"))
             yield name, candles
 
-    def _finish(self, stream: Stream, strategy: Strategy, result: StreamResult, warnings: Sequence[str]) -> None:
+    def _finish(
+        self,
+        stream: Stream,
+        strategy: Strategy,
+        result: StreamResult,
+        rows: DraftColumns | None,
+        warnings: Sequence[str] = (),
+        failures: int = 0,
+    ) -> None:
         self._progressed(stream.name, stream.symbol, self.plan.range.minutes)
         if self.config.settings.gap == "fail":
             refuse_hole(stream.candles, stream.symbol, result)
@@ -499,6 +510,8 @@ class Backtest:
             note=schema.note or "",
             sizing=schema.sizing,
             warnings=(*self.plan.warnings[stream.name], *warnings),
+            failures=failures,
+            rows_outside=0 if rows is None else rows_outside(rows.position_times, stream.ticks, self.plan.range),
             doubts=stream.quick.doubts,
             drawn=candles_to_draw(stream.candles, self.plan.range, result),
         )
@@ -510,11 +523,3 @@ def _history_minutes(strategies: Mapping[str, Strategy], sizings: Mapping[str, S
     """How long before the frame the candles of each strategy begin, the window of the price aside."""
     needed = {name: sizing.history_minutes if sizing else 0 for name, sizing in sizings.items()}
     return {name: max(strategy.history_minutes, needed[name]) for name, strategy in strategies.items()}
-
-
-def _failures(failures: Sequence[str]) -> list[str]:
-    """The first failures of a strategy, in words."""
-    if not failures:
-        return []
-    more = f" (and {len(failures) - 3} more)" if len(failures) > 3 else ""
-    return [*failures[:2], failures[2] + more] if len(failures) > 2 else list(failures)

@@ -9,7 +9,7 @@ from typing import Any
 from backtestkit_cli.config.merge import Config
 from backtestkit_cli.config.schema import AllowSchema, RiskSchema
 from backtestkit_cli.engine.account import Account
-from backtestkit_cli.engine.gate import Check, Ledger, RiskProfile, RiskQuestion, reward_risk
+from backtestkit_cli.engine.gate import Check, CheckError, Ledger, RiskProfile, RiskQuestion, reward_risk
 from backtestkit_cli.engine.rules.expression import Expression
 from backtestkit_cli.engine.rules.parse import RuleProblem
 from backtestkit_cli.engine.rules.scalar import parse_condition, value_of
@@ -135,16 +135,16 @@ def _values(question: RiskQuestion) -> dict[str, float | bool]:
 def _asked(
     plugin: Plugin, function: Callable[[RiskQuestion], Any], profile: str, audience: Audience, question: RiskQuestion
 ) -> str | None:
-    """A check in Python: None and False-like answers allow, a text refuses; what raises refuses too."""
+    """A check in Python: None and False-like answers allow, a text refuses; one that raises cannot answer."""
     try:
         answer = function(question)
+        return str(answer) if answer else None
     except KeyboardInterrupt:
         raise
-    except BaseException as error:  # noqa: BLE001  # user code, `sys.exit` too: a check that fails opens no position
+    except BaseException as error:  # user code, `sys.exit` too: a check that fails opens no position
         text = plugin.reference.text
-        what = raised(error, plugin.place, f"risk check {text}").what
+        what = raised(error, plugin.place, f"in the risk check {text}").what
         time_ms, signal, price, *_ = question
         failed = RiskCheckFailed(time_ms=time_ms, signal=signal, price=price, profile=profile, check=text, what=what)
         audience.tell(failed)
-        return what
-    return str(answer) if answer else None
+        raise CheckError(what) from error

@@ -2,11 +2,12 @@
 
 * A method that answers nothing above zero makes no position, whatever `min_quantity` says; nor does a spent account.
 * What it answers is brought within the limits, then cut to the market's quantity step.
-* Kelly's odds `from_trades` need trades: until there are enough, `min_quantity` is traded where it is given.
+* Kelly's odds `from_trades` need trades: until there are enough, `min_quantity` is traded where it is given. Odds that
+  allow nothing never change again, because only trades change them: that is told.
 * The average true range is that of the last closed candle of the strategy's interval, known once it has its history.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from math import inf, isfinite
@@ -51,6 +52,8 @@ Method = Callable[[SizingQuestion], float]
 MethodOf = Callable[[Candles], Method]
 """Makes the method of one stream, from its candles."""
 
+_ODDS_RULES = ("odds_unknown", "odds_against")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sizing:
@@ -66,11 +69,16 @@ class Sizing:
         return partial(_told, self, self.method_of(candles), quantity_step, audience)
 
 
-def sizing_failures(events: Iterable[Event]) -> list[str]:
-    """What a sizing in Python raised or answered wrongly, in words."""
-    rules = ("sizing_raised", "sizing_answer")
-    refused = [event for event in events if isinstance(event, QuantityRefused)]
-    return [f"{iso(event.time_ms)}: {event.why}" for event in refused if event.rule in rules]
+def ended_by_odds(events: Iterable[Event]) -> Iterator[str]:
+    """Tell since when the odds of its own trades allow a stream nothing more, if they do."""
+    refused = [event for event in events if isinstance(event, QuantityRefused) and event.rule in _ODDS_RULES]
+    if refused:
+        first = refused[0]
+        signals = "1 signal got" if len(refused) == 1 else f"{len(refused)} signals got"
+        yield (
+            f"it trades no more from {iso(first.time_ms)} on, {signals} no quantity: {first.why}, its sizing takes its "
+            "odds from them, and only trades change them; a larger from_trades, or given odds, may go on"
+        )
 
 
 def prepare_sizing(config: Config, strategy: str, registry: Registry) -> Sizing | None:
@@ -123,7 +131,11 @@ def _by_kelly(schema: KellySizing, question: SizingQuestion) -> float:
         odds = schema.win_rate, schema.win_loss_ratio
     else:
         odds = odds_of(question.closed_percents, schema.from_trades or 0)
-    return kelly_criterion(question.equity, question.signal.price_open, *odds, kelly_multiplier=schema.kelly_multiplier)
+    price_open, multiplier = question.signal.price_open, schema.kelly_multiplier
+    quantity = kelly_criterion(question.equity, price_open, *odds, kelly_multiplier=multiplier)
+    if not quantity and schema.from_trades is not None:
+        raise SizingError("odds-against", f"the odds of the last {schema.from_trades} trades advise against trading")
+    return quantity
 
 
 def _asked(plugin: Plugin, function: Callable[[SizingQuestion], Any], question: SizingQuestion) -> float:
@@ -134,7 +146,7 @@ def _asked(plugin: Plugin, function: Callable[[SizingQuestion], Any], question: 
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # `sys.exit` too: user code does not end the program
-        what = raised(error, plugin.place, f"sizing {text}").what
+        what = raised(error, plugin.place, f"in the sizing {text}").what
         raise SizingError("sizing-raised", what) from error
     if answer is None:
         return 0.0

@@ -1,5 +1,6 @@
 """Sized runs through the real front door: quantities, the balance they share, limits in percent, callbacks."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,13 @@ def text(question):
 
 def endless(question):
     return 10**400
+
+def raises(question):
+    raise KeyError("no market today")
+
+def no_truth(question):
+    import numpy as np
+    return np.array([1, 2])
 
 TOLD = []
 
@@ -47,6 +55,8 @@ sizings:
 risks:
   - {name: exposure, max_exposure_percent: 15}
   - {name: day, max_daily_loss_percent: 0.5}
+  - {name: raises, checks: ["strategies/sizes.py:raises"]}
+  - {name: no-truth, checks: ["strategies/sizes.py:no_truth"]}
   - {name: rich, checks: [{allow: "equity >= 10000", note: "only with all of it"}]}
 """
 STEP = 0.0001
@@ -117,18 +127,18 @@ def test_quantities_lie_within_their_limits_and_on_the_step(project: Project) ->
 
 
 @pytest.mark.parametrize(
-    ("sizing", "why"),
+    ("sizing", "why", "code"),
     [
-        ("tiny", "less than the quantity step"),
-        ("bad-odds", "the sizing answered zero or less"),
-        ("own-odds", "not enough closed trades"),
-        ("broken", "no odds today"),
-        ("text", "answered no number: 'much'"),
-        ("endless", "the sizing answered inf"),
+        ("tiny", "less than the quantity step", 0),
+        ("bad-odds", "the sizing answered zero or less", 0),
+        ("own-odds", "not enough closed trades", 0),
+        ("broken", "no odds today", 4),
+        ("text", "answered no number: 'much'", 4),
+        ("endless", "the sizing answered inf", 4),
     ],
 )
 def test_without_a_quantity_there_is_no_position_and_the_report_says_why(
-    project: Project, sizing: str, why: str
+    project: Project, sizing: str, why: str, code: int
 ) -> None:
     run = backtest(project, sizing)
     funnel = run.streams[0].result.funnel
@@ -136,7 +146,8 @@ def test_without_a_quantity_there_is_no_position_and_the_report_says_why(
     assert funnel.no_quantity == funnel.drafts > 5
     assert funnel.no_quantity_by_rule.total() == funnel.no_quantity
     done = project.inside("backtest", "cross", "--exchange", "files", "--set", f"strategies.cross.sizing={sizing}")
-    assert done.code == 0
+    assert done.code == code
+    assert ("the config's own code failed" in done.stderr) is (code == 4)
     assert " ".join(why.split()) in " ".join(done.stdout.split())
 
 
@@ -243,3 +254,42 @@ def test_equity_in_a_check_needs_a_balance(project: Project) -> None:
     assert done.code == 2
     assert "equity" in done.stderr
     assert "money.yaml" in done.stderr
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+@pytest.mark.parametrize(("risk", "why"), [("raises", "KeyError: 'no market today'"), ("no-truth", "ValueError")])
+def test_a_risk_check_that_raises_is_told_once_with_its_line_and_ends_with_4(
+    project: Project, risk: str, why: str, jobs: str
+) -> None:
+    run = ("backtest", "cross", "asked", "--frame", "day", "--set", f"strategies.cross.risk={risk}")
+    done = project.inside(*run, "--jobs", jobs, "--json")
+    assert done.code == 4
+    texts = [one["text"] for one in done.document["portfolio"]["warnings"] if why in one["text"]]
+    assert len(texts) == 1
+    assert re.search(rf"sizes\.py:\d+ raised {why}.* in the risk check strategies/sizes\.py:.* \(\d+ times\)", texts[0])
+    refused = done.document["portfolio"]["funnel"]["risk"]
+    assert "cross on BTCUSDT: 2023-03-01T" in texts[0]
+    assert f"({refused} times)" in texts[0]
+
+
+def test_odds_that_end_a_stream_are_a_warning(project: Project) -> None:
+    run = backtest(project, "own-odds-least", overrides=("sizings.own-odds-least.from_trades=1",))
+    (warning,) = run.streams[0].warnings
+    made = closings(run)
+    assert len(made) == 1
+    refused = run.streams[0].result.funnel.no_quantity_by_rule
+    assert set(refused) == {"odds_unknown"}
+    assert "it trades no more from 2023-03-01T" in warning
+    assert f"{refused.total()} signals got no quantity: no win among the last 1 trades" in warning
+
+
+def test_odds_that_advise_against_trading_end_a_stream_too(project: Project) -> None:
+    run = backtest(project, "own-odds-least", "asked")
+    assert set(run.streams[0].result.funnel.no_quantity_by_rule) == {"odds_against"}
+    assert "the odds of the last 3 trades advise against trading" in run.streams[0].warnings[0]
+
+
+def test_odds_that_end_limit_entries_are_a_warning_too(project: Project) -> None:
+    limited = ("strategies.cross.rules.entry.limit=0.05%", "strategies.cross.rules.entry.wait=1h")
+    run = backtest(project, "own-odds-least", overrides=(*limited, "sizings.own-odds-least.from_trades=1"), frame="day")
+    assert "it trades no more from" in run.streams[0].warnings[0]

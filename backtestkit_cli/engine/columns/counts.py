@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from backtestkit_cli.engine.candles import Bools, Candles, Ints
+from backtestkit_cli.engine.candles import Candles, Ints
 from backtestkit_cli.engine.columns.candidates import Candidates, rules_broken_by
 from backtestkit_cli.engine.columns.chain import busy_at
 from backtestkit_cli.engine.columns.grid import is_fresh, on_grid, ticks_before
@@ -54,7 +54,7 @@ def count(
     times = _times(market.candles, asked, busy)
     funnel = Funnel(ticks=len(ticks), stopped=len(ticks) - len(asked), busy=times.busy)
     funnel.no_price = len(asked) - times.busy - times.decided
-    funnel.off_grid = int(np.count_nonzero(_has_position(rows) & ~on_grid(rows.time_ms, ticks)))
+    funnel.off_grid = int(np.count_nonzero(rows.has_position & ~on_grid(rows.time_ms, ticks)))
     _count_rows(funnel, market.candles, rows, asked, busy)
     funnel.drafts = len(outcome.chosen)
     funnel.no_draft = times.decided - funnel.warm_up - funnel.ambiguous - funnel.drafts
@@ -86,13 +86,9 @@ def _times(candles: Candles, ticks: Ints, busy: Busy) -> Times:
     return Times(found_busy, len(free), 0 if candles.bridged is None else int(candles.bridged[free - 1].sum()))
 
 
-def _has_position(rows: DraftColumns) -> Bools:
-    return np.asarray((rows.side != 0) & ~rows.warm_up & ~rows.ambiguous)
-
-
 def _count_rows(funnel: Funnel, candles: Candles, rows: DraftColumns, ticks: Ints, busy: Busy) -> None:
     """What rows say at decision times: those that come too late, and those without a draft."""
-    has_position = _has_position(rows)
+    has_position = rows.has_position
     told = np.flatnonzero(on_grid(rows.time_ms, ticks))
     is_busy = busy_at((rows.time_ms[told] - candles.start_ms) // MINUTE_MS, *busy)
     funnel.late = int(np.count_nonzero(has_position[told] & is_busy))

@@ -306,7 +306,9 @@ class _Reader:
     def _nearest(self, name: str, words: Iterable[str], also: Iterable[str] = ()) -> str | None:
         scope = self.scope
         known = {*also} if also else {*scope.columns, *scope.params, *scope.lets, *words}
-        near = get_close_matches(name, sorted(known), n=1, cutoff=0.5)
+        longer = [one for one in sorted(known) if one.startswith(f"{name}_")]
+        percents = [one for one in longer if one.endswith("_percent")]  # what a name without a unit means, as a rule
+        near = percents or longer or get_close_matches(name, sorted(known), n=1, cutoff=0.5)
         return f"did you mean {near[0]!r}?" if near else f"known are {', '.join(sorted(known))}"
 
     def _refuse(self, node: ast.expr, what: str, hint: str | None) -> NoReturn:

@@ -284,3 +284,26 @@ def test_a_mutated_config_loads_or_is_refused_with_places(tmp_path: Path, cut: i
     else:
         unplaced = [] if config.frames else [Problem("lost", "the frames are gone")]
     assert unplaced == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "settings.cost.fee_percent=0.2",
+        "settings.costs.fe_percent=0.2",
+        "strategies.listed.rles.long=close",
+        "strategies.listed.params.size.deep=1",
+    ],
+)
+def test_a_key_that_only_an_override_gives_is_refused_at_the_override(text: str, folder: Path) -> None:
+    write(folder, a=FRAME + STRATEGY + "settings: {gap: skip, costs: {fee_percent: 0.1}}\n")
+    for problem in problems(folder, text):
+        assert problem.where is not None
+        assert problem.where.file == f"--set {text}"
+
+
+def test_a_key_of_a_file_is_refused_there_whatever_an_override_gives_below_it(folder: Path) -> None:
+    write(folder, a=FRAME + STRATEGY + "settings: {cost: {fee_percent: 0.1}}\n")
+    (problem,) = problems(folder, "settings.cost.fee_percent=0.2")
+    assert problem.where is not None
+    assert (problem.where.file, problem.where.line) == (str(folder / "a.yaml"), 5)

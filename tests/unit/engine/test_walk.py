@@ -10,7 +10,7 @@ from backtestkit_cli.engine.decide import Answer, Failed, NoDraft, Unusable
 from backtestkit_cli.engine.gate import Ledger, RiskProfile
 from backtestkit_cli.engine.step import Terms
 from backtestkit_cli.engine.vwap import vwap_all
-from backtestkit_cli.engine.walk import StreamWalk, off_grid_rows, walk_together
+from backtestkit_cli.engine.walk import StreamWalk, off_grid_rows, rows_outside, walk_together
 from backtestkit_cli.model.event import (
     Active,
     Cancelled,
@@ -26,7 +26,7 @@ from backtestkit_cli.model.funnel import Funnel
 from backtestkit_cli.model.limits import Limits
 from backtestkit_cli.model.policy import Costs, FillPolicy
 from backtestkit_cli.model.signal import SignalDraft
-from backtestkit_cli.model.time import MINUTE_MS
+from backtestkit_cli.model.time import MINUTE_MS, TimeRange
 
 START_MS = 1_704_067_200_000
 
@@ -331,3 +331,13 @@ def test_a_position_that_cannot_be_judged_at_an_instant_is_left_alone() -> None:
 
 def test_rows_off_the_grid_are_those_at_no_decision_time() -> None:
     assert off_grid_rows(np.array([1, 2, 3, 7]), np.array([2, 4, 7])) == 2
+
+
+def test_rows_outside_are_those_off_the_grid_before_the_start_or_from_the_end_on() -> None:
+    hour = 60 * MINUTE_MS
+    within = TimeRange(START_MS, START_MS + 3 * hour)
+    ticks = START_MS + np.arange(3) * hour
+    rows = START_MS + np.array([-hour, 0, hour // 2, 2 * hour + 1, 3 * hour, 9 * hour])
+    assert off_grid_rows(rows, ticks) == 5
+    assert rows_outside(rows, ticks, within) == 3
+    assert rows_outside(rows, np.append(ticks, START_MS + 3 * hour), within) == 2

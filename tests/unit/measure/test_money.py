@@ -8,10 +8,11 @@ from make import HOUR_MS, START_MS, WEEK, Deal, candle_use, run, stream, trades
 
 from backtestkit_cli.engine.result import StreamRun
 from backtestkit_cli.measure.equity import DailyEquity, monthly, run_equity, stream_equity
-from backtestkit_cli.measure.money import max_exposure_percent, money_metrics, unsized_metrics
+from backtestkit_cli.measure.money import AT_EQUAL_STAKES, max_exposure_percent, money_metrics, unsized_metrics
 from backtestkit_cli.measure.statistics import calmar_ratio, daily_drawdown, run_metrics, stream_metrics
-from backtestkit_cli.measure.trust import trust
+from backtestkit_cli.measure.trust import trust, trust_together
 from backtestkit_cli.model.event import CloseReason
+from backtestkit_cli.model.policy import Costs
 from backtestkit_cli.model.time import DAY_MS
 
 BALANCE = 1000.0
@@ -31,6 +32,8 @@ def test_a_trade_brings_its_percent_of_what_its_entry_was_worth() -> None:
     assert found == {
         "pnl_quote": pytest.approx(3 * 100 * 0.02 - 4 * 100 * 0.01),
         "return_percent": pytest.approx(0.2),
+        "balance_drawdown_quote": pytest.approx(4.0),
+        "balance_drawdown_percent": pytest.approx(100 * 4 / 1006),
         "max_exposure_percent": pytest.approx(100 * 400 / 1006),
     }
 
@@ -137,3 +140,51 @@ def test_unsized_trades_have_no_money() -> None:
     assert (len(kept), kept.notes, kept.ids) == (1, ("a",), ("1",))
     assert kept.closed_ms.tolist() == [START_MS + HOUR_MS]
     assert mixed.where(np.array([True, True])) is mixed
+
+
+def test_the_drawdown_of_money_is_of_closed_trades_from_the_peak() -> None:
+    made = [
+        Deal(pnl=10.0, quantity=10.0, hours=1),
+        Deal(pnl=-5.0, quantity=10.0, opened_hours=2),
+        Deal(pnl=-6.0, quantity=10.0, opened_hours=4),
+        Deal(pnl=50.0, quantity=10.0, opened_hours=6),
+        Deal(pnl=-11.2, quantity=10.0, opened_hours=8),
+    ]
+    found = money(*made)
+    assert found["balance_drawdown_quote"] == pytest.approx(112.0)
+    assert found["balance_drawdown_percent"] == pytest.approx(100 * 110 / 1100)
+    assert money(Deal(pnl=1.0, quantity=1.0))["balance_drawdown_percent"] == 0.0
+
+
+def test_beside_money_sums_of_percents_are_called_what_they_are() -> None:
+    one = sized(Deal(pnl=2.0, quantity=3.0))
+    labels = {metric.key: metric.label for metric in stream_metrics(one, WEEK, BALANCE)}
+    assert {key: labels[key] for key in AT_EQUAL_STAKES} == dict(AT_EQUAL_STAKES)
+    alone = {metric.key: metric.label for metric in stream_metrics(one, WEEK)}
+    assert not set(AT_EQUAL_STAKES.values()) & set(alone.values())
+    costs = Costs(fee_percent=0.1, slippage_percent=0.1)
+    dear = stream(Deal(pnl=2.0, quantity=3.0), costs=costs, sizing="careful")
+    for found in trust(dear, replace(run(dear, balance=BALANCE), costs=costs)):
+        if found.code in ("costs", "vwap-lag"):
+            assert found.text.startswith("at equal stakes: ")
+
+
+def test_streams_that_borrow_only_together_are_warned_of() -> None:
+    one, two = (sized(Deal(pnl=1.0, quantity=6.0), symbol=symbol) for symbol in ("BTCUSDT", "ETHUSDT"))
+    both = run(one, two, balance=BALANCE)
+    assert "borrowed-money" not in [finding.code for stream in both.streams for finding in trust(stream, both)]
+    (found,) = trust_together(both)
+    assert (found.level, found.code) == ("warning", "borrowed-money")
+    assert "all streams together were worth up to 120 % of the equity" in found.text
+    assert trust_together(both.part((one,))) == ()
+    assert trust_together(run(one, two)) == ()
+    spent = run(
+        sized(Deal(pnl=-100.0, quantity=10.0)), sized(Deal(quantity=1.0, opened_hours=1), symbol="B"), balance=1000
+    )
+    assert "more than was left" in trust_together(spent)[0].text
+
+
+def test_losses_beyond_the_stake_are_no_matter_of_a_balance() -> None:
+    one = sized(*[Deal(pnl=-40.0, quantity=0.1, opened_hours=2 * place) for place in range(3)])
+    assert "more-than-the-stake" not in [finding.code for finding in trust(one, run(one, balance=BALANCE))]
+    assert "more-than-the-stake" in [finding.code for finding in trust(one, run(one))]

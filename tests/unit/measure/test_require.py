@@ -61,6 +61,15 @@ def test_what_is_no_condition_over_metrics_is_refused(text: str, what: str) -> N
     assert (problem.code, problem.what, problem.found) == ("bad-requirement", what, text)
 
 
+@pytest.mark.parametrize(
+    ("name", "meant"), [("max_drawdown", "max_drawdown_percent"), ("win_rate", "win_rate_percent")]
+)
+def test_a_key_without_its_unit_is_told_with_percent(name: str, meant: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        parse_requirement(f"{name} < 20")
+    assert refused.value.problems[0].hint == f"did you mean {meant!r}?"
+
+
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
     return make_project(tmp_path / "project")
@@ -76,6 +85,7 @@ def test_a_run_that_fails_it_is_reported_and_ends_with_5(project: Project) -> No
     assert done.code == 5
     assert "net in" in done.stdout
     assert "error: requirement-not-met\n  --require\n  cross on BTCUSDT does not meet 'trades>=1000'" in done.stderr
+    assert "another range" not in done.stderr
     assert "cross on ETHUSDT does not meet 'trades>=1000'\n  found: trades " in done.stderr
     assert [manifest["symbols"] for manifest in project.bundles.values()] == [["BTCUSDT", "ETHUSDT"]]
 
@@ -98,6 +108,7 @@ def test_a_wrong_condition_is_refused_before_anything_runs(project: Project) -> 
     done = project.inside(*COMMAND, "--require", "tradez > 3")
     assert done.code == 2
     assert done.stdout == ""
+    assert "\n  --require column 1\n" in done.stderr
     assert "nothing has the name 'tradez'" in done.stderr
     assert "found: tradez > 3" in done.stderr
     assert not (project.folder / "logs").exists()

@@ -136,6 +136,16 @@ def test_what_the_funnel_counts_is_told(counts: dict[str, int], code: str, level
     assert found(one)[code].level == level
 
 
+def test_rows_outside_of_the_range_are_no_warning() -> None:
+    def rows(off_grid: int, outside: int) -> StreamRun:
+        one = stream(*MANY, form="signals", rows_outside=outside)
+        one.result.funnel.off_grid = off_grid
+        return one
+
+    assert "rows-off-grid" not in found(rows(5, 5))
+    assert found(rows(5, 4))["rows-off-grid"].text.startswith("1 row of the strategy met no decision time")
+
+
 def test_rules_that_fire_while_a_position_is_there_are_no_finding() -> None:
     one = stream(*MANY)
     one.result.funnel.late = 5
