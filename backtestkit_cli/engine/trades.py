@@ -1,8 +1,9 @@
 """Finished positions of one stream as columns."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from enum import StrEnum
+from math import isnan
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -98,21 +99,37 @@ class Trades:
             quantity=_known(self.quantity[row]),
         )
 
-    def closed(self, row: int, signal: Signal) -> Closed:
-        """The closing event of one trade."""
-        return Closed(
-            time_ms=int(self.closed_ms[row]),
-            signal=signal,
-            opened_at=int(self.opened_ms[row]),
-            price=float(self.price_close[row]),
-            reason=REASONS[self.reason[row]],
-            pnl_percent=float(self.pnl_percent[row]),
-            ambiguous_minutes=int(self.ambiguous_minutes[row]),
-            profit_at_stake_percent=float(self.profit_at_stake_percent[row]),
-            vwap_lag_percent=float(self.vwap_lag_percent[row]),
-            is_bridged=bool(self.is_bridged[row]),
-            pnl_quote=_known(pnl_quote(self.quantity[row], self.price_open[row], self.pnl_percent[row])),
+    def closings(self, signals: Iterable[Signal]) -> Iterator[Closed]:
+        """The closing event of each trade; `signals` are those of the trades."""
+        columns = (
+            self.closed_ms,
+            self.opened_ms,
+            self.price_close,
+            self.reason,
+            self.pnl_percent,
+            self.ambiguous_minutes,
+            self.profit_at_stake_percent,
+            self.vwap_lag_percent,
+            self.is_bridged,
+            self.pnl_quote,
         )
+        rows = zip(*(column.tolist() for column in columns), strict=True)
+        for signal, (time_ms, opened_at, price, reason, percent, minutes, at_stake, lag, is_bridged, quote) in zip(
+            signals, rows, strict=True
+        ):
+            yield Closed(
+                time_ms=time_ms,
+                signal=signal,
+                opened_at=opened_at,
+                price=price,
+                reason=REASONS[reason],
+                pnl_percent=percent,
+                ambiguous_minutes=minutes,
+                profit_at_stake_percent=at_stake,
+                vwap_lag_percent=lag,
+                is_bridged=is_bridged,
+                pnl_quote=None if isnan(quote) else quote,
+            )
 
     def frame(self) -> "pl.DataFrame":
         """The columns as a polars frame: times as UTC datetimes in ms, side and reason as categories."""

@@ -8,12 +8,15 @@
 """
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeVar
 
+import numpy as np
+
 from backtestkit_cli.engine.reference.events import ReferenceEvent
 from backtestkit_cli.engine.reference.exchange import left_sum
+from backtestkit_cli.measure.metrics import longest_streak
 from backtestkit_cli.model.event import Active, Closed, Idle, Opened
 from backtestkit_cli.model.fixed import round_minutes
 from backtestkit_cli.model.time import DAY_MS, MINUTE_MS
@@ -227,6 +230,7 @@ def _heat_row(symbol: str, held: Sequence[ClosedTrade]) -> HeatRow:
     average = left_sum(returns) / count
     deviation = population_deviation(returns, average) if count > 1 else None
     rate = len(wins) / count * 100
+    is_win = np.array([one > 0 for one in returns if one > 0 or one < 0], dtype=bool)  # others do not end a streak
     expected = rate / 100 * mean_or_zero(wins) + (100 - rate) / 100 * mean_or_zero(losses)
     return HeatRow(
         symbol=symbol,
@@ -242,8 +246,8 @@ def _heat_row(symbol: str, held: Sequence[ClosedTrade]) -> HeatRow:
         profit_factor=_finite(left_sum(wins) / abs(left_sum(losses))) if wins and losses else None,
         avg_win=_finite(mean_or_zero(wins)) if wins else None,
         avg_loss=_finite(mean_or_zero(losses)) if losses else None,
-        max_win_streak=_longest_streak(returns, lambda one: one > 0, lambda one: one < 0),
-        max_loss_streak=_longest_streak(returns, lambda one: one < 0, lambda one: one > 0),
+        max_win_streak=longest_streak(is_win),
+        max_loss_streak=longest_streak(~is_win),
         expectancy=_finite(expected) if wins and losses else None,
     )
 
@@ -255,18 +259,6 @@ def _depth_below_zero(returns: Iterable[float]) -> float:
         total += one
         deepest = max(deepest, -total)
     return deepest
-
-
-def _longest_streak(returns: Iterable[float], counts: Callable[[float], bool], breaks: Callable[[float], bool]) -> int:
-    """The longest run; a trade that neither counts nor breaks leaves it as it is."""
-    longest = length = 0
-    for one in returns:
-        if counts(one):
-            length += 1
-            longest = max(longest, length)
-        elif breaks(one):
-            length = 0
-    return longest
 
 
 # ---- walker

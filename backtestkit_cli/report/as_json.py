@@ -7,10 +7,11 @@ them together where there are several; in a heat map `strategies` one object per
 
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, assert_never
 
 from backtestkit_cli.model.time import iso
+from backtestkit_cli.report.column_text import finite, isos, reprs_of
 from backtestkit_cli.report.report import (
     Block,
     Chapter,
@@ -26,7 +27,6 @@ from backtestkit_cli.report.report import (
     Table,
     Value,
 )
-from backtestkit_cli.report.text import isos
 
 INDENT = "  "
 _WORDS = {None: "null", True: "true", False: "false"}
@@ -35,6 +35,22 @@ _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
 
 def document(report: Report) -> dict[str, Any]:
     """Make the JSON document of a report."""
+    told: dict[str, Any] = _with_records(_told(report))
+    return told
+
+
+def sections_document(sections: Sequence[Section]) -> dict[str, Any]:
+    """Make the JSON document of sections that are no report, by their keys."""
+    return {section.key: _with_records(_block(section.block)) for section in sections}
+
+
+def json_text(report: Report) -> str:
+    """Write the document as a file's text: objects are indented, each record of a list is one line."""
+    return "".join(_pretty(_told(report), "")) + "\n"
+
+
+def _told(report: Report) -> dict[str, Any]:
+    """The document with its tables as they are, so that they can be written column by column."""
     lead = report.lead
     told: dict[str, Any] = {
         "run": _facts(report.head),
@@ -60,14 +76,23 @@ def _money(lead: Lead) -> dict[str, Any]:
     return {"balance": lead.balance, "pnl_quote": lead.pnl_quote, "return_percent": lead.return_percent}
 
 
-def sections_document(sections: Sequence[Section]) -> dict[str, Any]:
-    """Make the JSON document of sections that are no report, by their keys."""
-    return {section.key: _block(section.block) for section in sections}
+def _with_records(value: Any) -> Any:
+    """The same with an object for each row of its tables."""
+    if isinstance(value, dict):
+        return {key: _with_records(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [_with_records(part) for part in value]
+    return _records(value) if isinstance(value, Table) else value
 
 
-def json_text(report: Report) -> str:
-    """Write the document as a file's text: objects are indented, each record of a list is one line."""
-    return "".join(_pretty(document(report), "")) + "\n"
+def _records(table: Table) -> list[dict[str, Any]]:
+    keys = [column.key for column in table.columns]
+    cells = [_cells(column) for column in table.columns]
+    return [dict(zip(keys, row, strict=True)) for row in zip(*cells, strict=True)]
+
+
+def _cells(column: Column) -> list[Any]:
+    return list(isos(column.values)) if column.form == "time" else [_plain(value) for value in column.values]
 
 
 def _pretty(value: Any, indent: str) -> Iterator[str]:
@@ -77,25 +102,39 @@ def _pretty(value: Any, indent: str) -> Iterator[str]:
             yield f"{',' if place else '{'}\n{deeper}{_compact(key)}: "
             yield from _pretty(part, deeper)
         yield f"\n{indent}}}"
+    elif isinstance(value, Table) and len(value):
+        yield from _listed(((line,) for line in _lines(value)), indent)
     elif isinstance(value, list) and value and isinstance(value[0], dict):
-        nests = any(isinstance(part, dict) for part in value[0].values())
-        parts = ("".join(_pretty(part, deeper)) for part in value) if nests else _lines(value)
-        for place, part in enumerate(parts):
-            yield f"{',' if place else '['}\n{deeper}{part}"
-        yield f"\n{indent}]"
+        nests = any(isinstance(part, dict | Table) for part in value[0].values())
+        yield from _listed((_pretty(part, deeper) if nests else (_compact(part),) for part in value), indent)
     else:
-        yield _compact(value)
+        yield "[]" if isinstance(value, Table) else _atom(value)
 
 
-def _lines(records: list[dict[str, Any]]) -> Iterator[str]:
-    """Each record as a line; all have the same keys, so that the text of a record is written column by column."""
-    line = ", ".join(f"{_compact(key).replace('%', '%%')}: %s" for key in records[0])
-    columns = zip(*(record.values() for record in records), strict=True)
-    return (f"{{{line}}}" % row for row in zip(*map(_atoms, columns), strict=True))
+def _listed(parts: Iterable[Iterable[str]], indent: str) -> Iterator[str]:
+    for place, part in enumerate(parts):
+        yield f"{',' if place else '['}\n{indent}{INDENT}"
+        yield from part
+    yield f"\n{indent}]"
 
 
-def _atoms(column: tuple[Any, ...]) -> Iterator[str]:
-    return map(repr if set(map(type, column)) <= {float, int} else _atom, column)
+def _lines(table: Table) -> Iterator[str]:
+    """Each row as a line, written column by column."""
+    line = ", ".join(f"{_compact(column.key).replace('%', '%%')}: %s" for column in table.columns)
+    return (f"{{{line}}}" % row for row in zip(*map(_texts, table.columns), strict=True))
+
+
+def _texts(column: Column) -> list[str]:
+    """The cells of a column as JSON; those of one kind are written together."""
+    if column.form == "time":
+        return ["null" if text is None else f'"{text}"' for text in isos(column.values)]
+    numbers = finite(column.values)
+    if numbers is not None:
+        return reprs_of(numbers)
+    if set(map(type, column.values)) in ({str}, {int}, {bool}):
+        written = {value: _atom(_plain(value)) for value in set(column.values)}
+        return [written[value] for value in column.values]
+    return [_atom(_plain(value)) for value in column.values]
 
 
 def _atom(value: Any) -> str:
@@ -131,7 +170,7 @@ def _block(block: Block) -> Any:
         case Measures():
             return {one.key: _plain(one.value) for one in block.metrics}
         case Table():
-            return _records(block)
+            return block
         case Findings():
             return [{"level": one.level, "code": one.code, "text": _plain(one.text)} for one in block.findings]
         case Curve():
@@ -148,18 +187,6 @@ def _facts(facts: Facts) -> dict[str, Any]:
         place = told.setdefault(group, {}) if dot else told
         place[key or group] = _plain(fact.value, fact.form)
     return told
-
-
-def _records(table: Table) -> list[dict[str, Any]]:
-    keys = [column.key for column in table.columns]
-    cells = [_cells(column) for column in table.columns]
-    return [dict(zip(keys, row, strict=True)) for row in zip(*cells, strict=True)]
-
-
-def _cells(column: Column) -> list[Any]:
-    if column.form == "time":
-        return list(isos(column.values))
-    return [value if isinstance(value, float) and math.isfinite(value) else _plain(value) for value in column.values]
 
 
 def _plain(value: Value, form: Form = "text") -> Any:

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import assert_never
 
+from backtestkit_cli.report.column_text import texts_of
 from backtestkit_cli.report.report import (
     Block,
     Chapter,
@@ -33,7 +34,6 @@ from backtestkit_cli.report.text import (
     made_text,
     metric_text,
     sparkline,
-    texts_of,
     title,
 )
 
@@ -119,18 +119,20 @@ def _table(table: Table) -> Iterator[str]:
 
 def _cells(column: Column) -> list[str]:
     """The texts of a column; each text of a user is escaped once."""
-    escaped = {value: escape(value) for value in set(column.values) if isinstance(value, str)}
-    if not escaped and not column.format:
+    has_texts = any(issubclass(kind, str) for kind in set(map(type, column.values)))
+    if not has_texts and not column.format:
         return texts_of(column.values, column.form)
+    escaped = {value: escape(value) for value in set(column.values) if isinstance(value, str)}
     return [escaped[value] if isinstance(value, str) else cell_text(column, value) for value in column.values]
 
 
 def _grid(heads: Sequence[str], cells: Sequence[Sequence[str]], is_left: Sequence[bool]) -> Iterator[str]:
     """Lay columns of cells out as a table; row by row, as there may be many."""
     widths = [max(3, len(head), max(map(len, column), default=0)) for head, column in zip(heads, cells, strict=True)]
-    places = (f"{{:{'<' if left else '>'}{width}}}" for width, left in zip(widths, is_left, strict=True))
+    places = (f"%{'-' if left else ''}{width}s" for width, left in zip(widths, is_left, strict=True))
     line = f"| {' | '.join(places)} |"
-    yield line.format(*heads)
-    rule = ("-" * width if left else "-" * (width - 1) + ":" for width, left in zip(widths, is_left, strict=True))
-    yield line.format(*rule)
-    yield from (line.format(*row) for row in zip(*cells, strict=True))
+    yield line % tuple(heads)
+    yield line % tuple(
+        "-" * width if left else "-" * (width - 1) + ":" for width, left in zip(widths, is_left, strict=True)
+    )
+    yield from (line % row for row in zip(*cells, strict=True))

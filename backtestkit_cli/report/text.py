@@ -17,7 +17,6 @@ MISSING = "N/A"
 BLOCKS = "▁▂▃▄▅▆▇█"
 PRICE_DIGITS = 8
 LARGEST_PLAIN = 1e15
-SMALL = 0.01  # below it a value may round to zero
 KIND_TITLES = {
     "heat": "Heat map",
     "schedule": "Limit entries",
@@ -26,6 +25,7 @@ KIND_TITLES = {
     "performance": "Performance",
 }
 
+_WITHOUT_SIGN = {"+0.00": "0.00", "-0.00": "0.00"}
 _UNSEEN = frozenset(("Cc", "Cf", "Cs", "Co", "Zl", "Zp"))
 
 
@@ -53,18 +53,8 @@ def text_of(value: Value, form: Form = "text", unit: str = "") -> str:
         return ", ".join(clean(one) for one in value)
     if isinstance(value, str):
         return clean(value)
-    written = _WRITERS[form](value)
+    written = WRITERS[form](value)
     return f"{written} {unit}" if unit else written
-
-
-def texts_of(values: Sequence[Value], form: Form) -> list[str]:
-    """Write the values of a column, each as `text_of` does."""
-    if form == "time":
-        return [MISSING if text is None else _time_text(text) for text in isos(values)]
-    write = _WRITERS[form]
-    return [
-        write(value) if isinstance(value, float) and math.isfinite(value) else text_of(value, form) for value in values
-    ]
 
 
 def cell_text(column: Column, value: Value) -> str:
@@ -80,35 +70,19 @@ def head_text(column: Column) -> str:
     return clean(f"{column.label} {column.unit}")
 
 
-def isos(times_ms: Sequence[Value]) -> list[str | None]:
-    """Write the times of a column as `model.time.iso` does, None where there is none; whole minutes all at once."""
-    import numpy as np
-
-    if all(isinstance(time_ms, int) for time_ms in times_ms):
-        moments = np.array(times_ms, dtype="datetime64[ms]")
-        if (moments == moments.astype("datetime64[m]")).all():
-            return [f"{text}Z" for text in np.datetime_as_string(moments, unit="m").tolist()]
-    return [iso(int(time_ms)) if isinstance(time_ms, int | float) else None for time_ms in times_ms]
-
-
-def _time_text(text: str) -> str:
+def time_text(text: str) -> str:
+    """Write an ISO time for people."""
     return text.replace("T", " ").removesuffix("Z")
 
 
 def _decimals(value: float) -> str:
-    if abs(value) >= LARGEST_PLAIN:
-        return f"{value:.6g}"
-    return _without_sign(f"{value:.2f}") if abs(value) < SMALL else f"{value:.2f}"
+    written = f"{value:.6g}" if abs(value) >= LARGEST_PLAIN else f"{value:.2f}"
+    return _WITHOUT_SIGN.get(written, written)
 
 
 def _signed(value: float) -> str:
-    if abs(value) >= LARGEST_PLAIN:
-        return f"{value:.6g}"
-    return _without_sign(f"{value:+.2f}") if abs(value) < SMALL else f"{value:+.2f}"
-
-
-def _without_sign(written: str) -> str:
-    return "0.00" if written.strip("+-0.") == "" else written
+    written = f"{value:.6g}" if abs(value) >= LARGEST_PLAIN else f"{value:+.2f}"
+    return _WITHOUT_SIGN.get(written, written)
 
 
 def price_text(price: float) -> str:
@@ -118,8 +92,8 @@ def price_text(price: float) -> str:
     return f"{price:.{max(2, PRICE_DIGITS - 1 - math.floor(math.log10(abs(price))))}f}"
 
 
-_WRITERS: Mapping[Form, Callable[[float], str]] = {
-    "time": lambda value: _time_text(iso(int(value))),
+WRITERS: Mapping[Form, Callable[[float], str]] = {
+    "time": lambda value: time_text(iso(int(value))),
     "truth": lambda value: "yes" if value else "",
     "count": lambda value: str(int(value)),
     "price": price_text,

@@ -1,7 +1,7 @@
 """The events of a stream that was computed in columns, one by one, as walk tells them."""
 
 from collections.abc import Iterator
-from itertools import count
+from itertools import compress, tee
 from math import isnan
 
 import numpy as np
@@ -33,11 +33,13 @@ def story(
 ) -> Iterator[Event]:
     """Tell what became of every chosen candidate; without levels if nobody wants to know."""
     refusals = rules_of_refused(rows, offered, outcome, terms)
-    signals = _signals(rows, offered, outcome.chosen[outcome.code != REFUSED], terms)
+    is_signal = outcome.code != REFUSED
+    signals, again = tee(_signals(rows, offered, outcome.chosen[is_signal], terms))
+    closings = trades.closings(compress(again, (outcome.code[is_signal] < CANCELLED).tolist()))
+    cancellations = _cancellations(market, outcome)
     levels: Iterator[list[Reached]] = iter(())
     if with_levels:
         levels = levels_reached(market.candles, market.all_prices(), open_spans(offered, outcome))
-    closings, cancellations = count(), _cancellations(market, outcome)
     for candidate, opened, code in zip(
         outcome.chosen.tolist(), outcome.open.tolist(), outcome.code.tolist(), strict=True
     ):
@@ -53,7 +55,7 @@ def story(
             for reached in next(levels, ()):
                 yield reached.event(signal)
         if code < CANCELLED:
-            yield trades.closed(next(closings), signal)
+            yield next(closings)
         else:
             time_ms, price, reason = next(cancellations)
             yield Cancelled(time_ms=time_ms, signal=signal, price=price, reason=reason)
