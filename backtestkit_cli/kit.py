@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from backtestkit_cli.run.backtest import Backtest
     from backtestkit_cli.run.check import Check
     from backtestkit_cli.run.checks.remark import Remark
+    from backtestkit_cli.run.live.session import Live
     from backtestkit_cli.run.outside import OutsideExchange
 
 
@@ -75,6 +76,11 @@ class Kit(Entries):
     def logs(self) -> Path:
         """The folder of reports and run bundles."""
         return self.config.project / "logs"
+
+    @property
+    def state(self) -> Path:
+        """The folder of live state."""
+        return self.config.project / self.settings.state.path
 
     def validate(self, **names: str | Sequence[str]) -> None:
         """Check that entries exist, by kind: `validate(strategies=["ema-cross"], exchange="sample")`.
@@ -165,6 +171,33 @@ class Kit(Entries):
             runs=self.runs,
         )
 
+    def live(
+        self,
+        *strategies: str,
+        symbols: Sequence[str] = (),
+        exchange: str | None = None,
+    ) -> "Live":
+        """Plan a live session on paper of strategies (default: all of the config).
+
+        The answer is run by `.run()`, or by iterating over its events; `.stop()` and `.leave()` end it.
+
+        Raises:
+            UsageError, ConfigError: a name is unknown, or something does not fit.
+        """
+        from backtestkit_cli.run.live.session import Live
+        from backtestkit_cli.run.plan import Request, plan_live
+
+        request = Request(strategies=strategies, symbols=symbols, exchange=exchange)
+        return Live(
+            config=self.config,
+            plan=plan_live(self.config, request),
+            registry=self.registry,
+            logs=self.logs,
+            folder=self.state,
+            listeners=self.listeners,
+            runs=self.runs,
+        )
+
     def exchange(self, name: str) -> "OutsideExchange":
         """An exchange outside of a run: candles, price, steps and formats.
 
@@ -249,7 +282,7 @@ class Kit(Entries):
         found = [one.standing.waiting.get((strategy, symbol)) for one in self._runs_of(strategy, symbol)]
         return found[-1] if found else None
 
-    def _runs_of(self, strategy: str, symbol: str) -> "list[Backtest]":
+    def _runs_of(self, strategy: str, symbol: str) -> "list[Backtest | Live]":
         self.get_strategy(strategy)
         return self.runs.of((strategy, symbol))
 

@@ -2,13 +2,14 @@
 
 * A signal raises `Stopped` where the program stands, and is remembered: where other code swallows
   the exception `check` raises it again, and the exit code tells in any case how the program ended.
+* A live session is asked to stop by the first signal, and to leave at once by the second.
 * While a result is written, the first signal waits until it is whole.
 * A signal that the program was started to ignore, as in the background of a shell, stays ignored.
 """
 
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -29,6 +30,7 @@ class Stop:
     def __init__(self) -> None:
         self._number = 0
         self._is_held = False
+        self._gentle: tuple[Callable[[], None], Callable[[], None]] | None = None
 
     def __bool__(self) -> bool:
         return self._number != 0
@@ -60,6 +62,15 @@ class Stop:
             raise Stopped
 
     @contextmanager
+    def gentle(self, first: Callable[[], None], second: Callable[[], None]) -> Iterator[None]:
+        """Call a function at the first signal and another one at the second, and raise nothing."""
+        self._gentle = (first, second)
+        try:
+            yield
+        finally:
+            self._gentle = None
+
+    @contextmanager
     def held(self) -> Iterator[None]:
         """Finish what is inside first, such as the writing of a result; a second signal does not wait."""
         self._is_held = True
@@ -69,8 +80,11 @@ class Stop:
             self._is_held = False
 
     def _ask(self, number: int, _frame: FrameType | None) -> None:
-        waits = self._is_held and not self._number
+        waits, is_second = self._is_held and not self._number, bool(self._number)
         self._number = self._number or number
+        if self._gentle is not None:
+            self._gentle[is_second]()
+            return
         if not waits:
             raise Stopped
 

@@ -3,6 +3,7 @@
 Only what is realised counts. What closes at 00:00 UTC belongs to the day that ends there.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from backtestkit_cli.model.event import Closed
@@ -34,6 +35,16 @@ class Account:
             self._day, self._day_equity = day, self.equity
         self.equity += closed.pnl_quote
         self._peak = max(self._peak, self.equity)
+
+    @property
+    def body(self) -> dict[str, float]:
+        """What it has come to, so that it can be kept."""
+        return {"equity": self.equity, "peak": self._peak, "day": self._day, "day_equity": self._day_equity}
+
+    def restore(self, body: Mapping[str, float]) -> None:
+        """Go on from what was kept."""
+        self.equity, self._peak, self._day_equity = body["equity"], body["peak"], body["day_equity"]
+        self._day = int(body["day"])
 
     def day_loss_percent(self, time_ms: int) -> float:
         """What has been lost since 00:00 UTC, in percent of the equity then; negative for a gain."""

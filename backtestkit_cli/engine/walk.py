@@ -51,6 +51,7 @@ class StreamWalk:
     `ledger` holds the positions of streams that share risk profiles. `tells_idle` and `tells_active` make the events
     that nobody stores. `next_ms` is the next instant at which something can happen, None when all is done. Who sets
     `is_stop_asked` on the way makes the next instant, or the free decision of this one, the time of a stop request.
+    While it `is_stale`, live, the instants are past ones: nothing is asked any more.
     """
 
     candles: Candles
@@ -61,6 +62,7 @@ class StreamWalk:
     ledger: Ledger = field(default_factory=lambda: Ledger({}))
     stop_ms: int | None = None
     is_stop_asked: bool = False
+    is_stale: bool = False
     tells_idle: bool = False
     tells_active: bool = False
     state: SignalState = FLAT
@@ -79,6 +81,20 @@ class StreamWalk:
         self._closes = np.ascontiguousarray(self.candles.close).data
         self.funnel.ticks = len(self.ticks)
         self._move_on()
+
+    def go_on(self, candles: Candles, price: Floats, ticks: Ints) -> None:
+        """Take longer candles, and the decision times that are still to come."""
+        self.candles, self.price, self.ticks, self._place = candles, price, ticks, 0
+        self._ticks, self._prices, self._closes = ticks.data, price.data, candles.close.data
+
+    def is_tick(self, time_ms: int) -> bool:
+        """Whether the next decision time is this instant."""
+        return self._place < len(self._ticks) and self._ticks[self._place] == time_ms
+
+    def asks(self, time_ms: int) -> bool:
+        """Whether the strategy is asked at this instant, once what the ended minute did is settled."""
+        is_free = isinstance(self.state, Flat) and not (self.is_stale or self.is_stop_asked)
+        return self.is_tick(time_ms) and is_free and self.stop_ms is None and self._quote(time_ms) is not None
 
     def run(self) -> Iterator[Event]:
         """Walk from the first decision time until nothing more can happen."""
@@ -102,7 +118,7 @@ class StreamWalk:
 
     def decide(self, time_ms: int) -> Iterable[Event]:
         """The decision, if this is a decision time."""
-        if self._place < len(self._ticks) and self._ticks[self._place] == time_ms:
+        if self.is_tick(time_ms):
             self._place += 1
             return self._tick(time_ms)
         return ()
@@ -147,6 +163,9 @@ class StreamWalk:
         if not isinstance(self.state, Flat):
             funnel.busy += 1
             funnel.late += self.decider.has_row(time_ms)
+            return ()
+        if self.is_stale:
+            funnel.missed += 1
             return ()
         quote = self._quote(time_ms) if time_ms < self.candles.end_ms else None
         events: Iterable[Event] = ()
@@ -264,20 +283,25 @@ def walk_together(walks: Sequence[StreamWalk]) -> Iterator[Event]:
         while times and times[0][0] == now_ms:
             due.append(heappop(times)[1])
         here = [ordered[place] for place in due]
-        for walk in here:
-            yield from walk.stop(now_ms)
-        waiting = [walk for walk in here if isinstance(walk.state, WaitingEntry)]
-        for walk in here:
-            if isinstance(walk.state, OpenPosition):
-                yield from walk.settle(now_ms)
-        for walk in waiting:
-            yield from walk.settle(now_ms)
+        yield from settle_together(here, now_ms)
         for walk in here:
             yield from walk.decide(now_ms)
         for place, walk in zip(due, here, strict=True):
             yield from walk.end(now_ms)
             if walk.next_ms is not None:
                 heappush(times, (walk.next_ms, place))
+
+
+def settle_together(ordered: Sequence[StreamWalk], now_ms: int) -> Iterator[Event]:
+    """What an instant does before its decisions: stop requests, then closes, then activations and cancellations."""
+    for walk in ordered:
+        yield from walk.stop(now_ms)
+    waiting = [walk for walk in ordered if isinstance(walk.state, WaitingEntry)]
+    for walk in ordered:
+        if isinstance(walk.state, OpenPosition):
+            yield from walk.settle(now_ms)
+    for walk in waiting:
+        yield from walk.settle(now_ms)
 
 
 def off_grid_rows(row_times: Ints, ticks: Ints) -> int:

@@ -1,8 +1,8 @@
 """The signal funnel: where every decision time and every draft of one stream ended.
 
-Sums that always hold: ticks = stopped + busy + no_price + decisions; decisions = warm_up + ambiguous + no_draft +
-drafts + errors; drafts = invalid + no_quantity + risk + scheduled + opened_at_decision; scheduled = activated +
-cancelled; opened = opened_at_decision + activated = closed.
+Sums that always hold: ticks = stopped + busy + missed + no_price + decisions; decisions = warm_up + ambiguous +
+no_draft + drafts + errors; drafts = invalid + no_quantity + risk + scheduled + opened_at_decision; scheduled =
+activated + cancelled; opened = opened_at_decision + activated = closed.
 """
 
 from collections import Counter
@@ -13,11 +13,15 @@ from backtestkit_cli.model.event import CancelReason, CloseReason
 
 @dataclass(slots=True)
 class Funnel:
-    """Counts of one stream. `off_grid` and `late` count rows of a strategy that met no free decision time."""
+    """Counts of one stream. `off_grid` and `late` count rows of a strategy that met no free decision time.
+
+    `missed` are decision times of a live session whose minute was learnt of too late for an entry.
+    """
 
     ticks: int = 0
     stopped: int = 0
     busy: int = 0
+    missed: int = 0
     no_price: int = 0
     warm_up: int = 0
     short_history: int = 0
@@ -42,7 +46,7 @@ class Funnel:
     @property
     def decisions(self) -> int:
         """Decision times at which the strategy was asked, or would have been but for its warm-up."""
-        return self.ticks - self.stopped - self.busy - self.no_price
+        return self.ticks - self.stopped - self.busy - self.missed - self.no_price
 
     @property
     def opened(self) -> int:

@@ -6,7 +6,7 @@ params.
 """
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 from backtestkit_cli.model.candle import MarketSteps
 from backtestkit_cli.model.signal import SignalDraft
@@ -36,6 +36,22 @@ class CandleSource(Protocol):
 
     def steps(self, symbol: str) -> MarketSteps:
         """Price and quantity steps of the market."""
+        ...
+
+
+class StateStore(Protocol):
+    """Where live state is kept: bodies of plain JSON values by kind and key."""
+
+    def keys(self, kind: str) -> tuple[str, ...]:
+        """The keys of all records of a kind, in order."""
+        ...
+
+    def load(self, kind: str, key: str) -> dict[str, Any] | None:
+        """The body of a record; None where there never was one."""
+        ...
+
+    def save(self, kind: str, key: str, body: Mapping[str, Any]) -> None:
+        """Keep a body; once this returns it survives a power cut, before it is the old one or the new one."""
         ...
 
 

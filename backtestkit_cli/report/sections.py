@@ -91,6 +91,7 @@ def funnel_facts(funnel: Funnel) -> Facts:
         ("ticks", "Decision times", funnel.ticks, 0),
         ("stopped", "stopped", funnel.stopped, 1),
         ("busy", "position or entry there", funnel.busy, 1),
+        *([("missed", "learnt of too late", funnel.missed, 1)] if funnel.missed else []),
         ("no_price", "no fresh price", funnel.no_price, 1),
         ("decisions", "Decisions", funnel.decisions, 0),
         ("warm_up", "warm-up", funnel.warm_up, 1),

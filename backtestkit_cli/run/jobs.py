@@ -21,6 +21,7 @@ from backtestkit_cli.run.standing import Key, RunCancelled
 if TYPE_CHECKING:
     from backtestkit_cli.run.backtest import Backtest
     from backtestkit_cli.run.finished import FinishedRun
+    from backtestkit_cli.run.live.session import Live
 
 JobStatus: TypeAlias = Literal["ready", "running", "done", "failed", "cancelled"]
 
@@ -140,11 +141,11 @@ _UNDER_WAY: set[Job] = set()
 class Runs:
     """The runs of one kit: those that are running, and all jobs, oldest first."""
 
-    running: "list[Backtest]" = field(default_factory=list)
+    running: "list[Backtest | Live]" = field(default_factory=list)
     jobs: list[Job] = field(default_factory=list)
     turn: Lock = field(default_factory=Lock, repr=False)
 
-    def of(self, key: Key) -> "list[Backtest]":
+    def of(self, key: Key) -> "list[Backtest | Live]":
         """The runs under way that have a stream, the newest last."""
         return [one for one in tuple(self.running) if key in one.plan.keys]
 

@@ -10,10 +10,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from backtestkit_cli.config.merge import Config
-from backtestkit_cli.config.schema import NamedSchema, StrategySchema
+from backtestkit_cli.config.schema import FilesExchange, NamedSchema, StrategySchema
 from backtestkit_cli.engine.reference.exchange import frame_ticks
 from backtestkit_cli.errors import ConfigError, Problem, Source, UsageError
-from backtestkit_cli.model.policy import Costs, Policy, ReferencePolicy
+from backtestkit_cli.model.policy import Costs, FillPolicy, Policy, ReferencePolicy
 from backtestkit_cli.model.time import MINUTE_MS, Interval, TimeRange, parse_time
 from backtestkit_cli.run.clock import WallClock
 from backtestkit_cli.run.fit import known_present_ms, refuse_unfit
@@ -77,16 +77,10 @@ def plan_backtest(config: Config, request: Request, now_ms: int | None = None) -
     """
     policy = config.settings.policy()
     in_order = _as_given if isinstance(policy, ReferencePolicy) else _by_code_point
-    if isinstance(request.symbols, str):  # else each of its letters would be a symbol
-        what = f"symbols is the text {request.symbols!r}, not a list of symbols"
-        raise UsageError(Problem("bad-symbol", what, expected=f"[{request.symbols!r}]"))
     strategies = in_order(_strategies(config, request.strategies))
     exchange = _one(config.exchanges, "exchange", request.exchange or config.settings.defaults.exchange, "--exchange")
     frame, within, tick = _frame(config, request)
-    symbols = in_order([checked_symbol(one) for one in request.symbols or config.settings.defaults.symbols or ()])
-    if not symbols:
-        hint = "name one with --symbol, or in settings.defaults.symbols"
-        raise UsageError(Problem("no-symbol", "no symbol is given", hint=hint))
+    symbols = in_order(_symbols(config, request))
     present_ms = known_present_ms(config, within, WallClock().now_ms() if now_ms is None else now_ms)
     if isinstance(policy, ReferencePolicy):
         refuse_unfit(config, strategies, within, present_ms)
@@ -104,6 +98,49 @@ def plan_backtest(config: Config, request: Request, now_ms: int | None = None) -
         warnings={name: _grid_warnings(config, name, within, tick, policy) for name in strategies},
         present_ms=present_ms,
         request=request,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LivePlan:
+    """What a live session runs; names are in order of code points."""
+
+    strategies: tuple[str, ...]
+    symbols: tuple[str, ...]
+    exchange: str
+    policy: FillPolicy
+    costs: Costs
+
+    @property
+    def keys(self) -> tuple[tuple[str, str], ...]:
+        """Strategy and symbol of each stream."""
+        return tuple((strategy, symbol) for strategy in self.strategies for symbol in self.symbols)
+
+
+def plan_live(config: Config, request: Request) -> LivePlan:
+    """Choose what runs live.
+
+    Raises:
+        UsageError: a name is unknown, or something is neither given nor the only one of its kind.
+        ConfigError: something cannot be had live, or not by this version.
+    """
+    policy = config.settings.policy()
+    if isinstance(policy, ReferencePolicy):
+        what, where = "fill: reference is for backtests", config.where("settings", "fill")
+        raise ConfigError(Problem("not-available", what, where, hint="choose honest, touch or vwap to run live"))
+    strategies = _by_code_point(_strategies(config, request.strategies))
+    exchange = _one(config.exchanges, "exchange", request.exchange or config.settings.defaults.exchange, "--exchange")
+    if isinstance(config.exchanges[exchange], FilesExchange):
+        what, where = f"exchange {exchange} is made of files, which have no running market", Source(key="--exchange")
+        raise UsageError(Problem("no-live-market", what, where, hint="take an exchange of use: ccxt or sample"))
+    _refuse_unavailable(config, strategies, exchange, None)
+    _refuse_unavailable_live(config)
+    return LivePlan(
+        strategies=strategies,
+        symbols=_by_code_point(_symbols(config, request)),
+        exchange=exchange,
+        policy=policy,
+        costs=config.settings.costs_model(),
     )
 
 
@@ -210,6 +247,17 @@ def _one(known: Mapping[str, object], kind: str, name: str | None, option: str) 
     raise UsageError(Problem(f"no-{kind}", what, expected=", ".join(known) or None, hint=hint))
 
 
+def _symbols(config: Config, request: Request) -> list[str]:
+    if isinstance(request.symbols, str):  # else each of its letters would be a symbol
+        what = f"symbols is the text {request.symbols!r}, not a list of symbols"
+        raise UsageError(Problem("bad-symbol", what, expected=f"[{request.symbols!r}]"))
+    symbols = [checked_symbol(one) for one in request.symbols or config.settings.defaults.symbols or ()]
+    if not symbols:
+        hint = "name one with --symbol, or in settings.defaults.symbols"
+        raise UsageError(Problem("no-symbol", "no symbol is given", hint=hint))
+    return symbols
+
+
 def _frame(config: Config, request: Request) -> tuple[str, TimeRange, Interval]:
     if request.range is not None:
         if request.frame is not None:
@@ -242,6 +290,22 @@ def _refuse_unavailable(config: Config, strategies: Sequence[str], exchange: str
         from backtestkit_cli.run.columns import column_problems
 
         problems += column_problems(config)
+    if problems:
+        raise ConfigError(*problems)
+
+
+def _refuse_unavailable_live(config: Config) -> None:
+    settings = config.settings
+    asked = {
+        ("state", "use"): settings.state.use != "files",
+        ("broker", "use"): settings.broker.use != "paper",
+        ("notify",): bool(settings.notify),
+    }
+    problems = [
+        _not_available(f"settings.{'.'.join(keys)}", config.where("settings", *keys))
+        for keys, is_asked in asked.items()
+        if is_asked
+    ]
     if problems:
         raise ConfigError(*problems)
 

@@ -16,7 +16,7 @@ from backtestkit_cli.model.candle import MarketSteps
 from backtestkit_cli.plugins.ports import CandleSource
 from backtestkit_cli.plugins.reference import resolve
 from backtestkit_cli.plugins.registry import Registry
-from backtestkit_cli.run.clock import WallClock
+from backtestkit_cli.run.clock import Clock, WallClock
 from backtestkit_cli.run.plan import checked_symbol, read_range
 
 
@@ -48,26 +48,17 @@ def local_source(config: Config, name: str, registry: Registry) -> LocalSource:
 def remote_source(config: Config, name: str, registry: Registry) -> CandleSource:
     """Where `data fetch` asks for candles."""
     schema = config.exchanges[name]
-    params: dict[str, Any] = {}
-    match schema:
-        case CcxtExchange():
-            limits = config.settings.limits
-            params = {
-                "id": schema.id,
-                "api_key": schema.api_key and config.secret(schema.api_key),
-                "secret": schema.secret and config.secret(schema.secret),
-                "base_url": schema.base_url and config.secret(schema.base_url),
-                "market": schema.market,
-                "retries": limits.candle_retries,
-                "retry_delay_ms": limits.candle_retry_delay_ms,
-            }
-        case PluginExchange():
-            params = {
-                key: config.secret(value) if isinstance(value, str) else value for key, value in schema.params.items()
-            }
-        case _:
-            params = _local_params(config, schema)
-    source: CandleSource = _plugin(config, schema, registry, params)
+    source: CandleSource = _plugin(config, schema, registry, _remote_params(config, schema))
+    return source
+
+
+def live_source(config: Config, name: str, registry: Registry, clock: Clock) -> CandleSource:
+    """Where a live session asks for candles: soon again, and only once, for the next minute asks too."""
+    schema = config.exchanges[name]
+    params = _local_params(config, schema) if is_local(schema) else _remote_params(config, schema)
+    if isinstance(schema, CcxtExchange):
+        params |= {"retries": 1, "retry_delay_ms": 1000}
+    source: CandleSource = _plugin(config, schema, registry, params, clock)
     return source
 
 
@@ -94,6 +85,27 @@ def fetch_into_store(
     )
 
 
+def _remote_params(config: Config, schema: ExchangeSchema) -> dict[str, Any]:
+    match schema:
+        case CcxtExchange():
+            limits = config.settings.limits
+            return {
+                "id": schema.id,
+                "api_key": schema.api_key and config.secret(schema.api_key),
+                "secret": schema.secret and config.secret(schema.secret),
+                "base_url": schema.base_url and config.secret(schema.base_url),
+                "market": schema.market,
+                "retries": limits.candle_retries,
+                "retry_delay_ms": limits.candle_retry_delay_ms,
+            }
+        case PluginExchange():
+            return {
+                key: config.secret(value) if isinstance(value, str) else value for key, value in schema.params.items()
+            }
+        case _:
+            return _local_params(config, schema)
+
+
 def _local_params(config: Config, schema: ExchangeSchema) -> dict[str, Any]:
     match schema:
         case SampleExchange(seed=seed):
@@ -105,9 +117,11 @@ def _local_params(config: Config, schema: ExchangeSchema) -> dict[str, Any]:
             return {}
 
 
-def _plugin(config: Config, schema: ExchangeSchema, registry: Registry, params: dict[str, Any]) -> Any:
+def _plugin(
+    config: Config, schema: ExchangeSchema, registry: Registry, params: dict[str, Any], clock: Clock | None = None
+) -> Any:
     plugin = resolve(schema.use, "exchange", config.project, registry)
-    offered = {"project": config.project, "clock": WallClock()}
+    offered = {"project": config.project, "clock": clock or WallClock()}
     if isinstance(schema, PluginExchange):
         return plugin.bind(params, clock=offered["clock"])()
     asked = {name: value for name, value in offered.items() if name in plugin.parameters.handed_in}

@@ -1,0 +1,125 @@
+"""`backtestkit live`: run strategies on the running market, on paper, until told to stop."""
+
+import sys
+from contextlib import contextmanager, redirect_stdout
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from backtestkit_cli.cli.options import (
+    ConfigOption,
+    ExchangeOption,
+    SetOption,
+    StrategiesArgument,
+    SymbolOption,
+    VerboseOption,
+)
+from backtestkit_cli.cli.output import Output
+from backtestkit_cli.cli.project import open_kit, short
+from backtestkit_cli.cli.stop import STOP
+from backtestkit_cli.errors import Problem, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from backtestkit_cli.cli.screen import Screen
+    from backtestkit_cli.run.live.session import Live
+
+StopAfterOption = Annotated[
+    str | None, typer.Option("--stop-after", metavar="TIME", help="Stop by itself after so long, such as 10m or 8h.")
+]
+StopNowOption = Annotated[
+    bool,
+    typer.Option("--stop-now", help="At a stop leave positions open at once; the next start goes on with them."),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Write each event to stdout as one line of JSON.")]
+
+
+def live(
+    strategies: StrategiesArgument = None,
+    symbol: SymbolOption = None,
+    exchange: ExchangeOption = None,
+    stop_after: StopAfterOption = None,
+    stop_now: StopNowOption = False,
+    config: ConfigOption = None,
+    set_: SetOption = None,
+    as_json: JsonOption = False,
+    verbose: VerboseOption = 0,
+) -> int:
+    """Run strategies on the running market, on paper: the engine of the backtest, with state that survives crashes."""
+    output = Output(as_json=as_json, verbose=verbose)
+    stop_ms = _duration_ms(stop_after)
+    kit = open_kit(output, config, set_)
+    _refuse_second(kit.state)
+    session = kit.live(*(strategies or ()), symbols=symbol or (), exchange=exchange)
+    if stop_ms is not None:
+        session.stop_at_ms = session.clock.now_ms() + stop_ms
+    session.leaves_at_stop = stop_now
+    with _shown(session, output) as screen, STOP.gentle(lambda: _first(session, screen), session.leave):
+        for event in session:
+            screen.event(event)
+    output.tell(_farewell(session))
+    return STOP.exit_code if STOP else 0
+
+
+def _first(session: "Live", screen: "Screen") -> None:
+    """The first signal: end well, and say what is still waited for."""
+    session.stop()
+    screen.note(_waited_for(session))
+
+
+@contextmanager
+def _shown(session: "Live", output: Output) -> "Iterator[Screen]":
+    from backtestkit_cli.cli.screen import screen_for
+    from backtestkit_cli.run.log import shown
+
+    with screen_for(session, output) as screen, redirect_stdout(sys.stderr), shown(screen.note, output.verbose):
+        session.on_trouble = screen.trouble
+        session.on_minute = screen.minute
+        yield screen
+
+
+def _waited_for(session: "Live") -> str:
+    from backtestkit_cli.model.time import iso
+
+    held = [view for view in session.views() if view.until_ms is not None and not view.state.startswith("waits")]
+    if session.leaves_at_stop or not held:
+        return "stopping"
+    names = "; ".join(
+        f"{view.strategy} {view.state} on {view.symbol} until {iso(view.until_ms or 0)} at the latest" for view in held
+    )
+    return f"stopping: no new entries; waiting for {names}. Once more leaves them open and ends now"
+
+
+def _farewell(session: "Live") -> str:
+    held = [view for view in session.views() if view.state != "flat"]
+    place = short(session.journal_path)
+    if not held:
+        return f"session {session.record.session} has ended with nothing open; journal in {place}"
+    names = ", ".join(f"{view.strategy} {view.state} on {view.symbol}" for view in held)
+    return f"session {session.record.session} was left with {names}; the next start goes on; journal in {place}"
+
+
+def _duration_ms(text: str | None) -> int | None:
+    if text is None:
+        return None
+    from backtestkit_cli.model.time import MINUTE_MS, minutes_of
+
+    try:
+        return minutes_of(text) * MINUTE_MS
+    except ValueError as error:
+        problem = Problem("bad-duration", f"--stop-after {text!r} is no duration", expected="10m, 8h or 2d")
+        raise UsageError(problem) from error
+
+
+def _refuse_second(state: "Path") -> None:
+    """Another session holds the state: say so before anything heavy is loaded.
+
+    Raises:
+        UsageError: it does.
+    """
+    from backtestkit_cli.disk import folder_lock
+
+    with folder_lock(state):
+        pass

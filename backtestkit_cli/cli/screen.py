@@ -1,0 +1,250 @@
+"""A live session for the eye: a table redrawn in place on a terminal, a plain log elsewhere, JSON lines on request."""
+
+import json
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Protocol, Self, assert_never
+
+from backtestkit_cli.cli.messages import render_problem
+from backtestkit_cli.cli.output import Output
+from backtestkit_cli.errors import BacktestkitError
+from backtestkit_cli.model.event import (
+    Active,
+    Cancelled,
+    Closed,
+    DecisionFailed,
+    DraftRefused,
+    Event,
+    Idle,
+    LevelReached,
+    Opened,
+    QuantityRefused,
+    RiskRefused,
+    Scheduled,
+)
+from backtestkit_cli.model.time import MINUTE_MS, iso
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+    from rich.table import Table
+
+    from backtestkit_cli.run.live.session import Live
+    from backtestkit_cli.run.live.view import StreamView
+
+LINES = 8
+
+
+class Screen(Protocol):
+    """Where a session is shown."""
+
+    def event(self, event: Event) -> None: ...
+    def note(self, text: str) -> None: ...
+    def trouble(self, error: BacktestkitError) -> None: ...
+    def minute(self) -> None: ...
+
+
+@contextmanager
+def screen_for(session: "Live", output: Output) -> Iterator[Screen]:
+    """The screen that fits where the output goes."""
+    if output.as_json or output.width is None:
+        yield JsonLines(output) if output.as_json else Log(session, output)
+        return
+    with Redrawn(session, output) as screen:
+        yield screen
+
+
+class JsonLines:
+    """Each event, but idle and active ones, as one line."""
+
+    def __init__(self, output: Output) -> None:
+        self.output = output
+
+    def event(self, event: Event) -> None:
+        """Write it."""
+        from backtestkit_cli.state.session import event_body
+
+        if not isinstance(event, Idle | Active):
+            self.output.result(event_body(event), "")
+
+    def note(self, text: str) -> None:
+        """Beside the events."""
+        self.output.tell(text)
+
+    def trouble(self, error: BacktestkitError) -> None:
+        """Beside the events, as JSON too."""
+        problem = error.problems[0]
+        self.output.tell(json.dumps({"trouble": problem.code, "what": problem.what, "hint": problem.hint}))
+
+    def minute(self) -> None:
+        """Nothing."""
+
+
+class Log:
+    """One line for each event, on stdout; troubles on stderr."""
+
+    def __init__(self, session: "Live", output: Output) -> None:
+        self.session, self.output = session, output
+        self._has_begun = False
+
+    def event(self, event: Event) -> None:
+        """Write it."""
+        text = line(event)
+        if text:
+            self.output.result(None, text)
+
+    def note(self, text: str) -> None:
+        """Write it."""
+        self.output.tell(text)
+
+    def trouble(self, error: BacktestkitError) -> None:
+        """Write it."""
+        self.output.tell("\n".join(render_problem(one) for one in error.problems))
+
+    def minute(self) -> None:
+        """Say once that it runs."""
+        if not self._has_begun:
+            self._has_begun = True
+            streams = len(self.session.streams)
+            self.output.tell(
+                f"session {self.session.record.session} runs on paper: {streams} "
+                f"stream{'s' if streams > 1 else ''} on {self.session.plan.exchange}; Ctrl-C stops"
+            )
+
+
+class Redrawn:
+    """A table of streams and the newest lines, redrawn every second."""
+
+    def __init__(self, session: "Live", output: Output) -> None:
+        from rich.live import Live as Display
+
+        self.session, self.output = session, output
+        self.lines: deque[str] = deque(maxlen=LINES)
+        self.last_trouble = ""
+        self._console: Console = output.console()
+        self._display = Display(get_renderable=self.draw, console=self._console, refresh_per_second=1, screen=False)
+
+    def __enter__(self) -> Self:
+        self._display.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._display.stop()
+
+    def event(self, event: Event) -> None:
+        """Add a line."""
+        text = line(event)
+        if text:
+            self.lines.append(text)
+
+    def note(self, text: str) -> None:
+        """Add a line."""
+        self.lines.append(self.output.redactor.clean(text))
+
+    def trouble(self, error: BacktestkitError) -> None:
+        """Show it until the next one."""
+        now = iso(self.session.clock.now_ms())
+        self.last_trouble = self.output.redactor.clean(f"{now}  {error.problems[0].what}")
+
+    def minute(self) -> None:
+        """Redraw."""
+        self._display.refresh()
+
+    def draw(self) -> "RenderableType":
+        """Everything, as it is now."""
+        from rich.console import Group
+        from rich.text import Text
+
+        session = self.session
+        if not session.streams:
+            return Text(f"loading candles from {session.plan.exchange} …")
+        head = Text(f"session {session.record.session} · paper · {session.plan.exchange} · {self._state()}")
+        parts: list[RenderableType] = [head, self._table(), *(Text(text, overflow="ellipsis") for text in self.lines)]
+        if self.last_trouble:
+            parts.append(Text(f"last error: {self.last_trouble}", style="red"))
+        return Group(*parts)
+
+    def _state(self) -> str:
+        if self.session.asked_to_stop:
+            return "stopping; Ctrl-C again leaves at once"
+        return f"{datetime.fromtimestamp(self.session.clock.now_ms() / 1000, UTC):%H:%M:%S} UTC · Ctrl-C stops"
+
+    def _table(self) -> "Table":
+        from rich import box
+        from rich.table import Table
+        from rich.text import Text
+
+        table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+        for name in ("Strategy", "Symbol"):
+            table.add_column(name, overflow="fold")
+        for name in ("Price", "State", "Entry", "to TP", "to SL", "PnL", "Until / next"):
+            table.add_column(name, justify="right" if name != "State" else "left", no_wrap=True)
+        now_ms = self.session.clock.now_ms()
+        for view in self.session.views():
+            table.add_row(*(Text(text, style=style) for text, style in _cells(view, now_ms)))
+        return table
+
+
+def _cells(view: "StreamView", now_ms: int) -> Iterator[tuple[str, str]]:
+    tone = "" if not view.pnl_percent else "green" if view.pnl_percent > 0 else "red"
+    yield view.strategy, ""
+    yield view.symbol, ""
+    yield _price(view.price), ""
+    yield view.state, "bold" if view.state != "flat" else "dim"
+    yield _price(view.entry), ""
+    yield _percent(view.to_take_profit_percent), ""
+    yield _percent(view.to_stop_loss_percent), ""
+    yield _percent(view.pnl_percent, signed=True), tone
+    yield _left(view.until_ms or view.next_decision_ms, now_ms), ""
+
+
+def _price(value: float | None) -> str:
+    return "–" if value is None else f"{value:,.2f}" if value >= 100 else f"{value:.6g}"
+
+
+def _percent(value: float | None, *, signed: bool = False) -> str:
+    return "–" if value is None else f"{value:{'+' if signed else ''}.2f} %"
+
+
+def _left(time_ms: int | None, now_ms: int) -> str:
+    if time_ms is None:
+        return "stopped"
+    minutes, seconds = divmod(max(0, time_ms - now_ms) // 1000, 60)
+    if minutes * MINUTE_MS >= 60 * MINUTE_MS:
+        return f"in {minutes // 60} h {minutes % 60:02d} min"
+    return f"in {minutes}:{seconds:02d}"
+
+
+def line(event: Event) -> str:
+    """One event in a line; empty for what is not told."""
+    match event:
+        case Idle() | Active():
+            return ""
+        case DraftRefused():
+            told = f"invalid    {event.strategy} {event.symbol}  {' '.join(event.rules)}"
+        case DecisionFailed():
+            told = f"failed     {event.strategy} {event.symbol}  {event.what}"
+        case Opened(signal=signal):
+            told = (
+                f"opened     {signal.strategy} {signal.symbol}  {signal.position} at {_price(signal.price_open)}, "
+                f"TP {_price(signal.price_take_profit)}, SL {_price(signal.price_stop_loss)}"
+            )
+        case Scheduled(signal=signal):
+            told = f"waits      {signal.strategy} {signal.symbol}  {signal.position} at {_price(signal.price_open)}"
+        case Closed(signal=signal):
+            told = (
+                f"closed     {signal.strategy} {signal.symbol}  {signal.position} at {_price(event.price)}, "
+                f"{event.reason.replace('_', ' ')}, {_percent(event.pnl_percent, signed=True)}"
+            )
+        case Cancelled(signal=signal):
+            told = f"cancelled  {signal.strategy} {signal.symbol}  {event.reason.replace('_', ' ')}"
+        case LevelReached(signal=signal):
+            told = f"level      {signal.strategy} {signal.symbol}  {event.level} % of the way to {event.side}"
+        case RiskRefused(signal=signal):
+            told = f"refused    {signal.strategy} {signal.symbol}  {event.profile}: {event.why or event.rule}"
+        case QuantityRefused(signal=signal):
+            told = f"refused    {signal.strategy} {signal.symbol}  {event.why}"
+        case _:
+            assert_never(event)
+    return f"{iso(event.time_ms)}  {told}"

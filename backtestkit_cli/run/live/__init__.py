@@ -1,0 +1,1 @@
+"""A live session: the engine of the backtest on the running market, minute by minute."""

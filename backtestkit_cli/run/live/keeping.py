@@ -1,0 +1,124 @@
+"""How a live session survives: every change is on disk before anybody is told of it.
+
+* A stream that changed is kept with the events of the change, then the money, then people are told, then the stream
+  is kept again without them. A crash in between repeats, it never loses.
+* What cannot be kept is not opened. Positions that are open go on in memory, nothing new is opened until all is kept
+  again, and it is tried again every minute.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from backtestkit_cli.errors import StateError
+from backtestkit_cli.model.event import Active, Closed, DecisionFailed, Event, Idle, Opened
+from backtestkit_cli.model.signal import OpenPosition, SignalState
+from backtestkit_cli.run.live.stream import LiveLedger, LiveStream
+from backtestkit_cli.run.standing import Key
+from backtestkit_cli.state.session import MoneyRecord, SessionState, StreamRecord, stream_key, stream_of
+
+NEWEST_PERCENTS = 1000
+NOT_KEPT = "the state could not be written, so nothing was opened"
+
+
+@dataclass(slots=True, eq=False)
+class Keeping:
+    """The records of a session's streams. `on_alarm` is told when something cannot be kept."""
+
+    state: SessionState
+    ledger: LiveLedger
+    on_alarm: Callable[[StateError], None]
+    _unkept: dict[Key, LiveStream] = field(default_factory=dict)
+    _is_money_unkept: bool = False
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether everything that happened is on disk."""
+        return not self._unkept and not self._is_money_unkept
+
+    def restore_money(self, streams: Iterable[StreamRecord]) -> None:
+        """Bring the account to where it was, with what closed in the last moment before a crash.
+
+        Raises:
+            StateError: its record is damaged.
+        """
+        kept, account, booked = self.state.money(), self.ledger.account, self.ledger.booked
+        if account is None:
+            return
+        if kept is not None:
+            account.restore(kept.account)
+            booked.update({stream_of(key): signal_id for key, signal_id in kept.booked.items()})
+            account.closed_percents = {stream_of(key): list(some) for key, some in kept.closed_percents.items()}
+        for record in streams:
+            for event in record.untold:
+                if isinstance(event, Closed):
+                    self.ledger.release(event)
+
+    def keep(self, stream: LiveStream, before: SignalState, events: Sequence[Event]) -> tuple[Event, ...]:
+        """Keep a stream after a step; give the events that may be told now."""
+        stored = tuple(event for event in events if not isinstance(event, Idle | Active))
+        if stream.walk.state == before and not stored:
+            return tuple(events)
+        try:
+            self._save(stream, stored)
+        except StateError as error:
+            self.on_alarm(error)
+            self._unkept[stream.key] = stream
+            if any(isinstance(event, Opened) for event in stored) or not isinstance(before, OpenPosition):
+                return self._not_opened(stream, before, stored)
+        if any(isinstance(event, Closed) for event in stored):
+            self._is_money_unkept = self.ledger.account is not None
+            self._save_money()
+        return tuple(events)
+
+    def told(self, stream: LiveStream) -> None:
+        """The events of the last step have been told."""
+        self._try(stream)
+
+    def try_again(self) -> None:
+        """Keep what could not be kept before."""
+        for stream in tuple(self._unkept.values()):
+            self._try(stream)
+        self._save_money()
+
+    def _not_opened(self, stream: LiveStream, before: SignalState, events: Sequence[Event]) -> tuple[Event, ...]:
+        """Take an entry back, as if it had never been made."""
+        for event in events:
+            if isinstance(event, Opened):
+                self.ledger.forget(event.signal)
+        stream.walk.state = before
+        strategy, symbol = stream.key
+        return (DecisionFailed(time_ms=stream.at_ms, strategy=strategy, symbol=symbol, what=NOT_KEPT),)
+
+    def _try(self, stream: LiveStream) -> None:
+        try:
+            self._save(stream, ())
+            self._unkept.pop(stream.key, None)
+        except StateError as error:
+            if stream.key in self._unkept:
+                self.on_alarm(error)
+            self._unkept[stream.key] = stream
+
+    def _save(self, stream: LiveStream, untold: tuple[Event, ...]) -> None:
+        strategy, symbol = stream.key
+        self.state.keep(
+            StreamRecord(
+                strategy=strategy,
+                symbol=symbol,
+                state=stream.walk.state,
+                at_ms=stream.at_ms,
+                decided_ms=stream.decided_ms,
+                untold=untold,
+            )
+        )
+
+    def _save_money(self) -> None:
+        account = self.ledger.account
+        if account is None or not self._is_money_unkept:
+            return
+        percents = {stream_key(*key): tuple(known[-NEWEST_PERCENTS:]) for key, known in account.closed_percents.items()}
+        booked = {stream_key(*key): signal_id for key, signal_id in self.ledger.booked.items()}
+        try:
+            self.state.keep_money(MoneyRecord(account=account.body, closed_percents=percents, booked=booked))
+            self._is_money_unkept = False
+        except StateError as error:
+            self.on_alarm(error)

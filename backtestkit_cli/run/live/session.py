@@ -1,0 +1,458 @@
+"""The live session: minute by minute what the backtest does, on the market as it happens.
+
+* It wakes after each minute, asks for the candles that closed, and settles every minute that it has not seen, in order.
+  So an outage or a restart changes no exit. Nothing is entered in a minute that is over: its decision is `missed`.
+* At an instant: stop requests, closes, activations and cancellations, then the decisions, all of them asked at once
+  and applied in order of strategy and symbol, as in the backtest. A strategy has until the next minute to answer.
+* Every start is a recovery; a fresh one finds nothing.
+* A stop lets open positions come to their end; leaving keeps them, and the next start goes on with them.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+from backtestkit_cli.config.merge import Config
+from backtestkit_cli.engine.candles import Candles
+from backtestkit_cli.engine.decide import Failed
+from backtestkit_cli.engine.gate import Refusal
+from backtestkit_cli.engine.growing import GrowingMarket
+from backtestkit_cli.engine.step import Terms
+from backtestkit_cli.engine.walk import settle_together
+from backtestkit_cli.errors import BacktestkitError, DataError, Problem, Source, StateError, StrategyError
+from backtestkit_cli.model.candle import MarketSteps
+from backtestkit_cli.model.event import Active, Event, Idle, key_of
+from backtestkit_cli.model.signal import Flat, OpenPosition, SignalState
+from backtestkit_cli.model.time import MINUTE_MS, iso
+from backtestkit_cli.plugins.registry import Registry
+from backtestkit_cli.run.callbacks import callbacks_of
+from backtestkit_cli.run.clock import Clock, WallClock
+from backtestkit_cli.run.jobs import Runs
+from backtestkit_cli.run.listen import Audience, Listeners
+from backtestkit_cli.run.live.calls import Caller
+from backtestkit_cli.run.live.feed import Feed
+from backtestkit_cli.run.live.identity import identity_of
+from backtestkit_cli.run.live.keeping import Keeping
+from backtestkit_cli.run.live.stream import LiveLedger, LiveStream, PreparedAnswer
+from backtestkit_cli.run.live.view import StreamView, view_of
+from backtestkit_cli.run.plan import LivePlan
+from backtestkit_cli.run.risk import ledger_for
+from backtestkit_cli.run.sizing import Sizing, prepare_sizing
+from backtestkit_cli.run.sources import anomaly_of, is_local, live_source
+from backtestkit_cli.run.standing import Key, Standing
+from backtestkit_cli.run.strategies import Strategy, prepare
+from backtestkit_cli.state.journal import Journal
+from backtestkit_cli.state.session import SessionRecord, SessionState, StreamRecord, event_body
+from backtestkit_cli.state.store import FileStore
+
+AFTER_CLOSE_MS = 1500
+"""How long after the end of a minute its candle is asked for."""
+LATE = "has not answered before the next minute"
+GATES = (
+    "stopped",
+    "busy",
+    "missed",
+    "no_price",
+    "warm_up",
+    "ambiguous",
+    "no_draft",
+    "errors",
+    "invalid",
+    "no_quantity",
+    "risk",
+    "scheduled",
+    "opened_at_decision",
+)
+"""Where a decision time can end, in the order of the funnel."""
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Live:
+    """One live session. `on_trouble` is told of what goes wrong while it goes on, `on_minute` when a minute is done.
+
+    `after_close_ms` is how long after the end of a minute its candle is asked for.
+    """
+
+    config: Config
+    plan: LivePlan
+    registry: Registry
+    logs: Path
+    folder: Path
+    clock: Clock = field(default_factory=WallClock)
+    listeners: Listeners = field(default_factory=Listeners)
+    runs: Runs = field(default_factory=Runs)
+    on_trouble: Callable[[BacktestkitError], None] = lambda _: None
+    on_minute: Callable[[], None] = lambda: None
+    after_close_ms: int = AFTER_CLOSE_MS
+    standing: Standing = field(default_factory=Standing)
+    streams: dict[Key, LiveStream] = field(default_factory=dict)
+    record: SessionRecord = field(init=False)
+    asked_to_leave: bool = False
+    asked_to_stop: bool = False
+    leaves_at_stop: bool = False
+    stop_at_ms: int | None = None
+    _woken: asyncio.Event = field(default_factory=asyncio.Event)
+    _loop: asyncio.AbstractEventLoop | None = None
+    _audience: Audience = field(init=False)
+    _ledger: LiveLedger = field(init=False)
+    _keeping: Keeping = field(init=False)
+    _journal: Journal = field(init=False)
+    _feed: Feed = field(init=False)
+    _alarmed_ms: int = 0
+    _callers: dict[str, Caller] = field(default_factory=dict)
+    _markets: dict[str, GrowingMarket] = field(default_factory=dict)
+
+    def stop(self) -> None:
+        """Open nothing more, cancel waiting entries, and end when the open positions have; from any thread.
+
+        With `leaves_at_stop` positions are left open at once.
+        """
+        self.asked_to_stop, self.asked_to_leave = True, self.asked_to_leave or self.leaves_at_stop
+        self._wake()
+
+    def leave(self) -> None:
+        """End now; positions stay open in the state, and the next start goes on with them. From any thread."""
+        self.asked_to_leave = True
+        self._wake()
+
+    def run(self) -> None:
+        """Run until it is asked to stop.
+
+        Raises:
+            UsageError: another program works in the state folder.
+            StateError: state is damaged, or belongs to other settings.
+            ConfigError, DataError, ExchangeError: it cannot begin.
+        """
+        for _ in self:
+            pass
+
+    def __iter__(self) -> Iterator[Event]:
+        """Run, and tell each event as it happens.
+
+        Raises:
+            BacktestkitError: as `run`.
+        """
+        happening = self.events()
+        with asyncio.Runner() as runner:
+            try:
+                while True:
+                    try:
+                        yield runner.run(_next(happening))
+                    except StopAsyncIteration:
+                        return
+            finally:
+                runner.run(happening.aclose())
+
+    def views(self) -> tuple[StreamView, ...]:
+        """Each stream as it is just now, in order."""
+        now_ms = self.clock.now_ms()
+        return tuple(view_of(self.streams[key], now_ms) for key in sorted(self.streams))
+
+    @property
+    def journal_path(self) -> Path:
+        """Where the journal is."""
+        return self._journal.path
+
+    async def events(self) -> AsyncGenerator[Event, None]:
+        """Run inside an event loop.
+
+        Raises:
+            BacktestkitError: as `run`.
+        """
+        self._loop, self._woken = asyncio.get_running_loop(), asyncio.Event()
+        store = FileStore(self.folder, self.clock.now_ms)
+        with store.held():
+            self.runs.running.append(self)
+            try:
+                async for event in self._happen(SessionState(store)):
+                    yield event
+            finally:
+                self.runs.running.remove(self)
+                self._close()
+
+    async def _happen(self, state: SessionState) -> AsyncIterator[Event]:
+        async for event in self._begin(state):
+            yield event
+        while not self.asked_to_leave:
+            async for event in self._catch_up():
+                yield event
+            for event in self._take_stop():
+                yield event
+            if self._is_over():
+                break
+            self.on_minute()
+            await self._next_minute()
+        self._end(state)
+
+    # how it begins
+
+    async def _begin(self, state: SessionState) -> AsyncIterator[Event]:
+        plan, config = self.plan, self.config
+        strategies = {name: prepare(config, name, self.registry) for name in plan.strategies}
+        sizings = {name: prepare_sizing(config, name, self.registry) for name in plan.strategies}
+        callbacks = callbacks_of(config, self.registry, strategies=plan.strategies, exchange=plan.exchange, frame=None)
+        self._audience = Audience("paper", callbacks, self.listeners, exchange=plan.exchange, frame="live")
+        base = ledger_for(config, plan.strategies, self.registry, self._audience)
+        self._ledger = LiveLedger(base.profiles, account=base.account)
+        self._keeping = Keeping(state, self._ledger, self._alarm)
+        minutes = {
+            name: max(strategy.history_minutes, one.history_minutes if (one := sizings[name]) else 0)
+            for name, strategy in strategies.items()
+        }
+        self.record, records = identity_of(self.config, plan, state, minutes, self.clock.now_ms())
+        self._journal = Journal(self.logs / "live" / self.record.session)
+        self._keeping.restore_money(records.values())
+        source = live_source(config, plan.exchange, self.registry, self.clock)
+        self._feed = Feed(source, not is_local(config.exchanges[plan.exchange]), anomaly_of(config), self._trouble)
+        seconds = config.settings.limits.signal_seconds
+        self._callers = {name: Caller(f"strategy {name}", seconds, self._abandoned) for name in plan.strategies}
+        for symbol in plan.symbols:
+            self._markets[symbol] = await self._market(symbol)
+        for key in plan.keys:
+            self._add_stream(key, strategies[key[0]], sizings[key[0]], records[key], source.steps(key[1]))
+        state.begin(self.record)
+        self._journal.add(
+            "start", self.clock.now_ms(), session=self.record.session, fingerprint=self.record.fingerprint
+        )
+        for record in records.values():
+            for event in record.untold:
+                self._tell(event)
+                yield event
+            if record.untold:
+                self._keeping.told(self.streams[record.strategy, record.symbol])
+
+    async def _market(self, symbol: str) -> GrowingMarket:
+        start_ms = min(self.record.history_start_ms.values())
+        frame = await self._feed.history(symbol, start_ms, self._present_ms())
+        if frame.is_empty():
+            hint = "look whether the symbol is traded there, and whether the clock of this computer is right"
+            what = f"{self.plan.exchange} has no candles of {symbol} since {iso(start_ms)}"
+            raise DataError(Problem("no-candles", what, Source(symbol=symbol, time_ms=start_ms), hint=hint))
+        bridges = self.config.settings.gap == "bridge"
+        candles = Candles.from_rows(*(column.to_numpy() for column in frame), bridge=bridges)
+        return GrowingMarket.of(candles, self.config.settings.limits.average_price_candles, bridges=bridges)
+
+    def _add_stream(
+        self, key: Key, strategy: Strategy, sizing: Sizing | None, record: StreamRecord, steps: MarketSteps
+    ) -> None:
+        name, symbol = key
+        market, settings = self._markets[symbol], self.config.settings
+        terms = Terms(
+            strategy=name,
+            symbol=symbol,
+            policy=self.plan.policy,
+            costs=self.plan.costs,
+            limits=settings.limits_model(),
+        )
+        is_flat = isinstance(record.state, Flat)
+        self.streams[key] = LiveStream.of(
+            strategy=strategy,
+            market=market,
+            steps=steps,
+            terms=terms,
+            ledger=self._ledger,
+            interval_ms=self.config.strategies[name].interval.ms,
+            first_ms=self.record.started_ms,
+            history_start_ms=self.record.history_start_ms[name],
+            mode="paper",
+            context=self._audience.context(*key),
+            state=record.state,
+            at_ms=market.known_ms - MINUTE_MS if is_flat else record.at_ms,
+            decided_ms=record.decided_ms,
+        )
+        if isinstance(record.state, OpenPosition):
+            self._ledger.hold(record.state.signal)
+        if sizing is not None:
+            self._ledger.sizers[key] = lambda question: sizing.sizer(
+                market.until(question.time_ms), steps.quantity, self._audience
+            )(question)
+        walk = self.streams[key].walk
+        walk.tells_idle, walk.tells_active = self._wants_quiet(Idle), self._wants_quiet(Active)
+
+    def _wants_quiet(self, topic: type) -> bool:
+        return self._audience.wants(topic)
+
+    # minute by minute
+
+    async def _next_minute(self) -> None:
+        now_ms = self.clock.now_ms()
+        next_ms = now_ms - now_ms % MINUTE_MS + MINUTE_MS + self.after_close_ms
+        if self.stop_at_ms is not None and now_ms < self.stop_at_ms:
+            next_ms = min(next_ms, self.stop_at_ms)
+        await self.clock.wait_until(next_ms, self._woken)
+        self._woken.clear()
+
+    async def _catch_up(self) -> AsyncIterator[Event]:
+        """Take the candles that came, and settle every instant that they end."""
+        for symbol, market in self._markets.items():
+            for candle in await self._feed.newer(symbol, market.known_ms, self._present_ms()):
+                self._journal.add(
+                    "candle", candle.time, symbol=symbol, candle=list(candle[1:]), now_ms=self.clock.now_ms()
+                )
+                if market.add(candle):
+                    for stream in self.streams.values():
+                        if stream.market is market:
+                            stream.take_room()
+        while not self.asked_to_leave and (due := self._due()):
+            time_ms = due[0].at_ms + MINUTE_MS
+            async for event in self._instant(time_ms, due):
+                yield event
+        self._keeping.try_again()
+        self._journal.flush()
+
+    def _due(self) -> list[LiveStream]:
+        """The streams that have an instant to settle, those of the earliest."""
+        late = [one for one in self.streams.values() if one.at_ms < one.market.known_ms]
+        first_ms = min((one.at_ms for one in late), default=0)
+        return sorted((one for one in late if one.at_ms == first_ms), key=lambda one: one.key)
+
+    async def _instant(self, time_ms: int, streams: Sequence[LiveStream]) -> AsyncIterator[Event]:
+        is_stale = self.clock.now_ms() - time_ms >= MINUTE_MS
+        self._ledger.closed_for = self._closed_for(is_stale=is_stale)
+        before = {one.key: one.walk.state for one in streams}
+        for one in streams:
+            one.at_ms, one.walk.is_stale = time_ms, is_stale
+            one.walk.funnel.ticks += one.walk.is_tick(time_ms)
+        settled = tuple(settle_together([one.walk for one in streams], time_ms))
+        for event in self._kept(streams, before, settled):
+            yield event
+        await self._ask(time_ms, [one for one in streams if one.walk.asks(time_ms)])
+        for one in streams:
+            if one.walk.is_tick(time_ms):
+                for event in self._decided(one, time_ms):
+                    yield event
+
+    def _decided(self, stream: LiveStream, time_ms: int) -> Iterator[Event]:
+        walk, funnel = stream.walk, stream.walk.funnel
+        state, counts = walk.state, [getattr(funnel, gate) for gate in GATES]
+        stream.decided_ms = time_ms
+        events = tuple(walk.decide(time_ms))
+        passed = [gate for gate, count in zip(GATES, counts, strict=True) if getattr(funnel, gate) != count]
+        gate = passed[-1] if passed else "stopped"
+        self._journal.add("tick", time_ms, strategy=stream.key[0], symbol=stream.key[1], gate=gate)
+        yield from self._kept([stream], {stream.key: state}, events)
+
+    def _kept(
+        self, streams: Sequence[LiveStream], before: Mapping[Key, SignalState], events: Sequence[Event]
+    ) -> Iterator[Event]:
+        """Keep what happened in each stream, then tell it in its order."""
+        told = list(events)
+        changed = []
+        for one in streams:
+            own = tuple(event for event in events if key_of(event) == one.key)
+            kept = self._keeping.keep(one, before[one.key], own)
+            if kept != own:
+                told = [event for event in told if key_of(event) != one.key] + list(kept)
+            changed += [one] if any(not isinstance(event, Idle | Active) for event in kept) else []
+        for event in told:
+            self._tell(event)
+            yield event
+        for one in changed:
+            self._keeping.told(one)
+
+    def _tell(self, event: Event) -> None:
+        if not isinstance(event, Idle | Active):
+            self._journal.add("event", event.time_ms, event=event_body(event))
+        self.standing.take(key_of(event), event)
+        self._audience.tell(event)
+
+    async def _ask(self, time_ms: int, streams: Sequence[LiveStream]) -> None:
+        """Ask the strategies of some streams, all at once; who does not answer in time has failed."""
+        asked: dict[LiveStream, asyncio.Future[PreparedAnswer]] = {}
+        for one in streams:
+            caller = self._callers[one.key[0]]
+            if caller.is_hung or (caller.is_busy and not any(known.key[0] == one.key[0] for known in asked)):
+                one.prepare(PreparedAnswer(Failed(f"strategy {one.key[0]} is still busy with an earlier call")))
+            else:
+                asked[one] = caller.ask(partial(one.ask, time_ms))
+        if not asked:
+            return
+        left_ms = time_ms + 2 * MINUTE_MS - self.clock.now_ms() - self.after_close_ms
+        await asyncio.wait(asked.values(), timeout=max(1.0, min(left_ms, MINUTE_MS) / 1000))
+        for one, answer in asked.items():
+            if not answer.done():
+                one.prepare(PreparedAnswer(Failed(f"strategy {one.key[0]} {LATE}")))
+            elif (error := answer.exception()) is not None:
+                one.prepare(PreparedAnswer(Failed(f"strategy {one.key[0]}: {error}")))
+            else:
+                one.prepare(answer.result())
+
+    def _closed_for(self, *, is_stale: bool) -> Refusal | None:
+        """What forbids every entry, if anything."""
+        if is_stale:
+            return Refusal("session", "stale_minute", 0, "the minute was over when it was learnt of")
+        if not self._keeping.is_whole:
+            return Refusal("session", "state_not_kept", 0, "the state of a position could not be written yet")
+        if self._is_killed():
+            return Refusal("session", "kill_switch", 0, "the kill switch is on")
+        return None
+
+    def _is_killed(self) -> bool:
+        try:
+            return self._keeping.state.is_killed()
+        except StateError as error:
+            self._alarm(error)
+            return True
+
+    # how it ends
+
+    def _take_stop(self) -> Iterator[Event]:
+        now_ms = self.clock.now_ms()
+        if self.stop_at_ms is not None and now_ms >= self.stop_at_ms:
+            self.stop()
+        for stream in sorted(self.streams.values(), key=lambda one: one.key):
+            walk = stream.walk
+            if (self.asked_to_stop or self.standing.is_stop_asked(stream.key)) and walk.stop_ms is None:
+                before = walk.state
+                walk.is_stop_asked = True
+                yield from self._kept([stream], {stream.key: before}, tuple(walk.stop(now_ms)))
+                self._journal.add("stop", now_ms, strategy=stream.key[0], symbol=stream.key[1])
+
+    def _is_over(self) -> bool:
+        is_flat = all(isinstance(one.walk.state, Flat) for one in self.streams.values())
+        return is_flat and all(one.walk.stop_ms is not None for one in self.streams.values())
+
+    def _end(self, state: SessionState) -> None:
+        is_over = self._is_over() and self._keeping.is_whole
+        self._journal.add("end", self.clock.now_ms(), is_over=is_over)
+        if is_over:
+            state.end(self.record)
+
+    def _close(self) -> None:
+        for caller in self._callers.values():
+            caller.close()
+        if hasattr(self, "_feed"):
+            self._feed.close()
+        if hasattr(self, "_journal"):
+            self._journal.close()
+
+    def _wake(self) -> None:
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._woken.set)
+
+    def _present_ms(self) -> int:
+        """The end of the last whole minute."""
+        now_ms = self.clock.now_ms()
+        return now_ms - now_ms % MINUTE_MS
+
+    # what went wrong
+
+    def _trouble(self, symbol: str, error: BacktestkitError) -> None:
+        self._journal.add("trouble", self.clock.now_ms(), symbol=symbol, text=str(error))
+        self.on_trouble(error)
+
+    def _alarm(self, error: StateError) -> None:
+        """Tell of state that is not kept, once a minute."""
+        minute = self._present_ms()
+        if minute > self._alarmed_ms:
+            self._alarmed_ms = minute
+            self._trouble("", error)
+
+    def _abandoned(self, message: str) -> None:
+        self._trouble("", StrategyError(Problem("call-timed-out", message)))
+
+
+async def _next(happening: AsyncIterator[Event]) -> Event:
+    return await anext(happening)

@@ -1,0 +1,243 @@
+"""Live sessions on the sample market in no time: what they do is what the backtest does, whatever happens to them."""
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from accelerated import JumpingClock, run_live
+from e2e.project import Project, make_project
+
+from backtestkit_cli import Cancelled, Closed, Idle, Kit, Opened, Scheduled
+from backtestkit_cli.disk import Disk
+from backtestkit_cli.errors import StateError, UsageError
+from backtestkit_cli.model.event import Active, DecisionFailed, Event, RiskRefused
+from backtestkit_cli.model.signal import OpenPosition
+from backtestkit_cli.model.time import MINUTE_MS, parse_time
+from backtestkit_cli.state.session import SessionState
+from backtestkit_cli.state.store import FileStore
+
+RICH = """
+settings: {balance: 10000}
+sizings: [{name: risk, method: atr-based, risk_percentage: 1, atr: "atr(14)"}]
+risks: [{name: calm, max_positions: 2, min_reward_risk: 0.9}]
+strategies:
+  - name: limits
+    interval: 5m
+    rules:
+      long: "crosses_above(close, sma(close, 5))"
+      short: "crosses_below(close, sma(close, 5))"
+      entry: {limit: "0.1%", wait: 20m}
+      take_profit: "0.7%"
+      stop_loss: "0.6%"
+      lifetime: 1h
+    risk: calm
+    sizing: risk
+  - name: shared
+    interval: 5m
+    rules: {long: "close > open", take_profit: "0.6%", stop_loss: "0.6%", lifetime: 40m}
+    risk: calm
+    sizing: risk
+"""
+START, END = "2023-03-01", "2023-03-01T10:00"
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    made = make_project(tmp_path)
+    made.write("configs/rich.yaml", RICH)
+    return made
+
+
+def kit_of(project: Project) -> Kit:
+    return Kit.load(project.folder / "configs")
+
+
+def backtested(kit: Kit, *names: str, symbols: tuple[str, ...] = ("BTCUSDT",), end: str = END) -> list[Event]:
+    job = kit.backtest(*names, symbols=symbols, range=f"{START}..{end}")
+    end_ms = parse_time(end)
+    told = [event for event in job if not isinstance(event, Idle | Active)]
+    return [event for event in told if event.time_ms <= end_ms]
+
+
+@pytest.mark.parametrize("form", ["cross", "asked", "rows", "listed"])
+def test_a_session_is_the_backtest_of_the_same_candles(form: str, project: Project) -> None:
+    kit = kit_of(project)
+    session = run_live(kit, form, start=parse_time(START) - 20_000, end=END)
+    assert list(session.events) == backtested(kit, form)
+    assert session.events
+    assert session.troubles == ()
+
+
+def test_shared_risk_sizes_and_limit_entries_are_those_of_the_backtest(project: Project) -> None:
+    kit, symbols = kit_of(project), ("BTCUSDT", "ETHUSDT")
+    session = run_live(kit, "limits", "shared", start=parse_time(START) - 20_000, end=END, symbols=symbols)
+    assert list(session.events) == backtested(kit, "limits", "shared", symbols=symbols)
+    kinds = {type(event) for event in session.events}
+    assert {Opened, Closed, Scheduled, Cancelled, RiskRefused} <= kinds
+
+
+def test_restarts_in_the_middle_of_positions_change_nothing(project: Project) -> None:
+    symbols = ("BTCUSDT", "ETHUSDT")
+    whole = backtested(kit_of(project), "limits", "shared", symbols=symbols)
+    cuts = [parse_time(START) - 20_000, *(parse_time(START) + hours * 3_600_000 + 30_000 for hours in (1, 3, 5, 8))]
+    told: list[Event] = []
+    for start, end in zip(cuts, [*cuts[1:], parse_time(END)], strict=True):
+        session = run_live(kit_of(project), "limits", "shared", start=start, end=end, symbols=symbols)
+        told += session.events
+        held = [one for one in session.live.streams.values() if isinstance(one.walk.state, OpenPosition)]
+        assert held or end == cuts[-1] or end == parse_time(END)
+    assert told == whole
+
+
+def test_minutes_that_were_missed_close_positions_where_they_closed_and_open_none(project: Project) -> None:
+    kit, start_ms = kit_of(project), parse_time(START)
+    whole = backtested(kit, "asked")
+    first = next(event for event in whole if isinstance(event, Opened))
+    run_live(kit, "asked", start=start_ms - 20_000, end=first.time_ms + 5 * MINUTE_MS)
+    asleep_until_ms = first.time_ms + 245 * MINUTE_MS + 30_000
+    after = run_live(kit_of(project), "asked", start=asleep_until_ms, end=asleep_until_ms + 60_000)
+    closed = [event for event in after.events if isinstance(event, Closed)]
+    assert closed == [next(event for event in whole if isinstance(event, Closed))]
+    assert not any(isinstance(event, Opened) for event in after.events)
+    (stream,) = after.live.streams.values()
+    assert stream.walk.funnel.missed > 0
+
+
+def test_one_program_holds_the_state(project: Project) -> None:
+    kit = kit_of(project)
+    other = kit.live("asked", symbols=["BTCUSDT"])
+    other.clock = JumpingClock(parse_time(START))
+    for _ in other:
+        with pytest.raises(UsageError, match="another program"):
+            run_live(kit_of(project), "asked", start=START, end=END)
+        other.leave()
+
+
+def test_a_position_is_never_handled_under_other_settings(project: Project) -> None:
+    run_live(kit_of(project), "asked", start=START, end=parse_time(START) + 90 * MINUTE_MS)
+    changed = Kit.load(project.folder / "configs", overrides=["settings.costs.fee_percent=0.05"])
+    with pytest.raises(StateError, match="asked on BTCUSDT open under other settings"):
+        run_live(changed, "asked", start=parse_time(START) + 100 * MINUTE_MS, end=END)
+    with pytest.raises(StateError, match="not part of this one"):
+        run_live(kit_of(project), "cross", start=parse_time(START) + 100 * MINUTE_MS, end=END)
+    assert run_live(kit_of(project), "asked", start=parse_time(START) + 100 * MINUTE_MS, end=END).events
+
+
+def test_a_stop_opens_nothing_more_and_follows_positions_to_their_end(project: Project) -> None:
+    kit = kit_of(project)
+    whole = backtested(kit, "asked")
+    closed = next(event for event in whole if isinstance(event, Closed) and event.time_ms > event.opened_at + 300_000)
+    stop_ms = closed.opened_at + 2 * MINUTE_MS + 30_000
+    session = run_live(kit, "asked", start=parse_time(START) - 20_000, end=stop_ms, leaves=False)
+    assert list(session.events) == [event for event in whole if event.time_ms <= closed.time_ms][: len(session.events)]
+    assert session.events[-1] == closed
+    record = SessionState(FileStore(project.folder / "state", lambda: 0)).session()
+    assert record is not None
+    assert record.is_ended
+
+
+def test_the_kill_switch_lets_nothing_open(project: Project) -> None:
+    kit = kit_of(project)
+    SessionState(FileStore(kit.state, lambda: 0)).kill(is_killed=True)
+    session = run_live(kit, "asked", start=parse_time(START) - 20_000, end=parse_time(START) + 200 * MINUTE_MS)
+    assert {type(event) for event in session.events} == {RiskRefused}
+    assert {event.rule for event in session.events if isinstance(event, RiskRefused)} == {"kill_switch"}
+
+
+class FullDisk(Disk):
+    """A disk that takes nothing while it is full."""
+
+    is_full = False
+
+    def create(self, path: Path, mode: int) -> int:
+        if self.is_full:
+            raise OSError(28, "No space left on device")
+        return Disk.create(self, path, mode)
+
+
+def test_nothing_opens_on_a_full_disk_and_what_is_open_is_managed(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk = FullDisk()
+    monkeypatch.setattr(FileStore.__init__, "__defaults__", (disk,))
+    kit, start_ms = kit_of(project), parse_time(START)
+    live = kit.live("asked", symbols=["BTCUSDT"])
+    first = next(event for event in backtested(kit, "asked") if isinstance(event, Closed))
+    full_ms, space_ms = first.opened_at + 5 * MINUTE_MS, first.time_ms + 150 * MINUTE_MS
+
+    def fill(is_full: bool) -> None:
+        disk.is_full = is_full
+
+    live.clock = JumpingClock(
+        start_ms - 20_000,
+        {full_ms: lambda: fill(True), space_ms: lambda: fill(False), space_ms + 200 * MINUTE_MS: live.leave},
+    )
+    troubles: list[Any] = []
+    live.on_trouble = troubles.append
+    events = [event for event in live if not isinstance(event, Idle | Active)]
+    assert first in events
+    between = [event for event in events if full_ms < event.time_ms < space_ms]
+    assert not any(isinstance(event, Opened) for event in between)
+    assert any(isinstance(event, Opened) and event.time_ms > space_ms for event in events)
+    assert 0 < len(troubles) <= (space_ms - full_ms) // MINUTE_MS + 1  # once a minute
+    stored = SessionState(FileStore(kit.state, lambda: 0)).stream("asked", "BTCUSDT")
+    assert stored.state == live.streams["asked", "BTCUSDT"].walk.state
+
+
+def test_an_entry_that_cannot_be_kept_is_not_made(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    disk = FullDisk()
+    monkeypatch.setattr(FileStore.__init__, "__defaults__", (disk,))
+    kit, start_ms = kit_of(project), parse_time(START)
+    live = kit.live("asked", symbols=["BTCUSDT"])
+    live.clock = JumpingClock(
+        start_ms - 20_000, {start_ms - 5000: lambda: setattr(disk, "is_full", True), start_ms + 60_000: live.leave}
+    )
+    events = [event for event in live if not isinstance(event, Idle | Active)]
+    assert [type(event) for event in events] == [DecisionFailed]
+    assert live.streams["asked", "BTCUSDT"].walk.state.kind == "flat"
+
+
+def test_a_strategy_that_hangs_stops_no_other_and_no_position(project: Project) -> None:
+    project.plugin("sleepy", "time.sleep(30)")
+    kit = Kit.load(project.folder / "configs", overrides=["settings.limits.signal_seconds=1"])
+    began = time.monotonic()
+    start_ms = parse_time(START)
+    session = run_live(kit, "asked", "sleepy", start=start_ms - 20_000, end=start_ms + 30 * MINUTE_MS)
+    assert time.monotonic() - began < 25
+    assert any(isinstance(event, Opened) for event in session.events)
+    failed = [event for event in session.events if isinstance(event, DecisionFailed)]
+    assert failed
+    assert {event.strategy for event in failed} == {"sleepy"}
+
+
+def test_the_journal_tells_every_candle_decision_and_event(project: Project) -> None:
+    kit = kit_of(project)
+    session = run_live(kit, "asked", start=parse_time(START) - 20_000, end=parse_time(START) + 300 * MINUTE_MS)
+    lines = [json.loads(line) for line in session.live.journal_path.read_text("utf-8").splitlines()]
+    kinds = [line["what"] for line in lines]
+    assert kinds[0] == "start"
+    assert kinds[-1] == "end"
+    assert kinds.count("event") == len(session.events)
+    ticks = [line for line in lines if line["what"] == "tick"]
+    assert len(ticks) == session.live.streams["asked", "BTCUSDT"].walk.funnel.ticks
+    assert {line["gate"] for line in ticks} == {"opened_at_decision", "busy"}
+
+
+def test_the_command_runs_until_it_is_stopped(project: Project) -> None:
+    process = project.start("live", "asked", "--symbol", "BTCUSDT", "--json")
+    assert process.stderr is not None
+    deadline = time.monotonic() + 30
+    while not list((project.folder / "logs").glob("live/*/journal.jsonl")) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    second = project.outside("live", "asked", "--symbol", "BTCUSDT")
+    assert second.code == 2
+    assert f"process {process.pid}" in second.stderr
+    process.send_signal(15)
+    time.sleep(0.5)
+    process.send_signal(15)
+    stdout, stderr = process.communicate(timeout=20)
+    assert process.returncode == 143
+    assert "Traceback" not in stderr
+    assert all(json.loads(line) for line in stdout.splitlines())
