@@ -18,13 +18,16 @@ from backtestkit_cli.engine.reference.events import (
     CheckRaised,
     Offer,
     ReferenceEvent,
+    SignalResult,
     Tape,
     Told,
 )
 from backtestkit_cli.engine.reference.exchange import CandleList, Exchange, frame_ticks
 from backtestkit_cli.engine.reference.loop import backtest, live_tick, together
+from backtestkit_cli.engine.reference.progress import SeenLevels
 from backtestkit_cli.engine.reference.risk import Question, ReferenceCheck, ReferenceProfile, RiskDesk
 from backtestkit_cli.engine.reference.signals import number
+from backtestkit_cli.engine.reference.stores import Stores
 from backtestkit_cli.engine.reference.stream import ReferenceStream, ReferenceTerms
 from backtestkit_cli.model.candle import Candle
 from backtestkit_cli.model.event import (
@@ -41,6 +44,7 @@ from backtestkit_cli.model.signal import SignalDraft
 from backtestkit_cli.model.time import Interval, parse_time
 
 SignalEvents = Scheduled | Opened | Active | Closed | Cancelled | LevelReached
+MODES = ("backtest", "interleaved", "live_ticks", "walker")
 NOW_MS = 1_790_000_000_000  # after the end of every recorded candle
 
 
@@ -127,8 +131,8 @@ class Case:
 
     @property
     def is_due(self) -> bool:
-        """Whether the case needs stored state, which has no reader yet."""
-        return "persisted" in self.terms
+        """Whether the case is of a mode that has no driver yet."""
+        return self.mode not in MODES
 
     @property
     def config(self) -> dict[str, Any]:
@@ -169,12 +173,15 @@ class Outcome:
     """What our engine made of a case: a stream per strategy and symbol, in the order of the runs.
 
     `entries` is everything that was told and called over all of them; `exchanges` how the recording names theirs.
+    `stores` and `levels` are shared by all streams; only live ones are given the stores.
     """
 
     case: Case
+    stores: Stores
     entries: list[Told | Called] = field(default_factory=list)
     streams: dict[str, ReferenceStream] = field(default_factory=dict)
     exchanges: dict[str, str] = field(default_factory=dict)
+    levels: dict[str, dict[str, SeenLevels]] = field(default_factory=dict)
 
     def told(self, key: str | None = None) -> list[Told]:
         """All events, or those of one stream."""
@@ -197,26 +204,24 @@ def stream_of_event(event: ReferenceEvent) -> str | None:
 
 def run_case(case: Case) -> Outcome:
     """Run all runs of a case in its mode."""
-    outcome = Outcome(case)
-    profiles = {one["name"]: ReferenceProfile(one["name"], checks_of(one)) for one in case.terms.get("risks") or []}
+    outcome = Outcome(case, Stores(now_ms=NOW_MS, found=case.terms.get("persisted") or {}))
+    stores = outcome.stores if case.is_live else None
+    profiles = {
+        one["name"]: ReferenceProfile(one["name"], checks_of(one), stores=stores)
+        for one in case.terms.get("risks") or []
+    }
     runs = case.runs
     for place, run in enumerate(runs, 1):
         key = f"{run['strategy']}|{run['symbol']}"
-        stream = stream_of(case, run, profiles, outcome.entries)
-        outcome.streams[key] = stream
         outcome.exchanges[key] = "golden" if len(case.terms["runs"]) == 1 else f"golden_{place}"
+        outcome.streams[key] = stream_of(outcome, run, profiles, outcome.exchanges[key])
     drive(case, list(outcome.streams.values()))
     return outcome
 
 
 def drive(case: Case, streams: Sequence[ReferenceStream]) -> None:
     if case.is_live:
-        first_stop_ms = min(case.terms.get("stop_at") or [], default=math.inf)
-        for when_ms in case.ticks:
-            for stream in streams:
-                if when_ms >= first_stop_ms:
-                    stream.stop()
-                live_tick(stream, when_ms)
+        drive_live(case, streams)
         return
     runs = [backtest(stream, case.ticks, StopAfter(case.terms.get("stop_after"))) for stream in streams]
     if case.mode == "interleaved":
@@ -227,6 +232,15 @@ def drive(case: Case, streams: Sequence[ReferenceStream]) -> None:
                 pass
 
 
+def drive_live(case: Case, streams: Sequence[ReferenceStream]) -> None:
+    stops = case.terms.get("stop_at") or ()
+    for when_ms in case.ticks:
+        for stream in streams:
+            if when_ms in stops:
+                stream.stop(when_ms)
+            live_tick(stream, when_ms)
+
+
 @dataclass(slots=True)
 class StopAfter:
     """Stops a stream when its n-th result is handed out."""
@@ -234,19 +248,16 @@ class StopAfter:
     limit: int | None
     seen: int = 0
 
-    def __call__(self, stream: ReferenceStream, result: ReferenceEvent) -> None:
+    def __call__(self, stream: ReferenceStream, result: SignalResult) -> None:
         self.seen += isinstance(result, Closed | Cancelled)
         if self.seen == self.limit:
-            stream.stop()
+            stream.stop(result.time_ms)
 
 
 def stream_of(
-    case: Case,
-    run: Mapping[str, Any],
-    profiles: Mapping[str, ReferenceProfile],
-    entries: list[Told | Called],
+    outcome: Outcome, run: Mapping[str, Any], profiles: Mapping[str, ReferenceProfile], exchange: str
 ) -> ReferenceStream:
-    name, symbol = run["strategy"], run["symbol"]
+    case, name, symbol = outcome.case, run["strategy"], run["symbol"]
     strategy = case.strategy(name)
     named = [strategy.get("risk_name"), *(strategy.get("risk_list") or [])]
     rows = {
@@ -261,6 +272,7 @@ def stream_of(
             interval_ms=Interval(strategy["interval"]).ms,
             limits=case.limits,
             costs=case.costs,
+            exchange_name=exchange,
         ),
         exchange=Exchange(
             source=case.candle_files[run.get("candles", "candles.csv")],
@@ -271,7 +283,9 @@ def stream_of(
         ),
         decide=ReplayedRows(name, rows, is_unnamed=bool(case.terms.get("auto_ids"))),
         desk=RiskDesk([profiles[one] for one in named if one]),
-        tape=Tape(entries=entries),
+        tape=Tape(entries=outcome.entries),
+        levels=outcome.levels,
+        stores=outcome.stores if case.is_live else None,
     )
 
 

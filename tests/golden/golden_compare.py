@@ -14,12 +14,13 @@ from golden.golden_records import (
     counts_as_recorded,
     differences,
     events_as_recorded,
+    writes_as_recorded,
 )
 from golden.golden_reports import Writer, report_differences, report_names
 from golden.golden_statistics import heat_as_recorded, statistics_as_recorded, walkers_as_recorded
 from golden.golden_tables import TABLES, rows_of
 
-PARTS = ("events", "callbacks", "get_signal calls", "counts", "statistics", "report figures", "tables")
+PARTS = ("events", "callbacks", "writes", "get_signal calls", "counts", "statistics", "report figures", "tables")
 CLOSE = 1e-12
 
 
@@ -47,9 +48,12 @@ def compare_case(folder: Path, tallies: Mapping[str, Tally]) -> None:
     """Run a case and count it."""
     case = Case(folder)
     outcome, expected, name = run_case(case), case.expected, folder.name
-    _add_records(tallies["events"], name, expected["events"], events_as_recorded(outcome), case)
+    is_shared = case.mode in ("interleaved", "live_ticks")
+    _add_records(tallies["events"], name, expected["events"], events_as_recorded(outcome), is_shared=is_shared)
     if "callbacks" in expected:
-        _add_records(tallies["callbacks"], name, expected["callbacks"], calls_as_recorded(outcome), case)
+        _add_records(tallies["callbacks"], name, expected["callbacks"], calls_as_recorded(outcome), is_shared=is_shared)
+    if "persist_writes" in expected:
+        _add_records(tallies["writes"], name, expected["persist_writes"], writes_as_recorded(outcome), is_shared=False)
     for part, key, found in (
         ("get_signal calls", "get_signal_calls", asked_as_recorded(outcome)),
         ("counts", "counts", counts_as_recorded(outcome)),
@@ -71,10 +75,14 @@ def compare_table(folder: Path, table: str, tally: Tally) -> None:
 
 
 def _add_records(
-    tally: Tally, name: str, expected: Sequence[Mapping[str, Any]], found: Sequence[Mapping[str, Any]], case: Case
+    tally: Tally,
+    name: str,
+    expected: Sequence[Mapping[str, Any]],
+    found: Sequence[Mapping[str, Any]],
+    *,
+    is_shared: bool,
 ) -> None:
-    """Count records one by one, in order; per stream where the order between streams is nobody's."""
-    is_shared = case.mode in ("interleaved", "live_ticks")
+    """Count records one by one, in order; per stream where they share the order, which is nobody's."""
     wanted, ours = (by_stream(expected), by_stream(found)) if is_shared else ({"": expected}, {"": found})
     for key in dict.fromkeys((*wanted, *ours)):
         one, other = wanted.get(key, []), ours.get(key, [])

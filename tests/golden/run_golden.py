@@ -1,6 +1,6 @@
 """Compare every recorded case and table with the mode `reference`: how much of each part is equal, and what is not.
 
-Ends with 1 unless everything that is compared is equal. Cases that need stored state are named as due.
+Ends with 1 unless everything that is compared is equal. Cases of a mode that nothing drives yet are named as due.
 """
 
 import sys

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
-from golden.golden_cases import Case
+from golden.golden_cases import Case, read_text
 from golden.golden_compare import compare_case, compare_table, new_tallies
 from golden.golden_tables import TABLES
 from golden.run_golden import main
@@ -50,16 +50,29 @@ def test_the_comparison_says_that_all_is_equal(capsys: pytest.CaptureFixture[str
     _link(tmp_path, "12_scheduled_cancelled_by_sl", "36_live_restore_scheduled")
     assert main(tmp_path) == 0
     written = capsys.readouterr().out
-    assert "cases compared: 1; due: 36_live_restore_scheduled" in written
+    assert "cases compared: 2; due: none" in written
+    assert "writes                  28 / 28 equal" in written
+
+
+def test_a_case_of_a_mode_that_nothing_drives_is_named_as_due(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    _link(tmp_path, "12_scheduled_cancelled_by_sl")
+    _rewrite(_link(tmp_path, "36_live_restore_scheduled"), "case.yaml", "mode: live_ticks", "mode: orders")
+    assert main(tmp_path) == 0
+    assert "cases compared: 1; due: 36_live_restore_scheduled" in capsys.readouterr().out
+
+
+def test_the_comparison_names_a_document_that_differs(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    folder = _link(tmp_path, "36_live_restore_scheduled")
+    _rewrite(folder, "expected.json", '"key":"levels","value":{}', '"key":"levels","value":null')
+    assert main(tmp_path) == 1
+    assert "writes: 36_live_restore_scheduled: [10].value: expected None, found {}" in capsys.readouterr().out
 
 
 def test_the_comparison_names_what_differs_and_fails(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     folder = _link(tmp_path, "12_scheduled_cancelled_by_sl")
-    expected = folder / "expected.json"
-    text = expected.read_text(encoding="utf-8")
-    expected.unlink()
-    expected.write_text(text.replace('"close_reason":"stop_loss"', '"close_reason":"take_profit"'), encoding="utf-8")
-    assert expected.read_text(encoding="utf-8") != text
+    _rewrite(folder, "expected.json", '"close_reason":"stop_loss"', '"close_reason":"take_profit"')
     assert main(tmp_path) == 1
     assert "expected 'take_profit', found 'stop_loss'" in capsys.readouterr().out
 
@@ -67,6 +80,15 @@ def test_the_comparison_names_what_differs_and_fails(capsys: pytest.CaptureFixtu
 def test_an_empty_folder_is_no_success(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert main(tmp_path) == 1
     assert "holds no recordings" in capsys.readouterr().out
+
+
+def _rewrite(folder: Path, name: str, old: str, new: str) -> None:
+    """Change a file of a linked recording, which becomes a plain copy of its own."""
+    text = read_text(folder, name)
+    assert text is not None
+    assert old in text
+    (folder / name).unlink(missing_ok=True)
+    (folder / name).write_text(text.replace(old, new), encoding="utf-8")
 
 
 def _link(into: Path, *names: str) -> Path:

@@ -44,7 +44,7 @@ class Desks:
         time_ms, strategy, symbol, offer, price, _ = question
         if not is_signal(offer, price):
             return None
-        pending = [self.streams[held].pending for held in question.positions]
+        pending = [self.streams[held.strategy, held.symbol].pending for held in question.positions]
         held = tuple(row for row in pending if row is not None)
         signal = signal_of(offer, strategy, symbol, time_ms, price)
         found = profile.refusal(RiskQuestion(time_ms, signal, price, held))

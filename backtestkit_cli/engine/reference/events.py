@@ -8,16 +8,21 @@
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, TypeAlias
 
+from backtestkit_cli.engine.reference.stores import Document
 from backtestkit_cli.model.event import Active, Cancelled, Closed, DraftRefused, Idle, LevelReached, Opened, Scheduled
 from backtestkit_cli.model.signal import Signal, SignalDraft
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row(Signal):
-    """A signal as the original keeps it: waiting, or pending (open) since `pending_at` (UTC ms)."""
+    """A signal as the original keeps it: waiting, or pending (open) since `pending_at` (UTC ms).
+
+    `document` is what it was read back from, None for a row made in this run.
+    """
 
     pending_at: int
     is_scheduled: bool
+    document: Document | None = field(default=None, compare=False, repr=False)
 
 
 Offer: TypeAlias = SignalDraft | Row
@@ -67,7 +72,16 @@ SignalResult: TypeAlias = Idle | Scheduled | Opened | Active | Closed | Cancelle
 ReferenceEvent: TypeAlias = SignalResult | LevelReached | DraftRefused | OfferRejected | CheckRaised | StepFailed
 
 CallName: TypeAlias = Literal[
-    "written", "opened", "closed", "scheduled", "cancelled", "profit", "loss", "risk_allowed", "risk_rejected"
+    "written",
+    "restored",
+    "opened",
+    "closed",
+    "scheduled",
+    "cancelled",
+    "profit",
+    "loss",
+    "risk_allowed",
+    "risk_rejected",
 ]
 
 

@@ -12,6 +12,7 @@ from typing import TypeAlias
 from backtestkit_cli.engine.reference.events import Row, SignalResult
 from backtestkit_cli.engine.reference.exchange import RequestFailed
 from backtestkit_cli.engine.reference.fast_path import Wake, follow_signal, requested_candles
+from backtestkit_cli.engine.reference.restore import restore
 from backtestkit_cli.engine.reference.stream import ReferenceStream
 from backtestkit_cli.engine.reference.tick import tick
 from backtestkit_cli.model.event import Cancelled, Closed, Idle, Opened, Scheduled
@@ -99,8 +100,9 @@ def turns(runs: Iterable[Iterator[Wake]]) -> Iterator[int]:
 
 
 def live_tick(stream: ReferenceStream, when_ms: int) -> SignalResult | None:
-    """Do one live step; a failure is told and gives None."""
+    """Do one live step, the first after what was stored is taken up; a failure is told and gives None."""
     try:
+        restore(stream, when_ms)
         return tick(stream, when_ms)
     except RequestFailed as failure:
         stream.fail(None, failure.code)

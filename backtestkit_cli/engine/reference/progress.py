@@ -13,7 +13,7 @@ from backtestkit_cli.model.event import LevelReached
 LEVELS = range(10, 101, 10)
 
 Side: TypeAlias = Literal["profit", "loss"]
-SeenLevels: TypeAlias = set[tuple[Side, int]]
+SeenLevels: TypeAlias = dict[Side, list[int]]
 
 
 def way(row: Row, price: float) -> tuple[Side, float] | None:
@@ -32,6 +32,6 @@ def new_levels(
 ) -> Iterator[LevelReached]:
     """Tell the levels that are reached for the first time, lowest first."""
     for level in LEVELS:
-        if percent >= level and (side, level) not in seen:
-            seen.add((side, level))
+        if percent >= level and level not in seen[side]:
+            seen[side].append(level)
             yield LevelReached(time_ms=time_ms, signal=row, side=side, level=level, price=price)

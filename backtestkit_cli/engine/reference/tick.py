@@ -1,7 +1,8 @@
 """One step of the original in time: the tick.
 
-Order: a stopped strategy is idle, whatever it holds; a waiting entry (wait over, stop level, entry); a free decision;
-an open position (expiry, take profit, stop loss, progress). All prices are that of the tick.
+Order: a stopped strategy is idle, whatever it holds; an open position (expiry, take profit, stop loss, progress); a
+waiting entry (wait over, stop level, entry), which therefore waits on while a position is open; a free decision. All
+prices are that of the tick.
 """
 
 from backtestkit_cli.engine.note import plain_text, signal_id
@@ -38,12 +39,12 @@ def tick(stream: ReferenceStream, when_ms: int) -> SignalResult:
 def _step(stream: ReferenceStream, when_ms: int) -> SignalResult:
     if stream.is_stopped:
         return _idle(stream, when_ms)
+    if stream.pending is not None:
+        return _hold(stream, stream.pending, when_ms)
     if stream.scheduled is not None:
         return _wait(stream, stream.scheduled, when_ms)
-    if stream.pending is None:
-        row = _generated(stream, when_ms)
-        return _idle(stream, when_ms) if row is None else _admitted(stream, row, when_ms)
-    return _hold(stream, stream.pending, when_ms)
+    row = _generated(stream, when_ms)
+    return _idle(stream, when_ms) if row is None else _admitted(stream, row, when_ms)
 
 
 def _idle(stream: ReferenceStream, when_ms: int) -> Idle:
@@ -113,15 +114,13 @@ def _is_reached(position: str, given: float, price: float) -> bool:
 
 def _admitted(stream: ReferenceStream, row: Row, when_ms: int) -> SignalResult:
     if row.is_scheduled:
-        stream.scheduled = row
+        stream.keep_scheduled(when_ms, row)
         price = stream.exchange.price(when_ms)
         stream.call(when_ms, "scheduled", row, price)
         return Scheduled(time_ms=when_ms, signal=row, price=price)
-    stream.pending = row
-    stream.call(when_ms, "written", row)
+    stream.keep_pending(when_ms, row)
     if not stream.allows(when_ms, row, row.price_open):
-        stream.pending = None
-        stream.call(when_ms, "written", None)
+        stream.keep_pending(when_ms, None)
         return _idle(stream, when_ms)
     return open_position(stream, row, when_ms)
 
@@ -131,7 +130,7 @@ def _wait(stream: ReferenceStream, row: Row, when_ms: int) -> SignalResult:
     if is_wait_over(stream, row, when_ms):
         return cancel(stream, row, when_ms, when_ms, price, CancelReason.WAIT_OVER)
     if _is_beyond(row, price, row.price_stop_loss):
-        stream.scheduled = None
+        stream.keep_scheduled(when_ms, None)
         return Idle(time_ms=when_ms, strategy=row.strategy, symbol=row.symbol, price=price)
     if not _is_beyond(row, price, row.price_open):
         return active(row, when_ms, price)

@@ -92,7 +92,7 @@ class ReferenceWalk:
             self._meet(self.ticks[self._place], is_free=False)
         if self.is_stop_asked and self.stop_ms is None:
             self.teller.stop_ms = tick
-            self.stream.stop()
+            self.stream.stop(tick)
         self._meet(tick, is_free=self.stream.pending is None and self.stream.scheduled is None)
         self.on_tick(tick)
 

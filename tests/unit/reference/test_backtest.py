@@ -159,7 +159,7 @@ def test_a_given_price_that_the_market_beats_is_filled_as_given() -> None:
 
 def test_a_stop_ends_the_run_after_the_result_in_hand() -> None:
     def stop(stream: ReferenceStream, _result: ReferenceEvent) -> None:
-        stream.stop()
+        stream.stop(at(15))
 
     stream = stream_of(flat_candles(0, 300), drafts_at({10: draft(lifetime_minutes=5), 20: draft()}))
     events = run(stream, range(10, 40), stop)

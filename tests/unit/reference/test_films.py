@@ -255,7 +255,7 @@ def test_where_holes_leave_no_candle_to_test_the_last_one_decides_a_wait() -> No
 
 def test_a_stopped_stream_is_asked_nothing_and_ends_its_run_at_once() -> None:
     stream = stream_of(flat_candles(0, 30), drafts_at({10: draft()}), limits=TWO)
-    stream.stop()
+    stream.stop(at(10))
     assert run(stream, range(10, 20)) == []
     assert counted(stream) == (2, 1, [])
 

@@ -106,7 +106,7 @@ def test_a_wait_that_is_over_comes_before_the_price() -> None:
 def test_a_stopped_strategy_watches_nothing_any_more() -> None:
     stream = stream_of(flat_candles(0, 100, {15: level(150.0)}), drafts_at({10: draft()}))
     live_tick(stream, at(10))
-    stream.stop()
+    stream.stop(at(11))
     tick_through(stream, range(11, 40))
     assert kinds(told(stream)) == ["opened"]
     assert stream.pending is not None
@@ -115,7 +115,7 @@ def test_a_stopped_strategy_watches_nothing_any_more() -> None:
 def test_a_stop_drops_a_waiting_entry() -> None:
     stream = stream_of(flat_candles(0, 100), drafts_at({10: WAITING}))
     live_tick(stream, at(10))
-    stream.stop()
+    stream.stop(at(11))
     assert stream.scheduled is None
 
 

@@ -61,6 +61,7 @@ def stream_of(
     profiles: Sequence[ReferenceProfile] = (),
     limits: Limits | None = None,
     interval_minutes: int = 1,
+    exchange_name: str = "",
 ) -> ReferenceStream:
     """A stream on its own market."""
     chosen = limits or Limits()
@@ -72,6 +73,7 @@ def stream_of(
             interval_ms=interval_minutes * MINUTE_MS,
             limits=chosen,
             costs=Costs(),
+            exchange_name=exchange_name,
         ),
         exchange=exchange,
         decide=decide,
