@@ -17,6 +17,7 @@ from backtestkit_cli.model.policy import Costs, FillPolicy, Policy, ReferencePol
 from backtestkit_cli.model.time import MINUTE_MS, Interval, TimeRange, parse_time
 from backtestkit_cli.run.clock import WallClock
 from backtestkit_cli.run.fit import known_present_ms, refuse_unfit
+from backtestkit_cli.run.stores import AVAILABLE
 
 _LONGEST_SYMBOL = 64
 
@@ -297,7 +298,7 @@ def _refuse_unavailable(config: Config, strategies: Sequence[str], exchange: str
 def _refuse_unavailable_live(config: Config) -> None:
     settings = config.settings
     asked = {
-        ("state", "use"): settings.state.use != "files",
+        ("state", "use"): settings.state.use not in AVAILABLE,
         ("broker", "use"): settings.broker.use != "paper",
         ("notify",): bool(settings.notify),
     }

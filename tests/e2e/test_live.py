@@ -61,6 +61,17 @@ def backtested(kit: Kit, *names: str, symbols: tuple[str, ...] = ("BTCUSDT",), e
     return [event for event in told if event.time_ms <= end_ms]
 
 
+def test_a_session_goes_on_from_a_database(project: Project) -> None:
+    kit = Kit.load(project.folder / "configs", overrides=["settings.state.use=sqlite"])
+    whole = backtested(kit, "asked")
+    opened = next(event for event in whole if isinstance(event, Opened))
+    middle = opened.time_ms + 90_000
+    first = run_live(kit, "asked", start=parse_time(START) - 20_000, end=middle)
+    rest = run_live(kit, "asked", start=middle, end=END)
+    assert [*first.events, *rest.events] == whole
+    assert [path.name for path in kit.state.iterdir() if not path.name.startswith(".")] == ["state.sqlite"]
+
+
 @pytest.mark.parametrize("form", ["cross", "asked", "rows", "listed"])
 def test_a_session_is_the_backtest_of_the_same_candles(form: str, project: Project) -> None:
     kit = kit_of(project)

@@ -42,10 +42,10 @@ from backtestkit_cli.run.risk import ledger_for
 from backtestkit_cli.run.sizing import Sizing, prepare_sizing
 from backtestkit_cli.run.sources import anomaly_of, is_local, live_source
 from backtestkit_cli.run.standing import Key, Standing
+from backtestkit_cli.run.stores import store_for
 from backtestkit_cli.run.strategies import Strategy, prepare
 from backtestkit_cli.state.journal import Journal
 from backtestkit_cli.state.session import SessionRecord, SessionState, StreamRecord, event_body
-from backtestkit_cli.state.store import FileStore
 
 AFTER_CLOSE_MS = 1500
 """How long after the end of a minute its candle is asked for."""
@@ -162,7 +162,7 @@ class Live:
             BacktestkitError: as `run`.
         """
         self._loop, self._woken = asyncio.get_running_loop(), asyncio.Event()
-        store = FileStore(self.folder, self.clock.now_ms)
+        store = store_for(self.config.settings.state, self.folder, self.clock.now_ms)
         with store.held():
             self.runs.running.append(self)
             try:

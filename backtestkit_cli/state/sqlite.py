@@ -1,0 +1,64 @@
+"""Live state in one SQLite file. Every write is synced before it returns, with the folder."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from backtestkit_cli.disk import DISK, folder_lock
+from backtestkit_cli.state.database import Generations
+
+FILE = "state.sqlite"
+BUSY_SECONDS = 5.0
+_TABLES = (
+    "CREATE TABLE IF NOT EXISTS records (kind TEXT, key TEXT, current BLOB, previous BLOB, PRIMARY KEY (kind, key))",
+    "CREATE TABLE IF NOT EXISTS aside (kind TEXT, key TEXT, payload BLOB)",
+)
+
+
+class SqliteTable:
+    """The file `state.sqlite` of a folder."""
+
+    errors: tuple[type[Exception], ...] = (sqlite3.Error, OSError)
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.name = str(folder / FILE)
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Hold the folder."""
+        with folder_lock(self.folder):
+            yield
+
+    def keys(self, kind: str) -> list[str]:
+        """The keys of a kind."""
+        with self._open() as open_:
+            return [str(key) for (key,) in open_.execute("SELECT key FROM records WHERE kind = ?", (kind,))]
+
+    def read(self, kind: str, key: str) -> Generations:
+        """Both generations."""
+        with self._open() as open_:
+            asked = "SELECT current, previous FROM records WHERE kind = ? AND key = ?"
+            found = open_.execute(asked, (kind, key)).fetchone()
+        return Generations(None, None) if found is None else Generations(*found)
+
+    def write(self, kind: str, key: str, generations: Generations) -> None:
+        """Put both generations in one step."""
+        with self._open() as open_, open_:
+            open_.execute("INSERT OR REPLACE INTO records VALUES (?, ?, ?, ?)", (kind, key, *generations))
+
+    def set_aside(self, kind: str, key: str, payload: bytes) -> None:
+        """Keep a damaged generation."""
+        with self._open() as open_, open_:
+            open_.execute("INSERT INTO aside VALUES (?, ?, ?)", (kind, key, payload))
+
+    @contextmanager
+    def _open(self) -> Iterator[sqlite3.Connection]:
+        """A connection of its own each time: threads and forks share none, and no descriptor stays open."""
+        DISK.make_folder(self.folder)
+        with closing(sqlite3.connect(self.name, timeout=BUSY_SECONDS)) as open_:
+            open_.execute("PRAGMA synchronous = EXTRA")
+            for table in _TABLES:
+                open_.execute(table)
+            yield open_
