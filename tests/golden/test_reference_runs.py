@@ -54,15 +54,13 @@ BACKTESTS = (
     "13_price_open_already_reached",
     "14_interval_throttle",
     "15_frame_5m_throttle",
-    "16_frame_1h",
     "19_partial_levels",
     "20_risk_max_concurrent",
     "31_auto_ids_and_notes",
-    "37_real_btcusdt",
     "38_real_link_gappy",
     "39_risk_rejects_at_activation",
 )
-LARGE = ("17_frame_1d_start_offset", "25_long_31d_momentum")
+LARGE = ("16_frame_1h", "17_frame_1d_start_offset", "25_long_31d_momentum", "37_real_btcusdt")
 
 Told = tuple[Any, ...]
 
