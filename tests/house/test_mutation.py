@@ -6,9 +6,10 @@ import subprocess
 import sys
 
 import pytest
-from mutation.child import ROOT
+from mutation.child import BROKEN, ROOT
 from mutation.mutants import PACKAGE, draw, mutants_of
 from mutation.operators import conditions, negated, replacements
+from mutation.run import Judge
 from mutation.survivors import explained
 
 
@@ -57,17 +58,33 @@ def test_a_mutant_is_one_edit_and_a_draw_depends_on_its_seed_alone() -> None:
 TEST = "tests/unit/engine/test_draft.py::test_a_limit_of_zero_switches_its_rule_off"
 
 
-def judged(module: str, source: str) -> int:
+def judged_afresh(module: str, source: str) -> int:
     """How a process ends that runs one test on a changed module."""
     asked = json.dumps({"module": module, "source": source, "seconds": {TEST: 1.0}})
     child = [sys.executable, str(ROOT / "tests/mutation/child.py")]
     return subprocess.run(child, cwd=ROOT, input=asked, capture_output=True, text=True).returncode
 
 
-def test_a_child_notices_a_mutant_and_lets_the_code_as_it_is_pass() -> None:
+def test_a_process_and_a_fork_notice_a_mutant_and_let_the_code_as_it_is_pass() -> None:
     mutant = next(one for one in mutants_of("engine/draft.py") if one.after == "(not limits.max_stop_loss_percent)")
-    assert judged(mutant.module, mutant.mutated()) == 1
-    assert judged(mutant.module, mutant.mutated().replace(mutant.after, mutant.before)) == 0
+    changed, as_it_is = mutant.mutated(), (PACKAGE / mutant.module).read_text(encoding="utf-8")
+    assert [judged_afresh(mutant.module, source) for source in (changed, as_it_is)] == [1, 0]
+    judge = Judge([TEST.partition("::")[0]])
+    assert [judge.code(mutant, source, {TEST: 1.0}) for source in (changed, as_it_is, changed)] == [1, 0, 1]
+    judge.end()
+
+
+def test_what_a_fork_cannot_change_it_leaves_to_a_process_of_its_own() -> None:
+    constant = next(one for one in mutants_of("engine/draft.py") if one.at_import)
+    judge = Judge([TEST.partition("::")[0]])
+    assert judge.code(constant, constant.mutated(), {TEST: 1.0}) == BROKEN
+    judge.end()
+
+
+def test_a_mutant_knows_the_function_it_lies_in() -> None:
+    known = {(mutant.before, mutant.function) for mutant in mutants_of("engine/rules/functions.py")}
+    assert ("self.needed + other.needed", "Span.__add__") in known
+    assert ("x - earlier(x, n)", "change") in known
 
 
 def test_every_explained_survivor_is_a_mutant_of_the_code() -> None:

@@ -15,10 +15,10 @@ from pathlib import Path
 from types import CodeType, ModuleType
 
 import pytest
-from hypothesis import Phase, settings
+from hypothesis import HealthCheck, Phase, settings
 
 ROOT = Path(__file__).parents[2]
-BROKEN = 70
+BROKEN, HARNESS_FAILED = 70, 71
 _FREE_SECONDS, _TIMES, _START_SECONDS = 4, 5, 60
 _MEMORY = 6 << 30
 
@@ -63,7 +63,7 @@ class OnlyThese:
         items[:] = sorted(kept, key=lambda item: self._seconds[item.nodeid])
 
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
-        _limit_time(_FREE_SECONDS + _TIMES * self._seconds[item.nodeid])
+        limit_time_of(self._seconds[item.nodeid])
 
 
 class Reach:
@@ -91,15 +91,25 @@ class Reach:
         self.seconds[report.nodeid] = self.seconds.get(report.nodeid, 0.0) + report.duration
 
     def lines(self) -> dict[str, dict[int, list[str]]]:
-        """The tests that reach each line of each module."""
+        """The tests that reach each line of each module; an empty name where it runs while tests are loaded."""
         self._coverage.stop()
         found, package = self._coverage.get_data(), ROOT / "backtestkit_cli"
         return {
             Path(path).relative_to(package).as_posix(): {
-                line: sorted(filter(None, tests)) for line, tests in found.contexts_by_lineno(path).items()
+                line: sorted(tests) for line, tests in found.contexts_by_lineno(path).items()
             }
             for path in found.measured_files()
         }
+
+
+def limit_time_of(seconds: float) -> None:
+    """Leave the process many times the time that a test takes on the code as it is."""
+    _limit_time(_FREE_SECONDS + _TIMES * seconds)
+
+
+def limit_memory() -> None:
+    """End the process before it takes the machine's memory."""
+    resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
 
 
 def _limit_time(seconds: float) -> None:
@@ -108,10 +118,16 @@ def _limit_time(seconds: float) -> None:
     resource.setrlimit(resource.RLIMIT_CPU, (limit, resource.getrlimit(resource.RLIMIT_CPU)[1]))
 
 
-def _settle() -> None:
-    """The same examples in every process, and no search for the smallest one."""
-    phases = [Phase.explicit, Phase.generate]
-    settings.register_profile("mutation", derandomize=True, database=None, deadline=None, phases=phases)
+def settle() -> None:
+    """The same examples in every process, no search for the smallest one, and no complaint about a busy machine."""
+    settings.register_profile(
+        "mutation",
+        derandomize=True,
+        database=None,
+        deadline=None,
+        phases=[Phase.explicit, Phase.generate],
+        suppress_health_check=[HealthCheck.too_slow],
+    )
     settings.load_profile("mutation")
 
 
@@ -134,14 +150,14 @@ def judge(module: str, source: str, seconds: dict[str, float]) -> int:
     except SyntaxError:
         return BROKEN
     sys.meta_path.insert(0, changed)
-    resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
+    limit_memory()
     _limit_time(_START_SECONDS)
     code = _run(sorted({test.split("::")[0] for test in seconds}), OnlyThese(seconds))
     return code if changed.loader.was_used else BROKEN
 
 
 if __name__ == "__main__":
-    _settle()
+    settle()
     if len(sys.argv) > 2:
         sys.exit(learn(sys.argv[2:], Path(sys.argv[1])))
     sys.exit(judge(**json.load(sys.stdin)))

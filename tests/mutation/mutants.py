@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from random import Random
+from typing import NamedTuple
 
 from mutation.operators import conditions, negated, replacements
 
@@ -21,7 +22,8 @@ ROOMS = ("engine", "measure", "model")
 class Mutant:
     """One edit: `before`, at bytes `start` to `end` of a module, becomes `after`.
 
-    `lines` are those of the statement up to the edit; `at_import` tells that they run when the module is loaded.
+    `lines` are those of the statement up to the edit; `at_import` tells that they run when the module is loaded;
+    `function` is the outermost one it lies in, such as `Span.__add__`, empty where it lies in none.
     """
 
     module: str
@@ -31,6 +33,7 @@ class Mutant:
     before: str
     after: str
     at_import: bool
+    function: str
 
     @property
     def line(self) -> str:
@@ -72,7 +75,7 @@ def mutants_of(module: str) -> tuple[Mutant, ...]:
     for line in source.splitlines(keepends=True):
         starts.append(starts[-1] + len(line))
     found = []
-    for statement, node, after, at_import in _edits(ast.parse(source)):
+    for statement, node, after, place in _edits(ast.parse(source)):
         end_line = node.end_lineno or node.lineno
         start, end = starts[node.lineno - 1] + node.col_offset, starts[end_line - 1] + (node.end_col_offset or 0)
         last = statement.lineno if node is statement else end_line
@@ -84,29 +87,49 @@ def mutants_of(module: str) -> tuple[Mutant, ...]:
                 end=end,
                 before=source[start:end].decode(),
                 after=after,
-                at_import=at_import,
+                at_import=place.at_import,
+                function=place.function,
             )
         )
     return tuple(found)
 
 
-Edit = tuple[ast.stmt, ast.expr | ast.stmt | ast.Slice, str, bool]
+class Place(NamedTuple):
+    """Where a node lies: inside which classes and which function, and whether it runs at import."""
+
+    at_import: bool = True
+    classes: tuple[str, ...] = ()
+    function: str = ""
+
+
+Edit = tuple[ast.stmt, ast.expr | ast.stmt | ast.Slice, str, Place]
 
 
 def _edits(tree: ast.Module) -> Iterator[Edit]:
     for statement in tree.body:
-        yield from _inside(statement, statement, at_import=True)
+        yield from _inside(statement, statement, Place())
 
 
-def _inside(node: ast.AST, statement: ast.stmt, *, at_import: bool) -> Iterator[Edit]:
+def _inside(node: ast.AST, statement: ast.stmt, place: Place) -> Iterator[Edit]:
     if isinstance(node, ast.stmt):
         statement = node
-    if isinstance(node, (ast.expr, ast.stmt)) and not (at_import and _is_type(node)):
-        yield from ((statement, node, text, at_import) for text in replacements(node))
+    if isinstance(node, (ast.expr, ast.stmt)) and not (place.at_import and _is_type(node)):
+        yield from ((statement, node, text, place) for text in replacements(node))
     for test in conditions(node):
-        yield statement, test, negated(test), at_import
+        yield statement, test, negated(test), place
     for child, runs_later in _children(node):
-        yield from _inside(child, statement, at_import=at_import and not runs_later)
+        yield from _inside(child, statement, _deeper(place, node, runs_later=runs_later))
+
+
+def _deeper(place: Place, node: ast.AST, *, runs_later: bool) -> Place:
+    if not place.at_import:
+        return place
+    if isinstance(node, ast.ClassDef):
+        return place._replace(classes=(*place.classes, node.name))
+    if not runs_later:
+        return place
+    function = ".".join((*place.classes, node.name)) if isinstance(node, ast.FunctionDef) else ""
+    return place._replace(at_import=False, function=function)
 
 
 def _is_type(node: ast.AST) -> bool:
