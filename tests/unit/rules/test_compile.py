@@ -282,3 +282,54 @@ def test_a_rule_of_one_side_may_have_prices_of_that_side_alone() -> None:
     drafts = _decide(replace(SPEC, take_profit={"long": "high * 1.1"}), candles)
     high = candles.high[(drafts.time_ms - START_MS) // MINUTE_MS - 1]
     np.testing.assert_array_equal(drafts.price_take_profit, high * 1.1)
+
+
+def test_problems_are_told_in_one_text_too() -> None:
+    with pytest.raises(RuleProblems) as caught:
+        compile_rules(replace(SPEC, stop_loss="0%", let={"if": "close"}), {})
+    assert str(caught.value) == "let.if: 'if' is no name; stop_loss: the distance 0% is not above zero"
+
+
+def test_one_side_alone_is_enough_whichever_it_is() -> None:
+    candles = random_candles(15, 60)
+    assert set(_decide(replace(SPEC, long=None, short="close > 0"), candles).side.tolist()) == {-1}
+    assert set(_decide(replace(SPEC, long="close > 0"), candles).side.tolist()) == {1}
+
+
+@pytest.mark.parametrize("text", ["0%", "-0.5%", ".0 %"])
+def test_a_percentage_is_above_zero(text: str) -> None:
+    ((key, what),) = _problems(replace(SPEC, take_profit=text))
+    assert (key, what) == ("take_profit", f"the distance {text} is not above zero")
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"take_profit": "2 * atr(4)"},
+        {"stop_loss": "atr(4)"},
+        {"entry_limit": "atr(4)"},
+        {"take_profit": {"long": "close + atr(4)"}},
+    ],
+)
+def test_a_level_needs_its_history_as_a_condition_does(changed: dict[str, str]) -> None:
+    compiled = compile_rules(replace(SPEC, long="close > 0", **changed), {})  # type: ignore[arg-type]  # texts
+    assert (compiled.needed_minutes, compiled.settled_minutes) == (5 * 4, 21 * 4)
+
+
+def test_rows_end_with_the_last_time_to_the_millisecond() -> None:
+    candles = random_candles(10, 100)
+    compiled = compile_rules(replace(SPEC, candles_minutes=5, long="close > 0"), {})
+    ends = [START_MS + 30 * MINUTE_MS + late for late in (-1, 0)]
+    found = [compiled.decide(candles, START_MS, end, price_of(candles)).time_ms[-1] for end in ends]
+    assert found == [START_MS + 25 * MINUTE_MS, START_MS + 30 * MINUTE_MS]
+
+
+def test_rows_from_the_middle_of_candles_with_holes_are_those_of_all() -> None:
+    candles = random_candles(16, 300, holes=0.3)
+    compiled = compile_rules(replace(SPEC, candles_minutes=5), {})
+    whole = _decide(replace(SPEC, candles_minutes=5), candles)
+    first = START_MS + 100 * MINUTE_MS
+    later = compiled.decide(candles, first, candles.end_ms, price_of(candles))
+    assert later.time_ms.tolist() == whole.time_ms[whole.time_ms >= first].tolist()
+    np.testing.assert_array_equal(later.price_take_profit, whole.price_take_profit[whole.time_ms >= first])
+    assert 5 < len(later) < len(whole)

@@ -177,3 +177,39 @@ def test_conditions_over_named_values_use_operators_alone() -> None:
     assert value_of(condition, {"a": 1.0, "done": False}) is True
     assert value_of(condition, {"a": 2.0, "done": False}) is False
     assert value_of(condition, {"a": 1.0, "done": True}) is False
+
+
+def test_minus_turns_a_number_around_in_all_rows_and_in_some() -> None:
+    candles = random_candles(1, 30)
+    evaluation, rows = evaluation_of(candles), np.array([4, 9])
+    negative = Negative(Column("close"))
+    assert same_bits(evaluation.numbers(negative), -candles.close)
+    assert same_bits(evaluation.numbers(negative, rows), -candles.close[rows])
+
+
+def test_a_condition_on_another_interval_is_true_false_or_unknown_with_its_candle() -> None:
+    candles = random_candles(9, 300)
+    hours = evaluation_of(candles, 60).truth(RISING)
+    found = evaluation_of(candles, 30).truth(On(60, RISING))
+    assert set(hours.yes.tolist()) == {True, False}
+    seen = [None, *[hour for hour in range(5) for _ in range(2)]][:10]
+    assert found.yes.tolist() == [hour is not None and bool(hours.yes[hour]) for hour in seen]
+    assert found.no.tolist() == [hour is not None and bool(hours.no[hour]) for hour in seen]
+
+
+def test_a_single_candle_of_another_interval_is_unknown_however_long_before_its_close() -> None:
+    candles = random_candles(9, 120, start_ms=START_MS + 7 * MINUTE_MS)
+    values = ask("on('1h', close)", candles, 15)
+    assert np.isnan(values).tolist() == [True] * 6 + [False] * (len(values) - 6)
+
+
+def test_weekdays_are_counted_from_monday_through_every_day() -> None:
+    days = ask("weekday", random_candles(4, 9 * 1440), 1440)  # each closes at the midnight that begins the next day
+    assert days.tolist() == [4, 5, 6, 7, 1, 2, 3, 4, 5]
+
+
+def test_the_price_of_an_absent_candle_is_null() -> None:
+    candles = gap()
+    price = ask("price", candles)
+    assert np.isnan(price).tolist() == [10 <= minute < 15 for minute in range(30)]
+    assert price[0] == 5.0

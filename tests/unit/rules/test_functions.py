@@ -182,3 +182,9 @@ def test_true_range_starts_with_the_second_candle() -> None:
     values = ask("atr(1)", candles)
     assert math.isnan(values[0])
     assert values[1:].tolist() == [3.0, 4.0]
+
+
+def test_infinities_become_null_wherever_they_stand() -> None:
+    column = functions.finite(np.array([1.0, math.inf, -math.inf, math.nan]))
+    assert column[0] == 1.0
+    assert np.isnan(column[1:]).all()

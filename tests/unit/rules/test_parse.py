@@ -86,6 +86,10 @@ def test_a_shifted_condition_stays_a_condition() -> None:
         ("", 1, "empty"),
         ("   ", 1, "empty"),
         ("close >", 7, "cannot be read"),
+        ("  close >", 9, "cannot be read"),
+        ("close > > open", 9, "cannot be read"),
+        ("  close > > open", 11, "cannot be read"),
+        ("close is 1", 1, "comparison"),
         ("1 < close < 2", 1, "chained"),
         ("close > 'a'", 9, "text"),
         ("True and close > 1", 1, "True"),
@@ -181,6 +185,37 @@ def test_a_number_where_a_condition_belongs_is_refused() -> None:
         parse("close + 1", kind="truth")
     with pytest.raises(RuleProblem, match="a condition, not a number"):
         parse("close > 1", kind="number")
+
+
+def test_a_wrong_kind_is_told_where_the_rule_begins_and_what_to_do() -> None:
+    for text, kind, hint in (
+        ("  close + 1", "truth", "compare it with something"),
+        ("  close > 1", "number", "a condition has no amount"),
+    ):
+        with pytest.raises(RuleProblem) as caught:
+            parse(text, kind="truth" if kind == "truth" else "number")
+        assert (caught.value.column, caught.value.hint) == (3, hint)
+
+
+@pytest.mark.parametrize("name", ["ema", "on", "close"])
+def test_a_param_with_a_name_of_the_language_is_refused_where_it_is_used(name: str) -> None:
+    problem = _problem(f"{name} > 1", Scope(params={name: 3}))
+    assert (problem.what, problem.hint) == (f"{name!r} is a param and a word of the language", "rename the param")
+
+
+def test_a_rule_has_at_most_500_characters_and_100_levels() -> None:
+    assert parse("1" + " " * 499) == Number(1)
+    assert "501 characters, more than 500" in _problem("1" + " " * 500).what
+    assert kind_of(parse("-" * 99 + "1")) == "number"
+    assert "more than 100 levels deep" in _problem("-" * 100 + "1").what
+    assert kind_of(parse("close" + "[1]" * 99)) == "number"
+    assert "more than 100 levels deep" in _problem("close" + "[1]" * 100).what
+
+
+def test_a_column_in_two_parts_is_read_where_there_are_such_columns() -> None:
+    scope = Scope(columns=frozenset({"position.size", "price"}))
+    assert parse("position.size > price", scope) == Comparison(">", Column("position.size"), Column("price"))
+    assert "nothing has the name 'position.age'" in _problem("position.age > 1", scope).what
 
 
 def test_length_and_depth_are_limited() -> None:
