@@ -213,3 +213,25 @@ def test_the_price_of_an_absent_candle_is_null() -> None:
     price = ask("price", candles)
     assert np.isnan(price).tolist() == [10 <= minute < 15 for minute in range(30)]
     assert price[0] == 5.0
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ("a > 1", None),
+        ("1 < a", None),
+        ("a + b > 1", None),
+        ("b - a > 1", None),
+        ("not a > 1", None),
+        ("a > 1 and b > 1", None),
+        ("a > 1 and b > 9", False),
+        ("a > 1 or b > 1", True),
+        ("a > 1 or b > 9", None),
+        ("b / (b - 2) > 1", None),
+        ("b * 1e307 > 1", True),
+        ("b * 1e308 > 1", None),
+    ],
+)
+def test_a_value_that_is_not_known_decides_nothing(text: str, answer: bool | None) -> None:
+    condition = parse_condition(text, frozenset({"a", "b"}), frozenset())
+    assert value_of(condition, {"a": np.nan, "b": 2.0}) is answer

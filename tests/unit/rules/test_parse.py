@@ -210,6 +210,12 @@ def test_a_rule_has_at_most_500_characters_and_100_levels() -> None:
     assert "more than 100 levels deep" in _problem("-" * 100 + "1").what
     assert kind_of(parse("close" + "[1]" * 99)) == "number"
     assert "more than 100 levels deep" in _problem("close" + "[1]" * 100).what
+    assert kind_of(parse(f"on('1h', {'-' * 98}1)")) == "number"
+    assert "more than 100 levels deep" in _problem(f"on('1h', {'-' * 99}1)").what
+
+
+def test_a_length_may_be_as_long_as_the_longest() -> None:
+    assert parse("sma(close, 100000)") == Call("sma", (Column("close"), 100_000))
 
 
 def test_a_column_in_two_parts_is_read_where_there_are_such_columns() -> None:
