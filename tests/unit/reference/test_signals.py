@@ -39,6 +39,8 @@ def test_the_bare_double_decides_at_a_limit() -> None:
 def test_limits_of_zero_are_switched_off() -> None:
     off = Limits(min_take_profit_percent=0, min_stop_loss_percent=0, max_stop_loss_percent=0, max_lifetime_minutes=0)
     assert rules(off, take_profit=100.0001, stop_loss=1.0, lifetime=10**9) == ()
+    assert rules(off, take_profit=99.0) == ("long_tp_wrong_side", "long_immediate_already_at_profit")
+    assert rules(off, stop_loss=101.0) == ("long_sl_wrong_side", "long_immediate_already_stopped")
 
 
 def test_an_entry_of_zero_gives_distances_without_end() -> None:

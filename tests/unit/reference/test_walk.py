@@ -20,7 +20,16 @@ from backtestkit_cli.engine.reference.market import CandleHistory
 from backtestkit_cli.engine.reference.stream import ReferenceTerms
 from backtestkit_cli.engine.reference.walk import ReferenceWalk, walk_originals
 from backtestkit_cli.model.candle import Candle
-from backtestkit_cli.model.event import Active, CancelReason, Closed, CloseReason, Event, Idle, RiskRefused
+from backtestkit_cli.model.event import (
+    Active,
+    CancelReason,
+    Closed,
+    CloseReason,
+    Event,
+    Idle,
+    LevelReached,
+    RiskRefused,
+)
 from backtestkit_cli.model.limits import Limits
 from backtestkit_cli.model.policy import Costs
 from backtestkit_cli.model.signal import Signal
@@ -340,6 +349,53 @@ def test_an_activating_minute_that_holds_the_take_profit_is_ambiguous() -> None:
     assert (closed.reason, closed.ambiguous_minutes) == (CloseReason.STOP_LOSS, 1)
     best = (101.0 * 0.999 - 99.0 * 1.001) / (101.0 * 0.999) * 100 - 0.2
     assert closed.profit_at_stake_percent == pytest.approx(best - closed.pnl_percent, abs=1e-12)
+
+
+LONG_LIMIT = draft(price_open=99.0, price_take_profit=101.0, price_stop_loss=96.0)
+
+
+@pytest.mark.parametrize(
+    ("offer", "activating", "ending", "expected"),
+    [
+        pytest.param(LONG_LIMIT, {"low": 99.0, "high": 101.0}, {"low": 96.0}, 1, id="long to the profit"),
+        pytest.param(LONG_LIMIT, {"low": 99.0, "high": 100.9}, {"low": 96.0}, 0, id="long not quite"),
+        pytest.param(LONG_LIMIT, {"low": 99.0}, {"high": 101.0, "low": 96.1}, 0, id="long and its profit alone"),
+        pytest.param(LONG_LIMIT, {"low": 99.0}, {"high": 101.0, "low": 96.0}, 1, id="long and both at the end"),
+        pytest.param(LIMIT, {"high": 101.0, "low": 99.1}, {"high": 104.0}, 0, id="short not quite"),
+        pytest.param(LIMIT, {"high": 101.0}, {"low": 99.0, "high": 104.0}, 1, id="short and both at the end"),
+        pytest.param(LIMIT, {"high": 101.0}, {"low": 99.0, "high": 103.9}, 0, id="short and its profit alone"),
+        pytest.param(LIMIT, {"high": 101.0, "low": 99.0}, {"low": 99.0, "high": 104.0}, 2, id="short both ways"),
+    ],
+)
+def test_levels_in_the_minutes_that_open_and_close_leave_their_order_open(
+    offer: Any, activating: Mapping[str, float], ending: Mapping[str, float], expected: int
+) -> None:
+    closed = told(walk_of({20: activating, 30: ending}, Script({10: offer}), ticks=[10]))[-1]
+    assert isinstance(closed, Closed)
+    assert (closed.opened_at, closed.time_ms, closed.ambiguous_minutes) == (at(20), at(30), expected)
+
+
+def test_the_minute_of_a_market_entry_is_no_activating_one() -> None:
+    closed = told(walk_of({10: {"high": 102.0}}, Script({10: draft()}), ticks=[10]))[-1]
+    assert isinstance(closed, Closed)
+    assert (closed.opened_at, closed.time_ms, closed.reason) == (at(10), at(10), CloseReason.TAKE_PROFIT)
+    assert closed.ambiguous_minutes == 0
+
+
+def test_a_trade_that_ends_on_a_filled_in_minute_is_marked() -> None:
+    walk = walk_of({14: {}}, Script({10: draft(lifetime_minutes=5)}), bridge=True)
+    closed = [event for event in told(walk) if isinstance(event, Closed)]
+    assert [(event.time_ms, event.is_bridged) for event in closed] == [(at(14), True)]
+    assert walk.bridged_decisions == 0
+
+
+def test_levels_on_the_way_are_told() -> None:
+    flat = {"open": 100.5, "high": 100.5, "low": 100.5, "close": 100.5}
+    events = told(walk_of(dict.fromkeys(range(12, 300), flat), Script({10: draft()}), ticks=[10]))
+    assert [(event.side, event.level) for event in events if isinstance(event, LevelReached)] == [
+        ("profit", 10),
+        ("profit", 20),
+    ]
 
 
 def test_what_a_tick_closes_has_no_ambiguous_minute() -> None:
