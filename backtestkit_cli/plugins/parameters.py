@@ -102,6 +102,8 @@ class ParameterModel:
         return {**rest, **values}, problems + wrong
 
     def _typed(self, params: dict[str, object]) -> tuple[dict[str, Any], list[Problem]]:
+        if not self.parameters:  # a check makes a strategy anew hundreds of times, and a model takes longer than most
+            return {}, []
         from pydantic import ValidationError
 
         try:

@@ -7,7 +7,7 @@ import pytest
 from make import HOUR_MS, START_MS, WEEK, Deal, candle_use, run, stream, trades
 
 from backtestkit_cli.engine.result import StreamRun
-from backtestkit_cli.measure.equity import DailyEquity, monthly, run_equity, stream_equity
+from backtestkit_cli.measure.equity import DailyEquity, monthly, run_equity, run_hold, stream_equity, stream_hold
 from backtestkit_cli.measure.money import AT_EQUAL_STAKES, max_exposure_percent, money_metrics, unsized_metrics
 from backtestkit_cli.measure.statistics import calmar_ratio, daily_drawdown, run_metrics, stream_metrics
 from backtestkit_cli.measure.trust import trust, trust_together
@@ -188,3 +188,25 @@ def test_losses_beyond_the_stake_are_no_matter_of_a_balance() -> None:
     one = sized(*[Deal(pnl=-40.0, quantity=0.1, opened_hours=2 * place) for place in range(3)])
     assert "more-than-the-stake" not in [finding.code for finding in trust(one, run(one, balance=BALANCE))]
     assert "more-than-the-stake" in [finding.code for finding in trust(one, run(one))]
+
+
+def test_worth_of_one_is_still_a_worth_and_a_debt_is_none() -> None:
+    assert account(1, 1.5, 0.5, -1.0, 4.0).changes.tolist() == pytest.approx([50, -100 / 1.5, -300, 0])
+    assert account(0.5, 1.0).changes.tolist() == [100.0]
+
+
+def held(price_last: float, symbol: str = "BTCUSDT", *, sizing: str | None = "careful") -> StreamRun:
+    """A stream without a trade, bought and held from 100 on."""
+    used = candle_use(price_first=100.0, price_last=price_last, daily_prices=(100.0,) * 7)
+    return stream(symbol=symbol, candles=used, sizing=sizing)
+
+
+def test_buy_and_hold_of_money_stakes_the_whole_balance_in_equal_shares() -> None:
+    first, second, beside = held(110.0), held(95.0, "ETHUSDT"), held(500.0, "XRPUSDT", sizing=None)
+    whole = run(first, second, beside, balance=BALANCE)
+    assert run_hold(whole).values[[0, 1, -1]].tolist() == pytest.approx([1000, 1000, 1000 + 500 * 0.10 - 500 * 0.05])
+    assert run_hold(whole).is_money
+    assert stream_hold(first, whole).values[-1] == pytest.approx(1100.0)
+    assert stream_hold(beside, whole).values[-1] == pytest.approx(500.0)
+    assert not stream_hold(beside, whole).is_money
+    assert stream_equity(beside, WEEK, BALANCE).values[-1] == 100.0
