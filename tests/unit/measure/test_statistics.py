@@ -152,3 +152,30 @@ def test_every_unit_of_a_day_stands_in_its_key() -> None:
     for metric in daily_metrics(curve(100, 101), 2):
         assert metric.key.endswith(("_ratio", "_percent", "_days"))
         assert {"%": "_percent", "days": "_days", "": "_ratio"}[metric.unit] == f"_{metric.key.rsplit('_')[-1]}"
+
+
+SIGNED = {
+    "pnl_quote",
+    "return_percent",
+    "pnl_percent",
+    "average_pnl_percent",
+    "average_win_percent",
+    "average_loss_percent",
+    "best_trade_percent",
+    "worst_trade_percent",
+    "expectancy_percent",
+    "long_pnl_percent",
+    "short_pnl_percent",
+    "best_day_percent",
+    "worst_day_percent",
+}
+
+
+def test_every_figure_is_in_its_unit_and_signed_where_it_may_be_a_loss() -> None:
+    found = empty_metrics()
+    assert {metric.key for metric in found if metric.is_signed} == SIGNED
+    for metric in found:
+        if metric.key.endswith("_percent"):
+            assert metric.unit == "%", metric.key
+    assert {metric.unit for metric in found} == {"%", "trades", "h", "days", ""}
+    assert len({metric.key for metric in found}) == len(found) == 36
