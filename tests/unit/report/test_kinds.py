@@ -3,9 +3,11 @@
 import csv
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
+from shutil import copytree
 from typing import Any
 
 import polars as pl
@@ -13,7 +15,7 @@ import pytest
 from make import START_MS, Deal, closed, deals, run, stream
 from markdown_it import MarkdownIt
 
-from backtestkit_cli.engine.result import StreamRun
+from backtestkit_cli.engine.result import RunResult, StreamRun
 from backtestkit_cli.errors import DataError, UsageError
 from backtestkit_cli.measure.original_metrics import Scope, happened, original_metrics
 from backtestkit_cli.measure.timings import Stopwatch
@@ -33,6 +35,29 @@ from .cases import GOLDEN, MARKS, lifecycle, lived, sized
 from .test_hostile_texts import shape
 
 READER = MarkdownIt("commonmark").enable(["table", "strikethrough"])
+
+
+@pytest.fixture(scope="module")
+def stored(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """The bundle of each golden run, written once."""
+
+    @cache
+    def bundle_of(name: str) -> Path:
+        return dump(made(name), tmp_path_factory.mktemp("stored"), manifest={}).bundle
+
+    return bundle_of
+
+
+@cache
+def made(name: str) -> RunResult:
+    return lifecycle() if name == "lifecycle" else GOLDEN[name]()
+
+
+@pytest.fixture
+def own(stored: Callable[[str], Path], tmp_path: Path) -> Path:
+    """A bundle of the lifecycle that a test may damage."""
+    bundle = stored("lifecycle")
+    return Path(copytree(bundle, tmp_path / bundle.parent.name / bundle.name))
 
 
 def told(kind: Kind) -> dict[str, Any]:
@@ -122,11 +147,9 @@ def test_a_run_without_such_events_has_no_report_of_them(kind: Kind, expected: b
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("name", [*GOLDEN, "lifecycle"])
-def test_a_stored_run_gives_the_same_reports(name: str, kind: Kind, tmp_path: Path) -> None:
-    made = lifecycle() if name == "lifecycle" else GOLDEN[name]()
-    stored = report_of(kind, read_record(dump(made, tmp_path, manifest={}).bundle))
-    fresh = report_of(kind, record_of(made))
-    assert (json_text(stored), markdown(stored)) == (json_text(fresh), markdown(fresh))
+def test_a_stored_run_gives_the_same_reports(name: str, kind: Kind, stored: Callable[[str], Path]) -> None:
+    again, fresh = report_of(kind, read_record(stored(name))), report_of(kind, record_of(made(name)))
+    assert (json_text(again), markdown(again)) == (json_text(fresh), markdown(fresh))
 
 
 def test_the_newest_reports_are_those_of_each_stream_with_something_to_say(tmp_path: Path) -> None:
@@ -153,39 +176,35 @@ def test_a_run_without_a_stream_has_every_report(tmp_path: Path) -> None:
         assert report_files(bundle, kind, list(FORMATS))
 
 
-def test_a_bundle_of_an_older_version_says_so(tmp_path: Path) -> None:
-    bundle = dump(lifecycle(), tmp_path, manifest={}).bundle
-    (bundle / "run.json").unlink()
+def test_a_bundle_of_an_older_version_says_so(own: Path) -> None:
+    (own / "run.json").unlink()
     with pytest.raises(UsageError) as caught:
-        report_text(bundle, "risk", "md")
+        report_text(own, "risk", "md")
     assert caught.value.code == "no-run-record"
 
 
 @pytest.mark.parametrize("name", ["run.json", "trades.parquet", "events.parquet"])
 @pytest.mark.parametrize("damage", [b"", b"{}", b"[1]", b"\xff\xfe"], ids=["empty", "nothing in it", "list", "no text"])
-def test_a_damaged_bundle_is_a_known_error(name: str, damage: bytes, tmp_path: Path) -> None:
-    bundle = dump(lifecycle(), tmp_path, manifest={}).bundle
-    (bundle / name).write_bytes(damage)
+def test_a_damaged_bundle_is_a_known_error(name: str, damage: bytes, own: Path) -> None:
+    (own / name).write_bytes(damage)
     with pytest.raises(DataError) as caught:
-        report_text(bundle, "risk", "md")
+        report_text(own, "risk", "md")
     assert caught.value.code == "damaged-run"
 
 
 @pytest.mark.parametrize("name", ["trades.parquet", "events.parquet"])
-def test_tables_that_are_not_those_of_the_run_are_damage(name: str, tmp_path: Path) -> None:
-    bundle = dump(lifecycle(), tmp_path, manifest={}).bundle
-    pl.read_parquet(bundle / name).head(1).write_parquet(bundle / name)
+def test_tables_that_are_not_those_of_the_run_are_damage(name: str, own: Path) -> None:
+    pl.read_parquet(own / name).head(1).write_parquet(own / name)
     with pytest.raises(DataError, match=f"{name} of run .* was changed after the run"):
-        report_text(bundle, "heat", "md")
+        report_text(own, "heat", "md")
 
 
 @pytest.mark.parametrize("text", ["null", "[]", "{}", '{"files": []}', "[" * 100_000])
-def test_a_manifest_of_another_form_is_damage(text: str, tmp_path: Path) -> None:
-    bundle = dump(lifecycle(), tmp_path, manifest={}).bundle
-    (bundle / "manifest.json").write_text(text)
-    assert [one.run_id for one in bundles(tmp_path)] == [bundle.name]
+def test_a_manifest_of_another_form_is_damage(text: str, own: Path) -> None:
+    (own / "manifest.json").write_text(text)
+    assert [one.run_id for one in bundles(own.parent.parent)] == [own.name]
     with pytest.raises(DataError) as caught:
-        report_text(bundle, "risk", "md")
+        report_text(own, "risk", "md")
     assert caught.value.code == "damaged-run"
 
 
@@ -258,7 +277,8 @@ def test_timings_stand_in_the_manifest_and_in_no_file_that_must_be_the_same(tmp_
 FORMULAS = ("=1+1", "+1", "-1", "@SUM(A1)", '"; =1', "\t=1", "\r\n=1", '=HYPERLINK("x")')
 
 
-def holding(texts: Sequence[str]) -> Record:
+@cache
+def holding(texts: tuple[str, ...]) -> Record:
     """A run with foreign texts in every place of every kind of report."""
     return record_of(run(*map(_stream_of, texts), exchange=texts[0], frame=texts[0]))
 
@@ -286,7 +306,7 @@ def _stream_of(text: str) -> StreamRun:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_no_kind_obeys_a_hostile_text(kind: Kind) -> None:
-    plain = report_of(kind, holding([f"plain{place}" for place in range(len(MARKS))]))
+    plain = report_of(kind, holding(tuple(f"plain{place}" for place in range(len(MARKS)))))
     report = report_of(kind, holding(MARKS))
     written = markdown(report)
     assert shape(READER.parse(written)) == shape(READER.parse(markdown(plain)))
@@ -297,7 +317,7 @@ def test_no_kind_obeys_a_hostile_text(kind: Kind) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_no_cell_of_a_csv_is_a_formula_or_leaves_its_row(kind: Kind) -> None:
-    for name, written in csv_texts(report_of(kind, holding([*FORMULAS, *MARKS]))).items():
+    for name, written in csv_texts(report_of(kind, holding((*FORMULAS, *MARKS)))).items():
         rows = list(csv.reader(io.StringIO(written, newline="")))
         assert {len(row) for row in rows} == {len(rows[0])}, name
         cells = [cell for row in rows for cell in row]
