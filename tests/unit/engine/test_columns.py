@@ -7,6 +7,7 @@ import pytest
 from worlds import START_MS, World, random_world
 
 from backtestkit_cli.engine.candles import Candles, Floats
+from backtestkit_cli.engine.columns import levels
 from backtestkit_cli.engine.columns.candidates import _is_clearly_valid
 from backtestkit_cli.engine.draft import TOLERANCE_PERCENT, broken_rules
 from backtestkit_cli.engine.drafts import DraftColumns
@@ -147,11 +148,22 @@ def test_decisions_on_filled_in_minutes_are_counted_as_walk_counts_them() -> Non
 
 
 def test_without_levels_the_rest_of_the_story_is_the_same() -> None:
-    levels = 0
+    told = 0
     for seed in range(20):
         result = random_world(seed).in_columns()
         whole = list(result.events())
         rest = [event for event in whole if not isinstance(event, LevelReached)]
         assert list(result.events(with_levels=False)) == rest, seed
-        levels += len(whole) - len(rest)
-    assert levels > 100
+        told += len(whole) - len(rest)
+    assert told > 100
+
+
+@pytest.mark.parametrize("minutes", [1, 100])
+def test_levels_are_the_same_however_many_positions_are_looked_at_together(
+    minutes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worlds = [random_world(seed) for seed in range(20)]
+    whole = [list(world.in_columns().events()) for world in worlds]
+    monkeypatch.setattr(levels, "_BLOCK_MINUTES", minutes)
+    assert [list(world.in_columns().events()) for world in worlds] == whole
+    assert sum(isinstance(event, LevelReached) for story in whole for event in story) > 100

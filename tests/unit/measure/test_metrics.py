@@ -200,3 +200,7 @@ def test_held_time_is_what_a_minute_by_minute_count_gives(spans: list[tuple[int,
     parts = [trades(one) for one in made] or [trades()]
     found = {metric.key: metric.value for metric in metrics(merged(parts), WEEK)}
     assert found["exposure_percent"] == pytest.approx(100 * hours[:168].sum() / 168, rel=1e-12)
+
+
+def test_a_trade_knows_its_side_as_a_sign() -> None:
+    assert trades(Deal(), Deal(is_long=False, opened_hours=2)).side.tolist() == [1, -1]
