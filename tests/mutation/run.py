@@ -11,7 +11,6 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections import defaultdict
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -32,7 +31,10 @@ _NO_TESTS_RAN, _HANGS_SECONDS = 5, 900
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reach:
-    """Which tests reach each line of each module, and how long each takes; the name "" is the loading of tests."""
+    """Which tests reach each line of each module, and how long each takes; the name "" is the loading of tests.
+
+    `readers` are the modules and the files of tests that import each module.
+    """
 
     seconds: dict[str, float]
     lines: dict[str, dict[int, list[str]]]
@@ -42,8 +44,9 @@ class Reach:
         """The tests that can notice a mutant; what runs only at import is seen by whoever uses the module."""
         found = self._reaching(mutant)
         if mutant.at_import or found == {""}:
-            modules = (mutant.module, *self.readers.get(mutant.module, []))
-            found = {test for module in modules for tests in self.lines.get(module, {}).values() for test in tests}
+            readers = {mutant.module, *self.readers.get(mutant.module, [])}
+            found = {test for one in readers for tests in self.lines.get(one, {}).values() for test in tests}
+            found |= {test for test in self.seconds if test.partition("::")[0] in readers}
         return {test: self.seconds[test] for test in sorted(found - {""})}
 
     def runs_at_import(self, mutant: Mutant) -> bool:
@@ -85,12 +88,14 @@ def _learn(answer: Path) -> Reach:
 
 
 def _readers() -> dict[str, list[str]]:
-    """The modules that import each module."""
-    found = defaultdict(list)
+    """The modules that import each module, and the files of tests that do."""
     sources = {path.relative_to(PACKAGE).as_posix(): path.read_text(encoding="utf-8") for path in PACKAGE.rglob("*.py")}
+    files = {path.relative_to(ROOT).as_posix(): path for path in (ROOT / "tests").rglob("test_*.py")}
+    tests = {name: path.read_text(encoding="utf-8") for name, path in files.items()}
+    found = {}
     for module in sources:
         name = f"backtestkit_cli.{module.removesuffix('.py').removesuffix('/__init__').replace('/', '.')} import"
-        found[module] = [other for other, source in sources.items() if name in source]
+        found[module] = [other for other, source in {**sources, **tests}.items() if name in source]
     return found
 
 

@@ -130,6 +130,11 @@ def test_reasons_without_a_quantity_are_told() -> None:
     one.result.funnel.no_quantity_by_rule["atr_unknown"] = 2
     texts = [finding.text for finding in trust(one, run(one, balance=BALANCE)) if finding.code == "no-quantity"]
     assert texts == ["2 drafts got no quantity (2 × the range is not known yet)"]
+    for without in (sized(Deal(pnl=1.0, quantity=1.0)), sized()):
+        assert "no-quantity" not in [finding.code for finding in trust(without, run(without, balance=BALANCE))]
+    nothing = sized()
+    nothing.result.funnel.no_quantity_by_rule["atr_unknown"] = 2
+    assert "no-quantity" not in [finding.code for finding in trust(nothing, run(nothing, balance=BALANCE))]
 
 
 def test_unsized_trades_have_no_money() -> None:

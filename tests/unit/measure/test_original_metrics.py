@@ -7,7 +7,7 @@ from make import deals, run, stream
 
 from backtestkit_cli.engine.result import StreamRun
 from backtestkit_cli.measure.metrics import Metric
-from backtestkit_cli.measure.original import HELD_EVENTS
+from backtestkit_cli.measure.original import HELD_EVENTS, backtest_figures
 from backtestkit_cli.measure.original_events import ScheduleEntry
 from backtestkit_cli.measure.original_metrics import Happened, happened, original_metrics, portfolio_metrics
 from backtestkit_cli.measure.require import parse_requirement, unmet
@@ -110,3 +110,22 @@ def test_a_requirement_can_name_them(text: str, is_met: bool) -> None:
     assert (not problems) is is_met
     if problems:
         assert (problems[0].found or "").startswith("original.")
+
+
+def test_what_may_be_a_loss_is_signed() -> None:
+    found = original_metrics(happened(stream_of(*FIVE)), "original")
+    signed = {"avg_pnl", "total_pnl", "expected_yearly_returns"}
+    heat = {f"heat_{name}" for name in ("avg_pnl", "total_pnl", "avg_win", "avg_loss", "expectancy")}
+    assert {one.key for one in found if one.is_signed} == signed | heat
+
+
+def test_a_heat_row_of_wins_alone_has_no_figure_that_needs_losses() -> None:
+    found = by_key(original_metrics(happened(stream_of(1.0, 2.0)), "original"))
+    assert (found["heat_expectancy"], found["heat_profit_factor"], found["heat_avg_loss"]) == (None, None, None)
+    lost = by_key(original_metrics(happened(stream_of(-1.0, -2.0)), "original"))
+    assert (lost["heat_expectancy"], lost["heat_profit_factor"], lost["heat_avg_win"]) == (None, None, None)
+
+
+def test_nothing_counts_as_nothing() -> None:
+    none = backtest_figures([])
+    assert (none.total_closed, none.win_count, none.loss_count) == (0, 0, 0)

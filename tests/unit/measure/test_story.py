@@ -15,9 +15,9 @@ from backtestkit_cli.engine.vwap import vwap_all
 from backtestkit_cli.engine.walk import StreamWalk, walk_together
 from backtestkit_cli.engine.watch import WatchedWalk, gate_between, watched
 from backtestkit_cli.measure.booking import exit_prices, worst_of
-from backtestkit_cli.measure.story import Decision, Heard, Nearest, nearest_of
+from backtestkit_cli.measure.story import Decision, Heard, Nearest, SizeSeen, nearest_of
 from backtestkit_cli.measure.telling import decision_of, held_at, life_of, neighbours, price_seen
-from backtestkit_cli.model.event import Active, Closed, CloseReason, Event, Scheduled
+from backtestkit_cli.model.event import Active, Closed, CloseReason, Event, Opened, Scheduled
 from backtestkit_cli.model.funnel import Funnel
 from backtestkit_cli.model.limits import Limits
 from backtestkit_cli.model.policy import FillPolicy
@@ -192,6 +192,40 @@ def test_a_waiting_entry_tells_how_near_the_price_came() -> None:
     assert held.is_waiting
     assert held_at(events, minute(15)) is None
     assert (life.closed, life.ending, life.minutes) == (None, None, 0)
+
+
+def test_how_near_the_price_came_to_a_short_entry_is_measured_upwards() -> None:
+    short = draft(position="short", price_open=101.0, price_take_profit=99.0, price_stop_loss=103.0, wait_minutes=5)
+    walk, events = walked(short, at=10)
+    found = decision_of(walk, None, Heard())
+    assert found is not None
+    life = life_of(walk, events, found, Heard())
+    assert life is not None
+    assert life.nearest_entry == Nearest(time_ms=minute(11), price=100.0, percent=1 / 101 * 100)
+
+
+def test_a_position_that_is_still_open_has_no_minutes() -> None:
+    walk, events = walked(draft(), at=10)
+    found = decision_of(walk, None, Heard())
+    assert found is not None
+    whole = life_of(walk, events, found, Heard())
+    cut = life_of(walk, [event for event in events if isinstance(event, Opened)], found, Heard())
+    assert whole is not None
+    assert cut is not None
+    assert (whole.minutes, cut.minutes) == (30, 0)
+
+
+def test_what_sizing_and_risk_said_stands_at_the_stage_it_was_said() -> None:
+    asked: dict[str, Any] = {"sizing": "careful", "equity": 1000.0, "quantity": 1.0}
+    first = SizeSeen(time_ms=minute(10), stage="decision", **asked)
+    second = SizeSeen(time_ms=minute(12), stage="activation", **asked)
+    heard = Heard(sizes=(first, second))
+    walk, events = walked(draft(price_open=99.0, price_take_profit=101.0, price_stop_loss=97.0), at=10)
+    found = decision_of(walk, None, heard)
+    assert found is not None
+    life = life_of(walk, events, found, heard)
+    assert life is not None
+    assert (found.sizes, life.sizes) == ((first,), (second,))
 
 
 def test_without_a_candle_nothing_came_near_a_waiting_entry() -> None:

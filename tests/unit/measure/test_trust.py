@@ -337,3 +337,16 @@ def test_rows_off_the_grid_tell_how_the_original_drifts(changed: dict[str, Any],
     one.result.funnel.off_grid = 3
     finding = found(one, run(one, **changed))["rows-off-grid"]
     assert (finding.level, finding.text) == ("warning", text)
+
+
+def test_of_many_broken_rules_the_three_that_broke_most_are_named() -> None:
+    one = stream(*MANY)
+    funnel = one.result.funnel
+    funnel.ticks, funnel.drafts, funnel.invalid = funnel.ticks + 9, funnel.drafts + 9, 9
+    funnel.invalid_by_rule.update(
+        {"long_sl_too_far": 1, "long_tp_too_close": 4, "wait_too_long": 2, "short_sl_too_far": 3}
+    )
+    assert found(one)["invalid-drafts"].text == (
+        "9 of 49 drafts broke the limits and did not count (4 × long_tp_too_close, 3 × short_sl_too_far, "
+        "2 × wait_too_long)"
+    )
