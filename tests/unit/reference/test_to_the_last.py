@@ -191,7 +191,7 @@ def test_a_strategy_that_stops_while_it_is_asked_ends_the_run_at_once() -> None:
 
     def stops(when_ms: int, price: float) -> SignalDraft | None:
         if when_ms == at(12):
-            streams[0].stop()
+            streams[0].stop(when_ms)
         return draft() if when_ms == at(12) else None
 
     streams.append(stream_of(flat_candles(0, 300), stops))
@@ -256,7 +256,7 @@ def test_the_way_is_a_share_of_the_distance_and_all_of_it_at_most(
 def test_every_level_up_to_the_whole_way_is_told_once() -> None:
     stream = stream_of(flat_candles(0, 30), drafts_at({10: draft()}))
     live_tick(stream, at(10))
-    seen: SeenLevels = set()
+    seen: SeenLevels = {"profit": [], "loss": []}
     assert stream.pending is not None
     found = [one.level for one in new_levels(stream.pending, at(11), 102.0, "profit", 100.0, seen)]
     assert found == list(range(10, 101, 10))
@@ -298,7 +298,7 @@ def test_a_stop_while_an_entry_waits_inside_its_list_lets_it_not_open() -> None:
     stream = stream_of(flat_candles(0, 300, {20: {"low": 99.0}}), drafts_at({10: WAITING}))
     for wake in backtest(stream, [at(10), at(11)]):
         if wake.time_ms == at(20):
-            stream.stop()
+            stream.stop(wake.time_ms)
     assert kinds(told(stream)) == ["scheduled", "step_failed"]
     assert (stream.pending, stream.scheduled) == (None, None)
 
