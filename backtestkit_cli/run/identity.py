@@ -2,8 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from backtestkit_cli import __version__
@@ -12,6 +11,7 @@ from backtestkit_cli.config.stored import without_secrets
 from backtestkit_cli.engine.result import StreamRun
 from backtestkit_cli.model.policy import ReferencePolicy
 from backtestkit_cli.run.plan import Plan
+from backtestkit_cli.run.record import sources
 from backtestkit_cli.run.standing import Key
 
 
@@ -22,11 +22,10 @@ def run_id(config: Config, plan: Plan, streams: Sequence[StreamRun], status: str
         "status": status,
         "settings": config.settings.model_dump(mode="json", exclude={"notify", "state", "broker", "columns"}),
         "exchange": without_secrets(config.exchanges[plan.exchange].model_dump(mode="json")),
-        "strategies": {
-            name: [config.strategies[name].model_dump(mode="json"), code_hash(config, name)] for name in plan.strategies
-        },
-        "risks": [_risk(config, name) for name in _risks(config, plan.strategies)],
-        "sizings": [_sizing(config, name) for name in _sizings(config, plan.strategies)],
+        "strategies": {name: config.strategies[name].model_dump(mode="json") for name in plan.strategies},
+        "risks": [config.risks[name].model_dump(mode="json") for name in _risks(config, plan.strategies)],
+        "sizings": [config.sizings[name].model_dump(mode="json") for name in _sizings(config, plan.strategies)],
+        "sources": sources(config, plan),
         "frame": [plan.frame, plan.range.start_ms, plan.range.end_ms, plan.tick.value],
         "candles": [[stream.strategy, stream.symbol, stream.candles.fingerprint] for stream in streams],
     }
@@ -37,38 +36,9 @@ def run_id(config: Config, plan: Plan, streams: Sequence[StreamRun], status: str
     return hashlib.sha256(json.dumps(decided, sort_keys=True).encode()).hexdigest()[:12]
 
 
-def code_hash(config: Config, name: str) -> str | None:
-    """The hash of the file a strategy's code or signals stand in; None for rules and installed modules."""
-    schema = config.strategies[name]
-    if schema.signals:
-        return _file_hash(config.project / schema.signals)
-    return next(_file_hashes(config, [schema.use or ""]))
-
-
-def _file_hashes(config: Config, references: Iterable[object]) -> Iterator[str | None]:
-    """The hash of the file of each reference such as `path.py:name`; None for all others."""
-    for reference in references:
-        is_file = isinstance(reference, str) and ".py:" in reference
-        yield _file_hash(config.project / str(reference).rpartition(":")[0]) if is_file else None
-
-
-def _file_hash(path: Path) -> str | None:
-    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None
-
-
 def _risks(config: Config, strategies: Iterable[str]) -> list[str]:
     return sorted({risk for name in strategies for risk in config.strategies[name].risk_names})
 
 
 def _sizings(config: Config, strategies: Iterable[str]) -> list[str]:
     return sorted({sizing for name in strategies if (sizing := config.strategies[name].sizing)})
-
-
-def _risk(config: Config, name: str) -> list[Any]:
-    schema = config.risks[name]
-    return [schema.model_dump(mode="json"), *_file_hashes(config, schema.checks or ())]
-
-
-def _sizing(config: Config, name: str) -> list[Any]:
-    schema = config.sizings[name]
-    return [schema.model_dump(mode="json"), *_file_hashes(config, [schema.method])]

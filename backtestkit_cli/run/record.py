@@ -3,7 +3,7 @@
 A change can be named by these:
 
 * `rerun`: the request and the config as plain values, secrets masked.
-* `sources`: the hash of every file of the project that code or signals of the run stand in.
+* `sources`: the hash of every file of the project, or installed module, that code or signals of the run stand in.
 * `package`: one hash over the code of this program; its version stays the same while it is worked on.
 * `candle_months`: a checksum of each UTC month of the candles of each stream.
 """
@@ -24,7 +24,6 @@ from backtestkit_cli.config.show import effective, overridden
 from backtestkit_cli.config.stored import kept
 from backtestkit_cli.engine.result import RunResult, StreamRun
 from backtestkit_cli.model.time import iso, parse_time
-from backtestkit_cli.run.identity import code_hash
 from backtestkit_cli.run.plan import Plan, Request
 
 
@@ -43,7 +42,6 @@ def manifest_of(config: Config, plan: Plan, run: RunResult, *, times_ms: tuple[i
         "range": [iso(plan.range.start_ms), iso(plan.range.end_ms)],
         "strategies": list(plan.strategies),
         "symbols": list(plan.symbols),
-        "code": {name: code_hash(config, name) for name in plan.strategies},
         "candles": {_stream(one): one.candles.fingerprint for one in run.streams},
         "config": {row.path: row.value for row in effective(config)},
         "overrides": overridden(config),
@@ -68,9 +66,11 @@ def request_of(rerun: dict[str, Any]) -> Request:
 
 
 def sources(config: Config, plan: Plan) -> dict[str, str]:
-    """Each file that code or signals of a run stand in, with its SHA-256; `missing` for one that is not there."""
-    found = sorted({path for path in _paths(config, plan) if path})
-    return {path: _hash(config.project / path) for path in found}
+    """Each file of the project, or installed module, that code or signals of a run stand in, with its SHA-256.
+
+    `missing` for one that is not there. It is the same wherever the project and the packages lie.
+    """
+    return {place: _hash(path) for place, path in sorted(set(_places(config, plan)))}
 
 
 @cache
@@ -121,27 +121,32 @@ def _used(config: Config, plan: Plan) -> dict[str, set[str]]:
     }
 
 
-def _paths(config: Config, plan: Plan) -> Iterator[str | None]:
+def _places(config: Config, plan: Plan) -> Iterator[tuple[str, Path]]:
+    references: list[object] = []
     for name in plan.strategies:
         schema = config.strategies[name]
-        yield str(schema.signals) if schema.signals else None
-        yield _path_of(schema.use)
+        if schema.signals:
+            yield str(schema.signals), config.project / schema.signals
+        references.append(schema.use)
         for risk in schema.risk_names:
-            yield from (_path_of(check) for check in config.risks[risk].checks or ())
+            references += config.risks[risk].checks or ()
         if schema.sizing:
-            yield _path_of(config.sizings[schema.sizing].method)
+            references.append(config.sizings[schema.sizing].method)
+    for reference in references:
+        if isinstance(reference, str) and ":" in reference:
+            place = reference.rpartition(":")[0]
+            path = _file_of(config.project, place)
+            if path is not None:
+                yield place, path
 
 
-def _path_of(reference: object) -> str | None:
-    """The file of `path.py:name`, or of an installed `package.module:name`; None for what has no file of its own."""
-    if not isinstance(reference, str) or ":" not in reference:
-        return None
-    place = reference.rpartition(":")[0]
+def _file_of(project: Path, place: str) -> Path | None:
+    """The file of `path.py`, or of an installed `package.module`; None for what has no file of its own."""
     if place.endswith(".py") or "/" in place:
-        return place
+        return project / place
     with suppress(ImportError, ValueError, AttributeError):
         found = importlib.util.find_spec(place)
-        return found.origin if found else None
+        return Path(found.origin) if found and found.has_location and found.origin else None
     return None
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import sys
 from pathlib import Path
 
 import polars as pl
@@ -116,6 +117,29 @@ def test_a_changed_check_of_a_risk_profile_is_named(project: Project) -> None:
     project.write("strategies/checks.py", TOLD.replace(">= 1", ">= 0"))
     done = project.inside("run", "verify", "--json")
     assert (done.code, [one["what"] for one in done.document["changes"]]) == (5, ["strategies/checks.py"])
+
+
+def test_an_installed_module_counts_for_a_run_wherever_it_lies(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body = (project.folder / "strategies" / "own.py").read_text()
+    project.write(
+        "configs/installed.yaml", "strategies:\n  - {name: installed, interval: 1h, use: 'house_own:asked'}\n"
+    )
+    ids = []
+    for folder, text in (
+        ("here", body),
+        ("there", body),
+        ("newer", body.replace("lifetime_minutes=90", "lifetime_minutes=91")),
+    ):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "house_own.py").write_text(text)
+        monkeypatch.syspath_prepend(tmp_path / folder)
+        monkeypatch.delitem(sys.modules, "house_own", raising=False)
+        ids.append(project.inside("backtest", "installed", "--json").document["run"]["run_id"])
+    assert ids[0] == ids[1] != ids[2]
+    done = project.inside("run", "verify", ids[0], "--json")
+    assert (done.code, [one["what"] for one in done.document["changes"]]) == (5, ["house_own"])
 
 
 def test_changed_candles_are_named_with_the_first_month_that_differs(project: Project) -> None:
