@@ -12,6 +12,7 @@ import numpy as np
 
 from backtestkit_cli.engine.candles import Ints
 from backtestkit_cli.engine.drafts import DISTANCE_RULES, DraftColumns
+from backtestkit_cli.model.funnel import Funnel
 from backtestkit_cli.model.signal import Position, SignalDraft
 
 
@@ -38,6 +39,21 @@ class Failed:
 
 
 Answer: TypeAlias = SignalDraft | NoDraft | Unusable | Failed
+
+
+def count_answer(funnel: Funnel, answer: Answer) -> None:
+    """Count one decision where its answer belongs."""
+    match answer:
+        case NoDraft.NONE:
+            funnel.no_draft += 1
+        case NoDraft.WARM_UP:
+            funnel.warm_up += 1
+        case NoDraft.AMBIGUOUS:
+            funnel.ambiguous += 1
+        case Failed():
+            funnel.errors += 1
+        case _:
+            funnel.drafts += 1
 
 
 class Decider(Protocol):

@@ -11,7 +11,7 @@ from heapq import heapify, heappop, heappush
 import numpy as np
 
 from backtestkit_cli.engine.candles import Candles, Floats, Ints
-from backtestkit_cli.engine.decide import Answer, Decider, Failed, NoDraft, Unusable
+from backtestkit_cli.engine.decide import Answer, Decider, Failed, NoDraft, Unusable, count_answer
 from backtestkit_cli.engine.gate import Ledger
 from backtestkit_cli.engine.step import (
     FLAT,
@@ -182,23 +182,17 @@ class StreamWalk:
         return events
 
     def _answered(self, answer: Answer, time_ms: int, quote: Quote) -> Iterator[Event]:
-        funnel, terms = self.funnel, self.terms
+        terms = self.terms
+        count_answer(self.funnel, answer)
         match answer:
-            case NoDraft.NONE:
-                funnel.no_draft += 1
-            case NoDraft.WARM_UP:
-                funnel.warm_up += 1
-            case NoDraft.AMBIGUOUS:
-                funnel.ambiguous += 1
+            case NoDraft():
+                pass
             case Failed(what):
-                funnel.errors += 1
                 yield DecisionFailed(time_ms=time_ms, strategy=terms.strategy, symbol=terms.symbol, what=what)
             case Unusable(rules):
-                funnel.drafts += 1
-                funnel.refuse(rules)
+                self.funnel.refuse(rules)
                 yield DraftRefused(time_ms=time_ms, strategy=terms.strategy, symbol=terms.symbol, rules=rules)
             case _:
-                funnel.drafts += 1
                 yield from self._apply(DraftOffered(time_ms, answer, quote))
 
     def _count_late(self, time_ms: int) -> None:

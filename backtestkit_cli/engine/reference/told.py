@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from backtestkit_cli.engine.candles import Candles
-from backtestkit_cli.engine.decide import Answer, Failed, NoDraft, Unusable
+from backtestkit_cli.engine.decide import Answer, Failed, Unusable, count_answer
 from backtestkit_cli.engine.reference.desks import signal_of
 from backtestkit_cli.engine.reference.events import (
     CheckRaised,
@@ -70,18 +70,8 @@ class Teller:
 
     def answered(self, answer: Answer) -> None:
         """Count what the strategy answered."""
-        self._answer, funnel = answer, self.funnel
-        match answer:
-            case NoDraft.NONE:
-                funnel.no_draft += 1
-            case NoDraft.WARM_UP:
-                funnel.warm_up += 1
-            case NoDraft.AMBIGUOUS:
-                funnel.ambiguous += 1
-            case Failed():
-                funnel.errors += 1
-            case _:
-                funnel.drafts += 1
+        self._answer = answer
+        count_answer(self.funnel, answer)
 
     def told(self) -> Iterator[Event]:
         """What happened since the last call."""
