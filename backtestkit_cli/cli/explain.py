@@ -1,16 +1,12 @@
 """`backtestkit explain`: what a stored run did at a time, or with a signal, and why. Today's config is not read."""
 
-import sys
-from contextlib import redirect_stdout
 from typing import Annotated
 
 import typer
 
+from backtestkit_cli.cli.again import again
 from backtestkit_cli.cli.options import ConfigOption, JsonOption, RunArgument, VerboseOption
 from backtestkit_cli.cli.output import Output
-from backtestkit_cli.cli.project import logs_folder
-from backtestkit_cli.cli.stop import stoppable
-from backtestkit_cli.cli.verify import abandoned
 
 WhenArgument = Annotated[
     str, typer.Argument(metavar="WHEN|SIGNAL", help="A time such as 2023-03-05T10:15 (UTC), or the id of a signal.")
@@ -31,27 +27,21 @@ def explain(
 ) -> int:
     """Tell what a run did at one time, or with one signal, and why."""
     from backtestkit_cli.plugins.registry import ROOT
-    from backtestkit_cli.report.dump import find_bundle
     from backtestkit_cli.report.story import stories_text
     from backtestkit_cli.report.story_json import stories_document
     from backtestkit_cli.run.explain import explain as explained
-    from backtestkit_cli.run.log import shown
-    from backtestkit_cli.run.repeat import read_manifest, total_minutes
 
     output = Output(as_json=as_json, verbose=verbose)
-    logs = logs_folder(config)
-    bundle = find_bundle(logs, run)
-    total = total_minutes(read_manifest(bundle))
-    with output.progress(total) as on_progress, redirect_stdout(sys.stderr), shown(output.tell, verbose):
+    with again(run, config, output) as (bundle, project, on_progress, on_abandon):
         stories = explained(
             bundle,
             when,
-            logs.parent,
+            project,
             ROOT.child(),
             strategy=strategy,
             symbol=symbol,
-            on_progress=stoppable(on_progress),
-            on_abandon=lambda message: abandoned(output, message),
+            on_progress=on_progress,
+            on_abandon=on_abandon,
         )
     output.result(stories_document(stories), stories_text(stories))
     return NOT_AS_STORED if any(story.difference for story in stories) else 0
