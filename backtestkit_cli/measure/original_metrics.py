@@ -7,6 +7,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
+from itertools import repeat
 from typing import Any, Literal
 
 from backtestkit_cli.engine.listed import CANCELLED, KINDS, LEVEL_REACHED, OPENED, SCHEDULED, ListedEvents
@@ -52,11 +53,14 @@ NAMES = {"total_closed": "total_signals"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Happened:
-    """What the original's reports of one stream are fed with, oldest first; levels by side."""
+    """What the original's reports of one stream are fed with, oldest first.
+
+    `levels` tells of each that was reached whether it was on the side of the profit.
+    """
 
     trades: tuple[ClosedTrade, ...]
     entries: tuple[ScheduleEntry, ...] = ()
-    levels: tuple[str, ...] = ()
+    levels: tuple[bool, ...] = ()
     refusals: int = 0
 
 
@@ -64,7 +68,7 @@ def trades_happened(stream: StreamRun) -> tuple[ClosedTrade, ...]:
     """The closed trades of a stream, in order of closing."""
     trades = stream.result.trades
     columns = (trades.pnl_percent.tolist(), trades.opened_ms.tolist(), trades.closed_ms.tolist())
-    return tuple(ClosedTrade(stream.symbol, *row) for row in zip(*columns, strict=True))
+    return tuple(map(ClosedTrade, repeat(stream.symbol), *columns))
 
 
 def happened(stream: StreamRun) -> Happened:
@@ -75,7 +79,7 @@ def happened(stream: StreamRun) -> Happened:
     return Happened(
         trades=trades_happened(stream),
         entries=tuple(entry for entry in map(schedule_entry, events) if entry is not None),
-        levels=tuple(event.side for event in events if isinstance(event, LevelReached)),
+        levels=tuple(event.side == "profit" for event in events if isinstance(event, LevelReached)),
         refusals=sum(isinstance(event, RiskRefused) for event in events),
     )
 
@@ -87,11 +91,10 @@ def _listed(stream: StreamRun, events: ListedEvents) -> Happened:
     waits |= (events.kind == OPENED) & (events.time_ms != decided_ms)
     columns = (events.kind[waits].tolist(), events.time_ms[waits].tolist(), decided_ms[waits].tolist())
     lines = (schedule_line(KINDS[kind], time_ms, decided) for kind, time_ms, decided in zip(*columns, strict=True))
-    sides = events.is_profit[events.kind == LEVEL_REACHED].tolist()
     return Happened(
         trades=trades_happened(stream),
         entries=tuple(line for line in lines if line is not None),
-        levels=tuple("profit" if is_profit else "loss" for is_profit in sides),
+        levels=tuple(events.is_profit[events.kind == LEVEL_REACHED].tolist()),
     )
 
 
@@ -100,7 +103,7 @@ def original_metrics(told: Happened, scope: Scope) -> tuple[Metric, ...]:
     held = HELD_EVENTS if scope == "original" else None
     trades, entries, levels = (_newest(items, held) for items in (told.trades, told.entries, told.levels))
     refusals = told.refusals if held is None else min(held, told.refusals)
-    profit = sum(side == "profit" for side in levels)
+    profit = sum(levels)
     return (
         *_trade_metrics(trades),
         *_heat_metrics(trades),

@@ -64,6 +64,6 @@ def _happened(stream: StreamRun, events: "pl.DataFrame") -> Happened:
     return Happened(
         trades=trades_happened(stream),
         entries=tuple(line for line in lines if line is not None),
-        levels=tuple(own.filter(kind="level_reached")["side"]),
+        levels=tuple(own.filter(kind="level_reached")["side"] == "profit"),
         refusals=len(own.filter(kind="risk_refused")),
     )

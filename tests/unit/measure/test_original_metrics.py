@@ -60,7 +60,7 @@ def test_only_the_newest_250_count_under_original_and_all_under_original_all() -
 
 def test_lines_levels_and_refusals_are_held_by_kind() -> None:
     lines = tuple(ScheduleEntry(place * MINUTE_MS, "scheduled", None) for place in range(300))
-    told = Happened(trades=(), entries=lines, levels=("loss",) * 100 + ("profit",) * 200, refusals=260)
+    told = Happened(trades=(), entries=lines, levels=(False,) * 100 + (True,) * 200, refusals=260)
     held, whole = (by_key(original_metrics(told, scope)) for scope in ("original", "original_all"))
     keys = ("schedule_total_scheduled", "partial_total_events", "partial_total_loss", "risk_total_rejections")
     assert [held[key] for key in keys] == [250, 250, 50, 250]
