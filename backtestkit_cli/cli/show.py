@@ -15,7 +15,7 @@ from backtestkit_cli.cli.tables import columns
 from backtestkit_cli.errors import BacktestkitError
 
 if TYPE_CHECKING:
-    from backtestkit_cli.config.schema import NamedSchema
+    from backtestkit_cli.config.fields import NamedSchema
 
 configs = typer.Typer(help="Show what the config amounts to.", no_args_is_help=True, rich_markup_mode=None)
 

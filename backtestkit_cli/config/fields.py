@@ -238,6 +238,7 @@ Name = Annotated[
 Identifier = Annotated[str, AfterValidator(_identifier)]
 Symbol = Annotated[str, AfterValidator(_symbol)]
 FunctionReference = Annotated[str, AfterValidator(_reference)]
+Callback: TypeAlias = FunctionReference | None
 PluginReference = Annotated[str, AfterValidator(_plugin)]
 Address = Annotated[str, AfterValidator(_environment), AfterValidator(_address)]
 FilePath = Annotated[str, AfterValidator(_path), AfterValidator(_environment)]
@@ -269,3 +270,10 @@ DistinctEntries = Annotated[tuple[Item, ...], BeforeValidator(as_tuple), AfterVa
 def choices(kind: Any) -> tuple[str, ...]:
     """Give the texts a Literal allows."""
     return tuple(get_args(kind))
+
+
+class NamedSchema(Schema):
+    """What every kind has."""
+
+    name: Name
+    note: Text | None = None

@@ -15,25 +15,18 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
+from backtestkit_cli.config.contest_schema import OptimizerSchema, WalkerSchema
 from backtestkit_cli.config.draft import Draft, Entry
+from backtestkit_cli.config.fields import NamedSchema
+from backtestkit_cli.config.market_schema import ExchangeSchema, FrameSchema
 from backtestkit_cli.config.override import apply_overrides
 from backtestkit_cli.config.problems import did_you_mean, is_secret, key_path, problems_of
 from backtestkit_cli.config.read import KeyPath, SourceMap, read_file
 from backtestkit_cli.config.references import reference_problems
-from backtestkit_cli.config.schema import (
-    KINDS,
-    SECTIONS,
-    ExchangeSchema,
-    FrameSchema,
-    NamedSchema,
-    OptimizerSchema,
-    RiskSchema,
-    Settings,
-    SizingSchema,
-    StrategySchema,
-    WalkerSchema,
-    model_of,
-)
+from backtestkit_cli.config.schema import KINDS, SECTIONS, model_of
+from backtestkit_cli.config.settings import Settings
+from backtestkit_cli.config.stake_schema import RiskSchema, SizingSchema
+from backtestkit_cli.config.strategy_schema import StrategySchema
 from backtestkit_cli.errors import ConfigError, Problem, Source
 from backtestkit_cli.redact import Redactor
 

@@ -7,11 +7,14 @@ every sizing, need `settings.balance`; a strategy under such limits needs a sizi
 from collections.abc import Iterator, Mapping
 from itertools import chain
 
+from backtestkit_cli.config.contest_schema import OptimizerSchema, WalkerSchema
 from backtestkit_cli.config.draft import Draft
+from backtestkit_cli.config.fields import NamedSchema
 from backtestkit_cli.config.problems import did_you_mean
 from backtestkit_cli.config.read import KeyPath
-from backtestkit_cli.config.schema import NamedSchema, OptimizerSchema, RiskSchema, StrategySchema, WalkerSchema
 from backtestkit_cli.config.settings import Settings
+from backtestkit_cli.config.stake_schema import RiskSchema
+from backtestkit_cli.config.strategy_schema import StrategySchema
 from backtestkit_cli.errors import Problem
 
 Schemas = Mapping[tuple[str, str], NamedSchema]

@@ -9,10 +9,13 @@ from typing import Any
 
 from pydantic.json_schema import models_json_schema
 
+from backtestkit_cli.config.market_schema import PluginExchange
 from backtestkit_cli.config.merge import Config
 from backtestkit_cli.config.problems import is_secret
 from backtestkit_cli.config.read import KeyPath, write_text
-from backtestkit_cli.config.schema import EXCHANGES, KINDS, SIZINGS, PluginExchange, PluginSizing, Settings
+from backtestkit_cli.config.schema import EXCHANGES, KINDS, SIZINGS
+from backtestkit_cli.config.settings import Settings
+from backtestkit_cli.config.stake_schema import PluginSizing
 from backtestkit_cli.redact import MASK
 
 

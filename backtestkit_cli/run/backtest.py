@@ -16,8 +16,8 @@ from typing import Any, get_args
 
 import numpy as np
 
+from backtestkit_cli.config.market_schema import SampleExchange
 from backtestkit_cli.config.merge import Config
-from backtestkit_cli.config.schema import SampleExchange
 from backtestkit_cli.data.load import LocalSource, load_candles
 from backtestkit_cli.engine.candles import Candles, Ints
 from backtestkit_cli.engine.columns import run_columns

@@ -9,19 +9,14 @@ from functools import partialmethod
 from threading import RLock
 from typing import Any, ClassVar
 
+from backtestkit_cli.config.contest_schema import OptimizerSchema, WalkerSchema
 from backtestkit_cli.config.edit import kind_named, unknown_entry, with_changes, with_entry
+from backtestkit_cli.config.fields import NamedSchema
 from backtestkit_cli.config.given import Given
+from backtestkit_cli.config.market_schema import ExchangeSchema, FrameSchema
 from backtestkit_cli.config.merge import Config
-from backtestkit_cli.config.schema import (
-    ExchangeSchema,
-    FrameSchema,
-    NamedSchema,
-    OptimizerSchema,
-    RiskSchema,
-    SizingSchema,
-    StrategySchema,
-    WalkerSchema,
-)
+from backtestkit_cli.config.stake_schema import RiskSchema, SizingSchema
+from backtestkit_cli.config.strategy_schema import StrategySchema
 from backtestkit_cli.errors import UsageError
 from backtestkit_cli.plugins.places import place_of_caller
 from backtestkit_cli.plugins.registry import Registry

@@ -9,8 +9,10 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from backtestkit_cli.config.fields import NamedSchema
+from backtestkit_cli.config.market_schema import FilesExchange
 from backtestkit_cli.config.merge import Config
-from backtestkit_cli.config.schema import FilesExchange, NamedSchema, StrategySchema
+from backtestkit_cli.config.strategy_schema import StrategySchema
 from backtestkit_cli.engine.reference.exchange import frame_ticks
 from backtestkit_cli.errors import ConfigError, Problem, Source, UsageError
 from backtestkit_cli.model.policy import Costs, FillPolicy, Policy, ReferencePolicy

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from backtestkit_cli.config.merge import Config
-from backtestkit_cli.config.schema import AllowSchema, RiskSchema
+from backtestkit_cli.config.stake_schema import AllowSchema, RiskSchema
 from backtestkit_cli.engine.account import Account
 from backtestkit_cli.engine.gate import Check, CheckError, Ledger, RiskProfile, RiskQuestion, reward_risk
 from backtestkit_cli.engine.rules.expression import Expression

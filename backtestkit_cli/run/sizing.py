@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from backtestkit_cli.config.merge import Config
-from backtestkit_cli.config.schema import (
+from backtestkit_cli.config.stake_schema import (
     AtrBasedSizing,
     FixedPercentageSizing,
     KellySizing,

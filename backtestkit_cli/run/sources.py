@@ -6,8 +6,14 @@ A backtest never talks to an exchange: what is remote is fetched once, with its 
 from pathlib import Path
 from typing import Any
 
+from backtestkit_cli.config.market_schema import (
+    CcxtExchange,
+    ExchangeSchema,
+    FilesExchange,
+    PluginExchange,
+    SampleExchange,
+)
 from backtestkit_cli.config.merge import Config
-from backtestkit_cli.config.schema import CcxtExchange, ExchangeSchema, FilesExchange, PluginExchange, SampleExchange
 from backtestkit_cli.data.border import Anomaly
 from backtestkit_cli.data.fetch import FetchReport, OnProgress, fetch
 from backtestkit_cli.data.load import LocalSource

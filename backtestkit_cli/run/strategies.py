@@ -16,7 +16,7 @@ import numpy as np
 import polars as pl
 
 from backtestkit_cli.config.merge import Config
-from backtestkit_cli.config.schema import LimitEntrySchema, RulesSchema, SidesSchema, StrategySchema
+from backtestkit_cli.config.strategy_schema import LimitEntrySchema, RulesSchema, SidesSchema, StrategySchema
 from backtestkit_cli.data.signals import SignalRow, draft_columns, read_signals
 from backtestkit_cli.engine.candles import Candles
 from backtestkit_cli.engine.decide import Answer, Failed, NoDraft

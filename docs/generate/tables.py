@@ -19,7 +19,10 @@ from pydantic.fields import FieldInfo
 
 from backtestkit_cli.config import fields as kinds
 from backtestkit_cli.config import schema
+from backtestkit_cli.config.market_schema import PluginExchange
 from backtestkit_cli.config.settings import Fill, LimitsSchema, Settings
+from backtestkit_cli.config.stake_schema import Check, PluginSizing
+from backtestkit_cli.config.strategy_schema import Entry, Level, SidesSchema
 from backtestkit_cli.engine.draft import broken_rules
 from backtestkit_cli.engine.drafts import DISTANCE_RULES
 from backtestkit_cli.engine.rules.functions import FUNCTIONS, LENGTHS
@@ -61,14 +64,14 @@ TYPES: tuple[tuple[Any, str], ...] = (
     (kinds.NotNegative, "number ≥ 0"),
     (kinds.Count, "whole number ≥ 1"),
     (kinds.WholeNumber, "whole number ≥ 0"),
-    (schema.Level, "distance, or `{long, short}`"),
-    (schema.Check, "`path.py:name`, or `{allow, note}`"),
-    (schema.Entry, "`market`, or `{limit, wait}`"),
+    (Level, "distance, or `{long, short}`"),
+    (Check, "`path.py:name`, or `{allow, note}`"),
+    (Entry, "`market`, or `{limit, wait}`"),
     (Fill, "fill policy, or a mapping"),
 )
 FORMS: Mapping[str, Sequence[tuple[str, type[BaseModel]]]] = {
-    "exchanges": [*schema.EXCHANGES.items(), ("path.py:name", schema.PluginExchange)],
-    "sizings": [*schema.SIZINGS.items(), ("path.py:name", schema.PluginSizing)],
+    "exchanges": [*schema.EXCHANGES.items(), ("path.py:name", PluginExchange)],
+    "sizings": [*schema.SIZINGS.items(), ("path.py:name", PluginSizing)],
 }
 CHOOSERS = {"exchanges": "use", "sizings": "method"}
 
@@ -204,7 +207,7 @@ def _key(path: str, hint: Any, field: FieldInfo, listed: str) -> Iterator[tuple[
 def models_in(hint: Any, suffix: str = "") -> Iterator[tuple[str, type[BaseModel]]]:
     """The sections a type holds, with what stands between its key and theirs."""
     if isinstance(hint, type) and issubclass(hint, BaseModel):
-        if hint is not schema.SidesSchema:
+        if hint is not SidesSchema:
             yield suffix, hint
         return
     if get_origin(hint) is dict:

@@ -5,24 +5,19 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from backtestkit_cli.config.problems import problems_of
-from backtestkit_cli.config.schema import (
+from backtestkit_cli.config.contest_schema import WalkerSchema
+from backtestkit_cli.config.market_schema import (
     CcxtExchange,
     ExchangeSchema,
     FilesExchange,
-    FixedPercentageSizing,
     FrameSchema,
-    KellySizing,
-    LimitEntrySchema,
     PluginExchange,
-    PluginSizing,
-    RulesSchema,
     SampleExchange,
-    SidesSchema,
-    StrategySchema,
-    WalkerSchema,
-    model_of,
 )
+from backtestkit_cli.config.problems import problems_of
+from backtestkit_cli.config.schema import model_of
+from backtestkit_cli.config.stake_schema import FixedPercentageSizing, KellySizing, PluginSizing
+from backtestkit_cli.config.strategy_schema import LimitEntrySchema, RulesSchema, SidesSchema, StrategySchema
 from backtestkit_cli.errors import Source
 from backtestkit_cli.model.time import Interval, parse_time
 

@@ -7,17 +7,19 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from backtestkit_cli.config import schema, settings
-from backtestkit_cli.config.fields import Schema
+from backtestkit_cli.config import settings
+from backtestkit_cli.config.fields import NamedSchema, Schema
+from backtestkit_cli.config.market_schema import ExchangeSchema
 from backtestkit_cli.config.problems import problems_of
 from backtestkit_cli.config.read import KeyPath, read_file
 from backtestkit_cli.config.schema import KINDS, UndecidedSchema, model_of
 from backtestkit_cli.config.settings import Settings
+from backtestkit_cli.config.stake_schema import SizingSchema
 from backtestkit_cli.errors import Source
 
 EVERYTHING = read_file(Path(__file__).parents[2] / "data" / "config" / "everything.yaml")[0]
 FREE = {"params", "let", "steps", "vary"}  # their keys are chosen by the user
-ABSTRACT = {Schema, schema.NamedSchema, schema.ExchangeSchema, schema.SizingSchema}
+ABSTRACT = {Schema, NamedSchema, ExchangeSchema, SizingSchema}
 
 
 def sections() -> Iterator[tuple[type[Schema], dict[str, Any]]]:
