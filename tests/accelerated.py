@@ -1,14 +1,20 @@
 """Live sessions in no time: a clock that jumps to whatever is waited for, and sessions over a stretch of market."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
+import pytest
+
+from backtestkit_cli.disk import Disk
 from backtestkit_cli.errors import BacktestkitError
 from backtestkit_cli.kit import Kit
 from backtestkit_cli.model.event import Active, Event, Idle
 from backtestkit_cli.model.time import parse_time
 from backtestkit_cli.run.live.session import Live
+from backtestkit_cli.state.store import FileStore
 
 
 @dataclass(slots=True)
@@ -56,12 +62,35 @@ def run_live(
     symbols: Sequence[str] = ("BTCUSDT",),
     exchange: str | None = None,
     leaves: bool = True,
+    prepared: Callable[[Live], object] = lambda _: None,
 ) -> Session:
-    """Run a session from a time to another, then leave it, or stop it well and wait for its end."""
+    """Run a session from a time to another, then leave it, or stop it well and wait for its end.
+
+    `prepared` is called with the session before it begins.
+    """
     start_ms, end_ms = (one if isinstance(one, int) else parse_time(one) for one in (start, end))
     live = kit.live(*names, symbols=symbols, exchange=exchange)
     live.clock = JumpingClock(start_ms, {end_ms: live.leave if leaves else live.stop})
     troubles: list[BacktestkitError] = []
     live.on_trouble = troubles.append
+    prepared(live)
     events = tuple(event for event in live if not isinstance(event, Idle | Active))
     return Session(live, events, tuple(troubles))
+
+
+class UnsyncedDisk(Disk):
+    """A disk that is not waited for; for tests that cut no power."""
+
+    def sync(self, descriptor: int) -> None:
+        """Nothing."""
+
+    def sync_folder(self, folder: Path) -> None:
+        """Nothing."""
+
+
+@contextmanager
+def unsynced() -> Iterator[None]:
+    """State is written without waiting for the disk."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(FileStore.__init__, "__defaults__", (UnsyncedDisk(),))
+        yield

@@ -57,8 +57,9 @@ class StreamRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MoneyRecord:
-    """The account, the newest closed percents of each stream, and the last signal booked of each."""
+    """The account of a session, the newest closed percents of each stream, and the last signal booked of each."""
 
+    session: str
     account: Mapping[str, float]
     closed_percents: Mapping[str, tuple[float, ...]]
     booked: Mapping[str, str]

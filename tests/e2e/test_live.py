@@ -149,6 +149,17 @@ def test_a_stop_opens_nothing_more_and_follows_positions_to_their_end(project: P
     assert record.is_ended
 
 
+def test_the_next_session_begins_with_the_balance_of_the_config(project: Project) -> None:
+    start_ms = parse_time(START)
+    first = run_live(kit_of(project), "shared", start=start_ms - 20_000, end=start_ms + 7_200_000, leaves=False)
+    assert any(event.pnl_quote for event in first.events if isinstance(event, Closed))
+    second = run_live(kit_of(project), "shared", start=start_ms + 18_000_000, end=start_ms + 18_060_000)
+    account = second.live._ledger.account
+    assert second.live.record.session != first.live.record.session
+    assert account is not None
+    assert account.equity == 10_000
+
+
 def test_the_kill_switch_lets_nothing_open(project: Project) -> None:
     kit = kit_of(project)
     SessionState(FileStore(kit.state, lambda: 0)).kill(is_killed=True)

@@ -22,11 +22,15 @@ NOT_KEPT = "the state could not be written, so nothing was opened"
 
 @dataclass(slots=True, eq=False)
 class Keeping:
-    """The records of a session's streams. `on_alarm` is told when something cannot be kept."""
+    """The records of a session's streams. `on_alarm` is told when something cannot be kept.
+
+    The money belongs to one `session`: the next one begins with the balance of the config.
+    """
 
     state: SessionState
     ledger: LiveLedger
     on_alarm: Callable[[StateError], None]
+    session: str = ""
     _unkept: dict[Key, LiveStream] = field(default_factory=dict)
     _is_money_unkept: bool = False
 
@@ -44,7 +48,7 @@ class Keeping:
         kept, account, booked = self.state.money(), self.ledger.account, self.ledger.booked
         if account is None:
             return
-        if kept is not None:
+        if kept is not None and kept.session == self.session:
             account.restore(kept.account)
             booked.update({stream_of(key): signal_id for key, signal_id in kept.booked.items()})
             account.closed_percents = {stream_of(key): list(some) for key, some in kept.closed_percents.items()}
@@ -118,7 +122,9 @@ class Keeping:
         percents = {stream_key(*key): tuple(known[-NEWEST_PERCENTS:]) for key, known in account.closed_percents.items()}
         booked = {stream_key(*key): signal_id for key, signal_id in self.ledger.booked.items()}
         try:
-            self.state.keep_money(MoneyRecord(account=account.body, closed_percents=percents, booked=booked))
+            self.state.keep_money(
+                MoneyRecord(session=self.session, account=account.body, closed_percents=percents, booked=booked)
+            )
             self._is_money_unkept = False
         except StateError as error:
             self.on_alarm(error)

@@ -49,6 +49,8 @@ from backtestkit_cli.state.session import SessionRecord, SessionState, StreamRec
 
 AFTER_CLOSE_MS = 1500
 """How long after the end of a minute its candle is asked for."""
+QUIET_MINUTES = 60
+"""How long a market may be without a candle when a session begins."""
 LATE = "has not answered before the next minute"
 GATES = (
     "stopped",
@@ -202,6 +204,7 @@ class Live:
             for name, strategy in strategies.items()
         }
         self.record, records = identity_of(self.config, plan, state, minutes, self.clock.now_ms())
+        self._keeping.session = self.record.session
         self._journal = Journal(self.logs / "live" / self.record.session)
         self._keeping.restore_money(records.values())
         source = live_source(config, plan.exchange, self.registry, self.clock)
@@ -226,6 +229,9 @@ class Live:
     async def _market(self, symbol: str) -> GrowingMarket:
         start_ms = min(self.record.history_start_ms.values())
         frame = await self._feed.history(symbol, start_ms, self._present_ms())
+        if frame.is_empty():  # a short history lies in the minute that is still open, or in a hole
+            start_ms -= QUIET_MINUTES * MINUTE_MS
+            frame = await self._feed.history(symbol, start_ms, self._present_ms())
         if frame.is_empty():
             hint = "look whether the symbol is traded there, and whether the clock of this computer is right"
             what = f"{self.plan.exchange} has no candles of {symbol} since {iso(start_ms)}"
@@ -265,8 +271,9 @@ class Live:
         if isinstance(record.state, OpenPosition):
             self._ledger.hold(record.state.signal)
         if sizing is not None:
+            history_start_ms = self.record.history_start_ms[name]
             self._ledger.sizers[key] = lambda question: sizing.sizer(
-                market.until(question.time_ms), steps.quantity, self._audience
+                market.until(question.time_ms).from_time(history_start_ms), steps.quantity, self._audience
             )(question)
         walk = self.streams[key].walk
         walk.tells_idle, walk.tells_active = self._wants_quiet(Idle), self._wants_quiet(Active)
@@ -349,6 +356,8 @@ class Live:
         for event in told:
             self._tell(event)
             yield event
+        if changed:
+            self._journal.flush()  # what was told stands in the journal, whatever happens then
         for one in changed:
             self._keeping.told(one)
 
