@@ -12,12 +12,15 @@ import re
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from backtestkit_cli.errors import BacktestkitError, Problem, Source, UsageError
 
 LONGEST_NAME = 100
 LOCK_FILE = ".lock"
+LOCK_SECONDS = 0.25
+"""How long a holder tries: who only looks whether a folder is held has its lock for a moment, and must harm nobody."""
 
 _DIGEST_LENGTH = 32
 _PLAIN = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.")
@@ -139,8 +142,16 @@ def _write_synced(path: Path, payload: bytes, mode: int, disk: Disk) -> None:
         disk.close(descriptor)
 
 
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Who holds a folder: its process, 0 where that is not known, and a word that no other holder ever has."""
+
+    process: int
+    word: str
+
+
 @contextmanager
-def folder_lock(folder: Path, *, refusal: type[BacktestkitError] = UsageError) -> Iterator[None]:
+def folder_lock(folder: Path, *, refusal: type[BacktestkitError] = UsageError) -> Iterator[Holder]:
     """Hold a folder for this program alone; the system frees it when the program ends, however it ends.
 
     The lock file stays for ever: removing it would let a second holder in. Not reentrant.
@@ -151,30 +162,55 @@ def folder_lock(folder: Path, *, refusal: type[BacktestkitError] = UsageError) -
     from filelock import FileLock, Timeout
 
     DISK.make_folder(folder)
-    lock = FileLock(folder / LOCK_FILE, timeout=0)
-    holder = folder / f"{LOCK_FILE}-holder"
+    lock = FileLock(folder / LOCK_FILE, timeout=LOCK_SECONDS)
+    note = _note_of(folder)
     try:
         lock.acquire()
     except Timeout:
-        raise refusal(_in_use(folder, holder)) from None
+        raise refusal(_in_use(folder)) from None
     try:
-        holder.write_text(f"{os.getpid()}\n", encoding="ascii")
-        yield
+        holder = Holder(os.getpid(), secrets.token_hex(8))
+        note.write_text(f"{holder.process} {holder.word}\n", encoding="ascii")
+        yield holder
     finally:
         with suppress(OSError):
-            holder.unlink()
+            note.unlink()
         lock.release()
 
 
-def _in_use(folder: Path, holder: Path) -> Problem:
+def holder_of(folder: Path) -> Holder | None:
+    """Who holds a folder just now; None where nobody does. Nothing is made and nobody is kept out."""
+    from filelock import FileLock, Timeout
+
+    if not (folder / LOCK_FILE).is_file():
+        return None
+    lock = FileLock(folder / LOCK_FILE, timeout=0)
     try:
-        process_id = holder.read_text(encoding="ascii").strip()
-    except (OSError, ValueError):
-        process_id = ""
+        lock.acquire()
+    except Timeout:
+        return _noted(folder)
+    lock.release()
+    return None
+
+
+def _note_of(folder: Path) -> Path:
+    return folder / f"{LOCK_FILE}-holder"
+
+
+def _noted(folder: Path) -> Holder:
+    try:
+        process, _, word = _note_of(folder).read_text(encoding="ascii").strip().partition(" ")
+        return Holder(int(process), word)
+    except (OSError, ValueError):  # it took the lock a moment ago
+        return Holder(0, "")
+
+
+def _in_use(folder: Path) -> Problem:
+    process = _noted(folder).process
     return Problem(
         code="folder-in-use",
         what="another program is working in this folder",
         where=Source(file=str(folder)),
-        found=f"process {process_id}" if process_id else None,
+        found=f"process {process}" if process else None,
         hint="wait until it has finished, or stop it; the lock frees itself",
     )

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from backtestkit_cli.run.checks.remark import Remark
     from backtestkit_cli.run.live.session import Live
     from backtestkit_cli.run.outside import OutsideExchange
+    from backtestkit_cli.run.session import Sessions
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -197,6 +198,13 @@ class Kit(Entries):
             listeners=self.listeners,
             runs=self.runs,
         )
+
+    @property
+    def sessions(self) -> "Sessions":
+        """The live sessions of this project, to be seen and steered from outside."""
+        from backtestkit_cli.run.session import Sessions
+
+        return Sessions(config=self.config, folder=self.state, logs=self.logs)
 
     def exchange(self, name: str) -> "OutsideExchange":
         """An exchange outside of a run: candles, price, steps and formats.

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from backtestkit_cli import __version__
-from backtestkit_cli.cli import backtest, check, data, explain, init, live, report, show, verify
+from backtestkit_cli.cli import backtest, check, data, explain, init, live, report, session, show, verify
 from backtestkit_cli.cli.output import Output
 from backtestkit_cli.cli.stop import STOP
 from backtestkit_cli.errors import BacktestkitError, Problem, Source, UsageError
@@ -27,6 +27,7 @@ app.command()(check.check)
 app.command()(explain.explain)
 app.add_typer(data.app, name="data")
 app.add_typer(report.app, name="report")
+app.add_typer(session.app, name="session")
 report.runs.command("verify")(verify.verify_run)
 app.add_typer(report.runs, name="run")
 app.add_typer(show.configs, name="config")

@@ -2,7 +2,7 @@
 
 import sys
 from contextlib import contextmanager, redirect_stdout
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, assert_never
 
 import typer
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from backtestkit_cli.cli.screen import Screen
     from backtestkit_cli.run.live.session import Live
+    from backtestkit_cli.state.request import StopRequest
 
 StopAfterOption = Annotated[
     str | None, typer.Option("--stop-after", metavar="TIME", help="Stop by itself after so long, such as 10m or 8h.")
@@ -49,7 +50,7 @@ def live(
 ) -> int:
     """Run strategies on the running market, on paper: the engine of the backtest, with state that survives crashes."""
     output = Output(as_json=as_json, verbose=verbose)
-    stop_ms = _duration_ms(stop_after)
+    stop_ms = duration_ms(stop_after)
     kit = open_kit(output, config, set_)
     _refuse_second(kit.state)
     session = kit.live(*(strategies or ()), symbols=symbol or (), exchange=exchange)
@@ -64,7 +65,9 @@ def live(
 
 
 def _first(session: "Live", screen: "Screen") -> None:
-    """The first signal: end well, and say what is still waited for."""
+    """The first signal: end well, and say what is still waited for; one after a stop from elsewhere is the second."""
+    if session.asked_to_stop:
+        session.leave()
     session.stop()
     screen.note(_waited_for(session))
 
@@ -77,6 +80,7 @@ def _shown(session: "Live", output: Output) -> "Iterator[Screen]":
     with screen_for(session, output) as screen, redirect_stdout(sys.stderr), shown(screen.note, output.verbose):
         session.on_trouble = screen.trouble
         session.on_minute = screen.minute
+        session.on_asked = lambda request: screen.note(_heard(session, request))
         yield screen
 
 
@@ -92,6 +96,18 @@ def _waited_for(session: "Live") -> str:
     return f"stopping: no new entries; waiting for {names}. Once more leaves them open and ends now"
 
 
+def _heard(session: "Live", request: "StopRequest") -> str:
+    match request.manner:
+        case "gently":
+            return f"asked from another terminal: {_waited_for(session)}"
+        case "now":
+            return "asked from another terminal: ends now"
+        case "after":
+            return f"asked from another terminal: stops in {request.after_ms // 60_000} min"
+        case _:
+            assert_never(request.manner)
+
+
 def _farewell(session: "Live") -> str:
     held = [view for view in session.views() if view.state != "flat"]
     place = short(session.journal_path)
@@ -101,7 +117,12 @@ def _farewell(session: "Live") -> str:
     return f"session {session.record.session} was left with {names}; the next start goes on; journal in {place}"
 
 
-def _duration_ms(text: str | None) -> int | None:
+def duration_ms(text: str | None) -> int | None:
+    """Read the time of `--stop-after`.
+
+    Raises:
+        UsageError: it is none.
+    """
     if text is None:
         return None
     from backtestkit_cli.model.time import MINUTE_MS, minutes_of

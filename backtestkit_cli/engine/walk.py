@@ -103,9 +103,14 @@ class StreamWalk:
     def stop(self, time_ms: int) -> Iterator[Event]:
         """A stop request that has come by now acts before everything else of its instant."""
         self._take_request(time_ms)
-        if self.stop_ms is not None and time_ms >= self.stop_ms and isinstance(self.state, WaitingEntry):
-            quote = self._quote(self.stop_ms - self.stop_ms % MINUTE_MS)
-            yield from self._apply(StopRequested(self.stop_ms, quote.vwap if quote else None))
+        if self.stop_ms is not None and time_ms >= self.stop_ms:
+            yield from self.give_up(self.stop_ms)
+
+    def give_up(self, time_ms: int) -> Iterator[Event]:
+        """Cancel the entry that waits, if one does."""
+        if isinstance(self.state, WaitingEntry):
+            quote = self._quote(time_ms - time_ms % MINUTE_MS)
+            yield from self._apply(StopRequested(time_ms, quote.vwap if quote else None))
 
     def settle(self, time_ms: int) -> Iterator[Event]:
         """What the minute that ends now did to the position or the waiting entry, which is older than that minute."""

@@ -4,7 +4,7 @@ It is for people, for reports and for `parity`; no position depends on it. A lin
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -51,13 +51,16 @@ class Journal:
                 self.failure = error
 
 
-def read_journal(folder: Path) -> Iterator[Mapping[str, Any]]:
-    """Every whole line of a journal, oldest first; nothing where there is none."""
+def read_journal(folder: Path, without: Collection[str] = ()) -> Iterator[Mapping[str, Any]]:
+    """Every whole line of a journal, oldest first, but those of some kinds; nothing where there is none."""
     path = folder / JOURNAL
     if not path.is_file():
         return
     with path.open(encoding="utf-8", errors="replace") as file:
+        skipped = tuple(f'{{"what": "{what}"' for what in without)
         for line in file:
+            if line.startswith(skipped):
+                continue
             try:
                 told = json.loads(line)
             except ValueError:

@@ -31,7 +31,10 @@ ONLY = "only"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionRecord:
-    """Which session it is. `history_start_ms` by strategy; `fingerprint` of everything that changes its meaning."""
+    """Which session it is. `history_start_ms` by strategy; `fingerprint` of everything that changes its meaning.
+
+    `run` is the word of the holder of the folder that began it, or went on with it last.
+    """
 
     session: str
     started_ms: int
@@ -41,6 +44,7 @@ class SessionRecord:
     history_start_ms: Mapping[str, int]
     fingerprint: str
     is_ended: bool = False
+    run: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +106,7 @@ class SessionState:
             StateError: its record is damaged.
         """
         body = self.store.load(SESSION, ONLY)
-        return None if body is None else _made(SessionRecord, body, "session")
+        return None if body is None else made(SessionRecord, body, "session")
 
     def begin(self, record: SessionRecord) -> None:
         """Remember who we are.
@@ -126,17 +130,8 @@ class SessionState:
         Raises:
             StateError: its record is damaged.
         """
-        key = stream_key(strategy, symbol)
-        body = self.store.load(STREAM, key)
-        if body is None:
-            return StreamRecord(strategy=strategy, symbol=symbol)
-        told = dict(body)
-        try:
-            state = signal_state(told.pop("state"))
-            untold = _events().validate_python(told.pop("untold"))
-        except (BadRecord, KeyError, ValueError) as error:
-            raise _unreadable(key, str(error)) from None
-        return _made(StreamRecord, {**told, "state": state, "untold": untold}, key)
+        body = self.store.load(STREAM, stream_key(strategy, symbol))
+        return StreamRecord(strategy=strategy, symbol=symbol) if body is None else stream_record(body)
 
     def streams(self) -> tuple[StreamRecord, ...]:
         """All streams that were ever here.
@@ -169,7 +164,7 @@ class SessionState:
             StateError: its record is damaged.
         """
         body = self.store.load(MONEY, ONLY)
-        return None if body is None else _made(MoneyRecord, body, "money")
+        return None if body is None else made(MoneyRecord, body, "money")
 
     def keep_money(self, record: MoneyRecord) -> None:
         """Keep the money.
@@ -197,7 +192,28 @@ class SessionState:
         self.store.save(SWITCH, ONLY, {"is_killed": is_killed})
 
 
-def _made(kind: type[Made], body: Mapping[str, Any], name: str) -> Made:
+def stream_record(body: Mapping[str, Any]) -> StreamRecord:
+    """Read the record of a stream.
+
+    Raises:
+        StateError: it has something that no such record has.
+    """
+    told = dict(body)
+    key = stream_key(str(told.get("strategy")), str(told.get("symbol")))
+    try:
+        state = signal_state(told.pop("state"))
+        untold = _events().validate_python(told.pop("untold"))
+    except (BadRecord, KeyError, ValueError) as error:
+        raise _unreadable(key, str(error)) from None
+    return made(StreamRecord, {**told, "state": state, "untold": untold}, key)
+
+
+def made(kind: type[Made], body: Mapping[str, Any], name: str) -> Made:
+    """Build a record from its body.
+
+    Raises:
+        StateError: it has something that no such record has.
+    """
     from pydantic import TypeAdapter, ValidationError
 
     try:

@@ -5,6 +5,7 @@
 * A damaged record gives way to its previous generation, and is kept as `.corrupt-<time>`. Without a good one nothing is
   touched and nothing may begin: somebody has to say what is true.
 * One program holds the folder; the temp files that killed ones left are swept by the next.
+* Who looks from outside, while another program may hold the folder, renames nothing.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -12,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from backtestkit_cli.disk import DISK, Disk, file_name, folder_lock, remove_leftovers, write_atomic
+from backtestkit_cli.disk import DISK, Disk, Holder, file_name, folder_lock, remove_leftovers, write_atomic
 from backtestkit_cli.errors import Problem, Source, StateError
 from backtestkit_cli.state.record import BadRecord, Record, decode, encode
 
@@ -20,11 +21,16 @@ ENDING, PREVIOUS, CORRUPT = ".json", ".json.prev", ".json.corrupt-"
 
 
 class FileStore:
-    """Records by kind and key. `warnings` are told once: which records were damaged, and what took their place."""
+    """Records by kind and key. `warnings` are told once: which records were damaged, and what took their place.
 
-    def __init__(self, folder: Path, now_ms: Callable[[], int], disk: Disk = DISK) -> None:
+    `holder` is who we are while we hold the folder.
+    """
+
+    def __init__(self, folder: Path, now_ms: Callable[[], int], disk: Disk = DISK, *, is_outside: bool = False) -> None:
         self.folder = folder
         self.warnings: list[str] = []
+        self.holder: Holder | None = None
+        self._is_outside = is_outside
         self._now_ms = now_ms
         self._disk = disk
         self._generations: dict[Path, int] = {}
@@ -36,7 +42,7 @@ class FileStore:
         Raises:
             UsageError: another program holds it; the message names the process.
         """
-        with folder_lock(self.folder):
+        with folder_lock(self.folder) as self.holder:
             for folder in self.folder.iterdir():
                 if folder.is_dir():
                     remove_leftovers(folder, disk=self._disk)
@@ -109,6 +115,9 @@ class FileStore:
         raise StateError(Problem("state-damaged", what, Source(file=str(path)), hint=hint))
 
     def _quarantine(self, path: Path, reason: str) -> None:
+        if self._is_outside:
+            self.warnings.append(f"{reason}; its previous generation counts")
+            return
         kept = path.with_name(f"{path.stem}{CORRUPT}{self._now_ms()}")
         self._disk.replace(path, kept)
         self.warnings.append(f"{reason}; it is kept as {kept.name}, and its previous generation counts")

@@ -20,7 +20,7 @@ PASSED_ON = {
     "code": "a finding of the conformance checks: they are read from what its functions yield",
     "meaning.code": "the code of a Meaning",
     "fault.code": "the code of a Fault",
-    "_in_use(folder, holder)": "no refusal of a value: disk.py has an exception class of that name in hand",
+    "_in_use(folder)": "no refusal of a value: disk.py has an exception class of that name in hand",
 }
 WRITTEN_DIRECTLY = frozenset({"internal"})
 

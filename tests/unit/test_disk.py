@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from backtestkit_cli.disk import Disk, file_name, folder_lock, remove_leftovers, write_atomic
+from backtestkit_cli.disk import Disk, Holder, file_name, folder_lock, holder_of, remove_leftovers, write_atomic
 from backtestkit_cli.errors import StateError, UsageError
 
 STEPS = ("create", "write", "sync", "close", "remove", "link", "replace", "sync_folder")
@@ -171,5 +171,18 @@ def test_folder_is_free_again_after_its_holder_was_killed(tmp_path: Path) -> Non
     )
     assert subprocess.run([sys.executable, "-c", holder, str(tmp_path)], check=False).returncode == 9
     assert (tmp_path / ".lock").exists()
-    with folder_lock(tmp_path):
-        assert (tmp_path / ".lock-holder").read_text() == f"{os.getpid()}\n"
+    with folder_lock(tmp_path) as here:
+        assert here.process == os.getpid()
+        assert (tmp_path / ".lock-holder").read_text() == f"{os.getpid()} {here.word}\n"
+
+
+def test_who_looks_for_a_holder_makes_nothing_and_keeps_nobody_out(tmp_path: Path) -> None:
+    assert holder_of(tmp_path / "none") is None
+    assert not (tmp_path / "none").exists()
+    with folder_lock(tmp_path) as holder:
+        assert holder_of(tmp_path) == holder
+        (tmp_path / ".lock-holder").unlink()
+        assert holder_of(tmp_path) == Holder(0, "")
+    assert holder_of(tmp_path) is None
+    with folder_lock(tmp_path) as second:
+        assert second.word != holder.word

@@ -31,7 +31,7 @@ def identity_of(
     streams = {key: known.get(key, StreamRecord(strategy=key[0], symbol=key[1])) for key in plan.keys}
     if former is not None and not former.is_ended and former.fingerprint == fingerprint:
         return former, streams
-    if former is not None and held:
+    if held:
         raise _held_otherwise(former, held, plan)
     first_ms = -(-now_ms // MINUTE_MS) * MINUTE_MS
     window = config.settings.limits.average_price_candles
@@ -67,10 +67,13 @@ def fingerprint_of(config: Config, plan: LivePlan) -> str:
     return hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode()).hexdigest()
 
 
-def _held_otherwise(former: SessionRecord, held: Mapping[Key, StreamRecord], plan: LivePlan) -> StateError:
+def _held_otherwise(former: SessionRecord | None, held: Mapping[Key, StreamRecord], plan: LivePlan) -> StateError:
     missing = [key for key in held if key not in plan.keys]
     names = ", ".join(f"{strategy} on {symbol}" for strategy, symbol in missing or held)
-    if missing or former.exchange != plan.exchange:
+    if former is None:
+        what = f"{names} was left open, and the record of the session that opened it is gone"
+        hint = "put the record back"
+    elif missing or former.exchange != plan.exchange:
         what = f"session {former.session} left {names} open, and they are not part of this one"
         hint = "start the same strategies, symbols and exchange again"
     else:

@@ -6,12 +6,15 @@
   and applied in order of strategy and symbol, as in the backtest. A strategy has until the next minute to answer.
 * Every start is a recovery; a fresh one finds nothing.
 * A stop lets open positions come to their end; leaving keeps them, and the next start goes on with them.
+* The kill switch cancels entries that wait; nothing is opened while it is on.
 """
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import chain
 from pathlib import Path
 
 from backtestkit_cli.config.merge import Config
@@ -24,7 +27,7 @@ from backtestkit_cli.engine.walk import settle_together
 from backtestkit_cli.errors import BacktestkitError, DataError, Problem, Source, StateError, StrategyError
 from backtestkit_cli.model.candle import MarketSteps
 from backtestkit_cli.model.event import Active, Event, Idle, key_of
-from backtestkit_cli.model.signal import Flat, OpenPosition, SignalState
+from backtestkit_cli.model.signal import Flat, OpenPosition, SignalState, WaitingEntry
 from backtestkit_cli.model.time import MINUTE_MS, iso
 from backtestkit_cli.plugins.registry import Registry
 from backtestkit_cli.run.callbacks import callbacks_of
@@ -33,6 +36,7 @@ from backtestkit_cli.run.jobs import Runs
 from backtestkit_cli.run.listen import Audience, Listeners
 from backtestkit_cli.run.live.calls import Caller
 from backtestkit_cli.run.live.feed import Feed
+from backtestkit_cli.run.live.hearing import Hearing
 from backtestkit_cli.run.live.identity import identity_of
 from backtestkit_cli.run.live.keeping import Keeping
 from backtestkit_cli.run.live.stream import LiveLedger, LiveStream, PreparedAnswer
@@ -45,6 +49,7 @@ from backtestkit_cli.run.standing import Key, Standing
 from backtestkit_cli.run.stores import store_for
 from backtestkit_cli.run.strategies import Strategy, prepare
 from backtestkit_cli.state.journal import Journal
+from backtestkit_cli.state.request import StopRequest
 from backtestkit_cli.state.session import SessionRecord, SessionState, StreamRecord, event_body
 
 AFTER_CLOSE_MS = 1500
@@ -72,7 +77,8 @@ GATES = (
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Live:
-    """One live session. `on_trouble` is told of what goes wrong while it goes on, `on_minute` when a minute is done.
+    """One live session. `on_trouble` is told of what goes wrong while it goes on, `on_minute` when a minute is done,
+    `on_asked` of requests from other terminals.
 
     `after_close_ms` is how long after the end of a minute its candle is asked for.
     """
@@ -87,6 +93,7 @@ class Live:
     runs: Runs = field(default_factory=Runs)
     on_trouble: Callable[[BacktestkitError], None] = lambda _: None
     on_minute: Callable[[], None] = lambda: None
+    on_asked: Callable[[StopRequest], None] = lambda _: None
     after_close_ms: int = AFTER_CLOSE_MS
     standing: Standing = field(default_factory=Standing)
     streams: dict[Key, LiveStream] = field(default_factory=dict)
@@ -112,12 +119,22 @@ class Live:
         With `leaves_at_stop` positions are left open at once.
         """
         self.asked_to_stop, self.asked_to_leave = True, self.asked_to_leave or self.leaves_at_stop
-        self._wake()
+        self.wake()
 
     def leave(self) -> None:
         """End now; positions stay open in the state, and the next start goes on with them. From any thread."""
         self.asked_to_leave = True
-        self._wake()
+        self.wake()
+
+    def stop_after(self, after_ms: int) -> None:
+        """Stop by itself after a time."""
+        self.stop_at_ms = self.clock.now_ms() + after_ms
+        self.wake()
+
+    def wake(self) -> None:
+        """Look at once what there is to do; from any thread."""
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._woken.set)
 
     def run(self) -> None:
         """Run until it is asked to stop.
@@ -167,20 +184,32 @@ class Live:
         store = store_for(self.config.settings.state, self.folder, self.clock.now_ms)
         with store.held():
             self.runs.running.append(self)
+            state, run = SessionState(store), store.holder.word if store.holder else ""
             try:
-                async for event in self._happen(SessionState(store)):
-                    yield event
+                async with self._heard(state, run):
+                    async for event in self._happen(state, run):
+                        yield event
             finally:
                 self.runs.running.remove(self)
                 self._close()
 
-    async def _happen(self, state: SessionState) -> AsyncIterator[Event]:
-        async for event in self._begin(state):
+    @asynccontextmanager
+    async def _heard(self, state: SessionState, run: str) -> AsyncIterator[None]:
+        """Other terminals are heard inside."""
+        hearing = Hearing(self, state, run, self.on_asked, self._alarm)
+        listening = asyncio.create_task(hearing.listen())
+        try:
+            yield
+        finally:
+            listening.cancel()
+
+    async def _happen(self, state: SessionState, run: str) -> AsyncIterator[Event]:
+        async for event in self._begin(state, run):
             yield event
         while not self.asked_to_leave:
             async for event in self._catch_up():
                 yield event
-            for event in self._take_stop():
+            for event in chain(self._take_stop(), self._take_kill()):
                 yield event
             if self._is_over():
                 break
@@ -190,7 +219,7 @@ class Live:
 
     # how it begins
 
-    async def _begin(self, state: SessionState) -> AsyncIterator[Event]:
+    async def _begin(self, state: SessionState, run: str) -> AsyncIterator[Event]:
         plan, config = self.plan, self.config
         strategies = {name: prepare(config, name, self.registry) for name in plan.strategies}
         sizings = {name: prepare_sizing(config, name, self.registry) for name in plan.strategies}
@@ -215,9 +244,14 @@ class Live:
             self._markets[symbol] = await self._market(symbol)
         for key in plan.keys:
             self._add_stream(key, strategies[key[0]], sizings[key[0]], records[key], source.steps(key[1]))
+        self.record = replace(self.record, run=run)
         state.begin(self.record)
         self._journal.add(
-            "start", self.clock.now_ms(), session=self.record.session, fingerprint=self.record.fingerprint
+            "start",
+            self.clock.now_ms(),
+            session=self.record.session,
+            fingerprint=self.record.fingerprint,
+            streams=[list(key) for key in plan.keys],
         )
         for record in records.values():
             for event in record.untold:
@@ -419,6 +453,17 @@ class Live:
                 yield from self._kept([stream], {stream.key: before}, tuple(walk.stop(now_ms)))
                 self._journal.add("stop", now_ms, strategy=stream.key[0], symbol=stream.key[1])
 
+    def _take_kill(self) -> Iterator[Event]:
+        """Give up the entries that wait while the kill switch is on."""
+        waiting = [one for one in self.streams.values() if isinstance(one.walk.state, WaitingEntry)]
+        if not waiting or not self._is_killed():
+            return
+        now_ms = self.clock.now_ms()
+        for stream in sorted(waiting, key=lambda one: one.key):
+            before = stream.walk.state
+            yield from self._kept([stream], {stream.key: before}, tuple(stream.walk.give_up(now_ms)))
+            self._journal.add("killed", now_ms, strategy=stream.key[0], symbol=stream.key[1])
+
     def _is_over(self) -> bool:
         is_flat = all(isinstance(one.walk.state, Flat) for one in self.streams.values())
         return is_flat and all(one.walk.stop_ms is not None for one in self.streams.values())
@@ -437,10 +482,6 @@ class Live:
         if hasattr(self, "_journal"):
             self._journal.close()
 
-    def _wake(self) -> None:
-        if self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._woken.set)
-
     def _present_ms(self) -> int:
         """The end of the last whole minute."""
         now_ms = self.clock.now_ms()
@@ -449,7 +490,8 @@ class Live:
     # what went wrong
 
     def _trouble(self, symbol: str, error: BacktestkitError) -> None:
-        self._journal.add("trouble", self.clock.now_ms(), symbol=symbol, text=str(error))
+        if hasattr(self, "_journal"):
+            self._journal.add("trouble", self.clock.now_ms(), symbol=symbol, text=str(error))
         self.on_trouble(error)
 
     def _alarm(self, error: StateError) -> None:

@@ -1,0 +1,198 @@
+"""`backtestkit session`: see and steer live sessions from another terminal."""
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from backtestkit_cli.cli.live import StopAfterOption, duration_ms
+from backtestkit_cli.cli.options import ConfigOption, JsonOption, SetOption, VerboseOption
+from backtestkit_cli.cli.output import Output
+from backtestkit_cli.cli.project import open_kit, short
+from backtestkit_cli.cli.tables import columns, pairs
+from backtestkit_cli.errors import Problem, StateError, UsageError
+from backtestkit_cli.model.time import iso
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from backtestkit_cli.run.live.status import StreamStatus
+    from backtestkit_cli.run.reconcile import Said, Unsettled
+    from backtestkit_cli.state.request import Manner
+
+app = typer.Typer(
+    help="See and steer live sessions from another terminal.", no_args_is_help=True, rich_markup_mode=None
+)
+
+SessionArgument = Annotated[
+    str | None, typer.Argument(metavar="SESSION", help="Id, unique prefix, or last. Default: the one in the state.")
+]
+NowOption = Annotated[
+    bool, typer.Option("--stop-now", help="Leave positions open at once; the next start goes on with them.")
+]
+ReleaseOption = Annotated[bool, typer.Option("--release", help="Let sessions open positions again.")]
+FlatOption = Annotated[
+    tuple[str, str] | None,
+    typer.Option("--flat", metavar="STRATEGY SYMBOL", help="Say that nothing is open and nothing waits there."),
+]
+PreviousOption = Annotated[
+    tuple[str, str] | None,
+    typer.Option("--previous", metavar="STRATEGY SYMBOL", help="Say that the generation before is the true one."),
+]
+AsideOption = Annotated[
+    str | None,
+    typer.Option("--set-aside", metavar="RECORD", help="Do without a damaged record: session, money, switch, request."),
+]
+
+
+@app.command("list")
+def list_sessions(
+    config: ConfigOption = None, set_: SetOption = None, as_json: JsonOption = False, verbose: VerboseOption = 0
+) -> int:
+    """List the sessions, the newest last."""
+    output = Output(as_json=as_json, verbose=verbose)
+    rows = [_plain(asdict(brief)) for brief in open_kit(output, config, set_).sessions.list()]
+    empty = "No session has run here yet; start one with `backtestkit live`."
+    output.result(rows, columns(rows, output.width) if rows else empty)
+    return 0
+
+
+@app.command()
+def status(
+    session: SessionArgument = None,
+    config: ConfigOption = None,
+    set_: SetOption = None,
+    as_json: JsonOption = False,
+    verbose: VerboseOption = 0,
+) -> int:
+    """Show what each stream of a session holds, as the state has it."""
+    output = Output(as_json=as_json, verbose=verbose)
+    found = open_kit(output, config, set_).sessions.status(session)
+    facts = {**_plain(asdict(found.brief)), "exchange": found.exchange, "kill_switch": found.is_killed}
+    streams = [_plain(asdict(stream)) for stream in found.streams]
+    for warning in found.warnings:
+        output.tell(f"warning: {warning}")
+    switch = "on: nothing is opened" if found.is_killed else "off"
+    head = pairs({**facts, "kill_switch": switch, "journal": short(found.journal)})
+    text = "\n\n".join([head, *([columns(_shown(streams), output.width)] if streams else [])])
+    output.result({**facts, "journal": str(found.journal), "streams": streams, "warnings": found.warnings}, text)
+    return StateError.exit_code if any(stream.state == "damaged" for stream in found.streams) else 0
+
+
+@app.command()
+def stop(
+    session: SessionArgument = None,
+    stop_now: NowOption = False,
+    stop_after: StopAfterOption = None,
+    config: ConfigOption = None,
+    set_: SetOption = None,
+    as_json: JsonOption = False,
+    verbose: VerboseOption = 0,
+) -> int:
+    """Ask the running session to end: no new entries, open positions are followed to their end."""
+    output = Output(as_json=as_json, verbose=verbose)
+    after_ms = duration_ms(stop_after)
+    if stop_now and after_ms is not None:
+        raise UsageError(Problem("conflict", "--stop-now and --stop-after exclude each other", hint="choose one"))
+    sessions = open_kit(output, config, set_).sessions
+    manner: Manner = "now" if stop_now else "gently" if after_ms is None else "after"
+    asked = sessions.stop(session, manner=manner, after_ms=after_ms or 0)
+    how: dict[Manner, str] = {
+        "now": "leaves positions open and ends now; the next start goes on with them",
+        "gently": "opens nothing more, and ends when its positions have closed",
+        "after": f"stops by itself after {stop_after}",
+    }
+    document = {"process": asked.process or None, "manner": manner, "after_ms": after_ms}
+    output.result(document, f"asked process {asked.process}, which hears it within 2 s: it {how[manner]}")
+    return 0
+
+
+@app.command()
+def kill(
+    release: ReleaseOption = False,
+    config: ConfigOption = None,
+    set_: SetOption = None,
+    as_json: JsonOption = False,
+    verbose: VerboseOption = 0,
+) -> int:
+    """Throw the kill switch: nothing is opened any more, entries that wait are cancelled, positions are followed."""
+    output = Output(as_json=as_json, verbose=verbose)
+    hearing = open_kit(output, config, set_).sessions.kill(is_killed=not release)
+    if release:
+        text = "the kill switch is off: sessions may open positions again"
+    else:
+        text = "the kill switch is on: nothing is opened until `backtestkit session kill --release`"
+    who = "no session runs just now" if hearing is None else f"process {hearing.process} hears it within 2 s"
+    output.result({"is_killed": not release, "process": hearing.process if hearing else None}, f"{text}; {who}")
+    return 0
+
+
+@app.command()
+def reconcile(
+    flat: FlatOption = None,
+    previous: PreviousOption = None,
+    set_aside: AsideOption = None,
+    config: ConfigOption = None,
+    set_: SetOption = None,
+    as_json: JsonOption = False,
+    verbose: VerboseOption = 0,
+) -> int:
+    """Show what in the state needs a word of yours, and say what is true; nothing is deleted."""
+    output = Output(as_json=as_json, verbose=verbose)
+    if sum(one is not None for one in (flat, previous, set_aside)) > 1:
+        raise UsageError(Problem("conflict", "only one thing can be said at a time", hint="give one option"))
+    reconciling = open_kit(output, config, set_).sessions.reconciling()
+    kept: tuple[Path, ...] = ()
+    if flat is not None:
+        kept = reconciling.say_flat(*flat)
+    elif previous is not None:
+        kept = reconciling.say_previous(*previous)
+    elif set_aside is not None:
+        kept = reconciling.put_aside(set_aside)
+    found = reconciling.unsettled()
+    parts = [f"kept as {short(path)}" for path in kept]
+    parts += [_unsettled(one) for one in found] or ["Nothing needs a word: a session can begin."]
+    document = {"kept": [str(path) for path in kept], "unsettled": [_plain(asdict(one)) for one in found]}
+    output.result(document, "\n\n".join(parts))
+    return StateError.exit_code if found else 0
+
+
+def _unsettled(one: "Unsettled") -> str:
+    lines = [one.key, f"  {one.what}", *(f"  {said.which:8}  {_said(said)}" for said in one.said)]
+    ways = [f"backtestkit session reconcile {way}" if way.startswith("--") else way for way in one.ways]
+    return "\n".join([*lines, "  what you can do:", *(f"    {way}" for way in ways)])
+
+
+def _said(said: "Said") -> str:
+    if said.fault:
+        return said.fault
+    head = f"generation {said.number}, {iso(said.saved_ms or 0)}"
+    return head if said.stream is None else f"{head}: {_stream(said.stream)}"
+
+
+def _stream(stream: "StreamStatus") -> str:
+    if stream.entry is None:
+        return stream.state
+    levels = f"at {stream.entry:g}, TP {stream.take_profit:g}, SL {stream.stop_loss:g}"
+    return f"{stream.state} {levels}, since {iso(stream.since_ms or 0)}"
+
+
+def _plain(told: Any) -> Any:
+    """Times as texts under names without `_ms`; what is 0 or unknown is nothing."""
+    match told:
+        case dict():
+            return {
+                name.removesuffix("_ms"): (iso(value) if value else None) if name.endswith("_ms") else _plain(value)
+                for name, value in told.items()
+            }
+        case list() | tuple():
+            return [_plain(one) for one in told]
+        case _:
+            return told
+
+
+def _shown(rows: "Sequence[Mapping[str, Any]]") -> list[dict[str, Any]]:
+    """Rows for a table, without the columns that say nothing."""
+    empty = {name for name in rows[0] if all(row[name] is None for row in rows)}
+    return [{name: value for name, value in row.items() if name not in empty} for row in rows]

@@ -1,0 +1,231 @@
+"""Live state that needs somebody to say what is true: what it is, what each generation says, and the ways out.
+
+* Looking changes nothing. Saying what is true needs the folder for itself, so no session runs meanwhile.
+* Nothing is deleted: what is not true is renamed, and the journal of the session keeps what was said.
+* A position that is said to be flat is forgotten without a result: what it made is not in the account.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from backtestkit_cli.config.merge import Config
+from backtestkit_cli.errors import BacktestkitError, Problem, Source, StateError, UsageError
+from backtestkit_cli.model.signal import Flat
+from backtestkit_cli.run.clock import Clock, WallClock
+from backtestkit_cli.run.live.identity import fingerprint_of
+from backtestkit_cli.run.live.status import StreamStatus, stream_status
+from backtestkit_cli.run.plan import Request, plan_live
+from backtestkit_cli.state.generations import Generation, Which, generations, set_aside, stored_keys
+from backtestkit_cli.state.journal import Journal
+from backtestkit_cli.state.request import REQUEST, asked
+from backtestkit_cli.state.session import (
+    MONEY,
+    SESSION,
+    STREAM,
+    SWITCH,
+    SessionRecord,
+    SessionState,
+    StreamRecord,
+    stream_key,
+    stream_of,
+    stream_record,
+)
+from backtestkit_cli.state.store import FileStore
+
+SHARED = (SESSION, MONEY, SWITCH, REQUEST)
+"""Kinds of records that belong to no stream."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """What one generation of a record says; `fault` is why it cannot be read. `stream` for streams alone."""
+
+    which: Which
+    number: int | None
+    saved_ms: int | None
+    stream: StreamStatus | None
+    fault: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unsettled:
+    """Something that only a person can settle: the record, why, what each generation says, and the ways out."""
+
+    kind: str
+    key: str
+    what: str
+    said: tuple[Said, ...]
+    ways: tuple[str, ...]
+
+
+@dataclass(slots=True, kw_only=True)
+class Reconciling:
+    """The state of a project that somebody looks through, and says what is true of it."""
+
+    config: Config
+    folder: Path
+    logs: Path
+    clock: Clock = field(default_factory=WallClock)
+
+    def unsettled(self) -> tuple[Unsettled, ...]:
+        """All that needs a word; nothing where a session can just begin."""
+        return (*self._shared(), *self._damaged(), *self._under_other_settings())
+
+    def say_flat(self, strategy: str, symbol: str) -> tuple[Path, ...]:
+        """Nothing is open in a stream and nothing waits; where its records are now.
+
+        Raises:
+            UsageError: there is no such stream, or a session runs.
+            StateError: it could not be written.
+        """
+        with self._alone() as state:
+            kept = self._put_away(self._known(STREAM, stream_key(strategy, symbol)), f"{strategy} on {symbol} is flat")
+            state.keep(StreamRecord(strategy=strategy, symbol=symbol))
+        return kept
+
+    def say_previous(self, strategy: str, symbol: str) -> tuple[Path, ...]:
+        """The generation before is the true one; where the current one is now.
+
+        Raises:
+            UsageError: there is no such stream, no good generation before, or a session runs.
+            StateError: it could not be renamed.
+        """
+        with self._alone():
+            found = self._known(STREAM, stream_key(strategy, symbol))
+            if not any(one.which == "previous" and _said(one).stream for one in found):
+                what = f"{strategy} on {symbol} has no good generation before"
+                hint = "say --flat if nothing is open there"
+                raise UsageError(Problem("no-generation", what, Source(file=str(self.folder)), hint=hint))
+            current = [one for one in found if one.which == "current"]
+            return self._put_away(current, f"{strategy} on {symbol} is what the generation before says")
+
+    def put_aside(self, kind: str) -> tuple[Path, ...]:
+        """A record that belongs to no stream does not count any more; where it is now.
+
+        Raises:
+            UsageError: there is none, a position still needs it, or a session runs.
+            StateError: it could not be renamed.
+        """
+        if kind not in SHARED:
+            raise UsageError(Problem("unknown-record", f"there is no record {kind}", expected=", ".join(SHARED)))
+        with self._alone():
+            held = [key for key in stored_keys(self.folder, STREAM) if self._is_held(key)]
+            if kind == SESSION and held:
+                what = f"the session is still needed for {', '.join(held)}"
+                hint = "say first what has become of it, with --flat"
+                raise UsageError(Problem("still-open", what, Source(file=str(self.folder)), hint=hint))
+            found = [one for key in stored_keys(self.folder, kind) for one in self._known(kind, key)]
+            return self._put_away(found, f"the record {kind} does not count")
+
+    # what there is
+
+    def _store(self) -> FileStore:
+        return FileStore(self.folder, self.clock.now_ms, is_outside=True)
+
+    def _session(self) -> SessionRecord | None:
+        try:
+            return SessionState(self._store()).session()
+        except StateError:
+            return None
+
+    def _shared(self) -> Iterator[Unsettled]:
+        store = self._store()
+        state = SessionState(store)
+        reads: dict[str, Callable[[], object]] = {
+            SESSION: state.session,
+            MONEY: state.money,
+            SWITCH: state.is_killed,
+            REQUEST: lambda: asked(store, ""),
+        }
+        for kind in SHARED:
+            try:
+                reads[kind]()
+            except StateError as error:
+                found = [one for key in stored_keys(self.folder, kind) for one in generations(self.folder, kind, key)]
+                yield Unsettled(
+                    kind=kind, key=kind, what=str(error), said=_all_said(found), ways=(f"--set-aside {kind}",)
+                )
+
+    def _damaged(self) -> Iterator[Unsettled]:
+        state = SessionState(self._store())
+        for key in stored_keys(self.folder, STREAM):
+            try:
+                state.stream(*stream_of(key))
+            except StateError as error:
+                said = _all_said(generations(self.folder, STREAM, key))
+                previous = [f"--previous {key}" for one in said if one.which == "previous" and one.stream]
+                yield Unsettled(kind=STREAM, key=key, what=str(error), said=said, ways=(f"--flat {key}", *previous))
+
+    def _under_other_settings(self) -> Iterator[Unsettled]:
+        """What is held by a session that a start with the config of now would not go on with."""
+        why = self._difference(self._session())
+        for key in stored_keys(self.folder, STREAM) if why else ():
+            if self._is_held(key):
+                said = _all_said(generations(self.folder, STREAM, key))
+                ways = ("put the settings back until it has closed", f"--flat {key}")
+                yield Unsettled(kind=STREAM, key=key, what=f"something was left here, and {why}", said=said, ways=ways)
+
+    def _difference(self, session: SessionRecord | None) -> str | None:
+        if session is None:
+            return "the record of its session is damaged or gone"
+        request = Request(strategies=session.strategies, symbols=session.symbols, exchange=session.exchange)
+        try:
+            plan = plan_live(self.config, request)
+        except BacktestkitError as error:
+            return f"session {session.session} cannot go on: {error}"
+        is_same = fingerprint_of(self.config, plan) == session.fingerprint and not session.is_ended
+        return None if is_same else f"session {session.session} had other settings than the config has now"
+
+    def _is_held(self, key: str) -> bool:
+        try:
+            record = SessionState(self._store()).stream(*stream_of(key))
+        except StateError:
+            return True
+        return not isinstance(record.state, Flat) or bool(record.untold)
+
+    # what is true
+
+    def _known(self, kind: str, key: str) -> tuple[Generation, ...]:
+        found = generations(self.folder, kind, key)
+        if not found:
+            known = ", ".join(stored_keys(self.folder, kind)) or "none"
+            what = f"the state has no record of {key}"
+            raise UsageError(Problem("unknown-record", what, Source(file=str(self.folder)), expected=known))
+        return found
+
+    @contextmanager
+    def _alone(self) -> Iterator[SessionState]:
+        """Nobody else changes anything meanwhile."""
+        with FileStore(self.folder, self.clock.now_ms).held() as store:
+            yield SessionState(store)
+
+    def _put_away(self, found: Sequence[Generation], said: str) -> tuple[Path, ...]:
+        now_ms, session = self.clock.now_ms(), self._session()
+        kept = tuple(set_aside(one, now_ms) for one in found)
+        if session is not None:
+            journal = Journal(self.logs / "live" / session.session)
+            journal.add("reconciled", now_ms, said=said, kept=[path.name for path in kept])
+            journal.close()
+        return kept
+
+
+def _all_said(found: Sequence[Generation]) -> tuple[Said, ...]:
+    return tuple(_said(one) for one in found)
+
+
+def _said(one: Generation) -> Said:
+    record, stream, fault = one.record, None, one.fault
+    if record is not None and one.path.parent.name == STREAM:
+        try:
+            stream = stream_status(stream_record(record.body))
+        except StateError as error:
+            fault = str(error)
+    return Said(
+        which=one.which,
+        number=record.generation if record else None,
+        saved_ms=record.saved_at_ms if record else None,
+        stream=stream,
+        fault=fault,
+    )
