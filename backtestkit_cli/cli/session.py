@@ -15,7 +15,6 @@ from backtestkit_cli.model.time import iso
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
     from backtestkit_cli.run.live.status import StreamStatus
     from backtestkit_cli.run.reconcile import Said, Unsettled
@@ -143,7 +142,7 @@ def reconcile(
     if sum(one is not None for one in (flat, previous, set_aside)) > 1:
         raise UsageError(Problem("conflict", "only one thing can be said at a time", hint="give one option"))
     reconciling = open_kit(output, config, set_).sessions.reconciling()
-    kept: tuple[Path, ...] = ()
+    kept: tuple[str, ...] = ()
     if flat is not None:
         kept = reconciling.say_flat(*flat)
     elif previous is not None:
@@ -151,9 +150,9 @@ def reconcile(
     elif set_aside is not None:
         kept = reconciling.put_aside(set_aside)
     found = reconciling.unsettled()
-    parts = [f"kept as {short(path)}" for path in kept]
+    parts = [f"kept as {place}" for place in kept]
     parts += [_unsettled(one) for one in found] or ["Nothing needs a word: a session can begin."]
-    document = {"kept": [str(path) for path in kept], "unsettled": [_plain(asdict(one)) for one in found]}
+    document = {"kept": kept, "unsettled": [_plain(asdict(one)) for one in found]}
     output.result(document, "\n\n".join(parts))
     return StateError.exit_code if found else 0
 

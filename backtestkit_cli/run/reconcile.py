@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import get_args
 
 from backtestkit_cli.config.merge import Config
 from backtestkit_cli.errors import BacktestkitError, Problem, Source, StateError, UsageError
@@ -17,7 +18,8 @@ from backtestkit_cli.run.clock import Clock, WallClock
 from backtestkit_cli.run.live.identity import fingerprint_of
 from backtestkit_cli.run.live.status import StreamStatus, stream_status
 from backtestkit_cli.run.plan import Request, plan_live
-from backtestkit_cli.state.generations import Generation, Which, generations, set_aside, stored_keys
+from backtestkit_cli.run.stores import LockedStore, store_for
+from backtestkit_cli.state.generations import Generation, Which
 from backtestkit_cli.state.journal import Journal
 from backtestkit_cli.state.request import REQUEST, asked
 from backtestkit_cli.state.session import (
@@ -32,8 +34,8 @@ from backtestkit_cli.state.session import (
     stream_of,
     stream_record,
 )
-from backtestkit_cli.state.store import FileStore
 
+BOTH: tuple[Which, ...] = get_args(Which)
 SHARED = (SESSION, MONEY, SWITCH, REQUEST)
 """Kinds of records that belong to no stream."""
 
@@ -73,35 +75,38 @@ class Reconciling:
         """All that needs a word; nothing where a session can just begin."""
         return (*self._shared(), *self._damaged(), *self._under_other_settings())
 
-    def say_flat(self, strategy: str, symbol: str) -> tuple[Path, ...]:
+    def say_flat(self, strategy: str, symbol: str) -> tuple[str, ...]:
         """Nothing is open in a stream and nothing waits; where its records are now.
 
         Raises:
             UsageError: there is no such stream, or a session runs.
             StateError: it could not be written.
         """
-        with self._alone() as state:
-            kept = self._put_away(self._known(STREAM, stream_key(strategy, symbol)), f"{strategy} on {symbol} is flat")
-            state.keep(StreamRecord(strategy=strategy, symbol=symbol))
+        key = stream_key(strategy, symbol)
+        with self._alone() as store:
+            kept = self._put_away(store, STREAM, key, *BOTH)
+            SessionState(store).keep(StreamRecord(strategy=strategy, symbol=symbol))
+            self._take_down(f"{strategy} on {symbol} is flat", kept)
         return kept
 
-    def say_previous(self, strategy: str, symbol: str) -> tuple[Path, ...]:
+    def say_previous(self, strategy: str, symbol: str) -> tuple[str, ...]:
         """The generation before is the true one; where the current one is now.
 
         Raises:
             UsageError: there is no such stream, no good generation before, or a session runs.
             StateError: it could not be renamed.
         """
-        with self._alone():
-            found = self._known(STREAM, stream_key(strategy, symbol))
-            if not any(one.which == "previous" and _said(one).stream for one in found):
+        key = stream_key(strategy, symbol)
+        with self._alone() as store:
+            if not any(one.which == "previous" and one.stream for one in self._said(STREAM, key)):
                 what = f"{strategy} on {symbol} has no good generation before"
                 hint = "say --flat if nothing is open there"
                 raise UsageError(Problem("no-generation", what, Source(file=str(self.folder)), hint=hint))
-            current = [one for one in found if one.which == "current"]
-            return self._put_away(current, f"{strategy} on {symbol} is what the generation before says")
+            kept = self._put_away(store, STREAM, key, "current")
+            self._take_down(f"{strategy} on {symbol} is what the generation before says", kept)
+        return kept
 
-    def put_aside(self, kind: str) -> tuple[Path, ...]:
+    def put_aside(self, kind: str) -> tuple[str, ...]:
         """A record that belongs to no stream does not count any more; where it is now.
 
         Raises:
@@ -110,19 +115,20 @@ class Reconciling:
         """
         if kind not in SHARED:
             raise UsageError(Problem("unknown-record", f"there is no record {kind}", expected=", ".join(SHARED)))
-        with self._alone():
-            held = [key for key in stored_keys(self.folder, STREAM) if self._is_held(key)]
+        with self._alone() as store:
+            held = [key for key in store.stored_keys(STREAM) if self._is_held(key)]
             if kind == SESSION and held:
                 what = f"the session is still needed for {', '.join(held)}"
                 hint = "say first what has become of it, with --flat"
                 raise UsageError(Problem("still-open", what, Source(file=str(self.folder)), hint=hint))
-            found = [one for key in stored_keys(self.folder, kind) for one in self._known(kind, key)]
-            return self._put_away(found, f"the record {kind} does not count")
+            kept = tuple(path for key in store.stored_keys(kind) for path in self._put_away(store, kind, key, *BOTH))
+            self._take_down(f"the record {kind} does not count", kept)
+        return kept
 
     # what there is
 
-    def _store(self) -> FileStore:
-        return FileStore(self.folder, self.clock.now_ms, is_outside=True)
+    def _store(self, *, is_outside: bool = True) -> LockedStore:
+        return store_for(self.config.settings.state, self.folder, self.clock.now_ms, is_outside=is_outside)
 
     def _session(self) -> SessionRecord | None:
         try:
@@ -143,27 +149,25 @@ class Reconciling:
             try:
                 reads[kind]()
             except StateError as error:
-                found = [one for key in stored_keys(self.folder, kind) for one in generations(self.folder, kind, key)]
-                yield Unsettled(
-                    kind=kind, key=kind, what=str(error), said=_all_said(found), ways=(f"--set-aside {kind}",)
-                )
+                said = tuple(one for key in store.stored_keys(kind) for one in self._said(kind, key))
+                yield Unsettled(kind=kind, key=kind, what=str(error), said=said, ways=(f"--set-aside {kind}",))
 
     def _damaged(self) -> Iterator[Unsettled]:
         state = SessionState(self._store())
-        for key in stored_keys(self.folder, STREAM):
+        for key in self._store().stored_keys(STREAM):
             try:
                 state.stream(*stream_of(key))
             except StateError as error:
-                said = _all_said(generations(self.folder, STREAM, key))
+                said = self._said(STREAM, key)
                 previous = [f"--previous {key}" for one in said if one.which == "previous" and one.stream]
                 yield Unsettled(kind=STREAM, key=key, what=str(error), said=said, ways=(f"--flat {key}", *previous))
 
     def _under_other_settings(self) -> Iterator[Unsettled]:
         """What is held by a session that a start with the config of now would not go on with."""
         why = self._difference(self._session())
-        for key in stored_keys(self.folder, STREAM) if why else ():
+        for key in self._store().stored_keys(STREAM) if why else ():
             if self._is_held(key):
-                said = _all_said(generations(self.folder, STREAM, key))
+                said = self._said(STREAM, key)
                 ways = ("put the settings back until it has closed", f"--flat {key}")
                 yield Unsettled(kind=STREAM, key=key, what=f"something was left here, and {why}", said=said, ways=ways)
 
@@ -185,39 +189,41 @@ class Reconciling:
             return True
         return not isinstance(record.state, Flat) or bool(record.untold)
 
+    def _said(self, kind: str, key: str) -> tuple[Said, ...]:
+        return tuple(_said(kind, one) for one in self._store().generations(kind, key))
+
     # what is true
 
     def _known(self, kind: str, key: str) -> tuple[Generation, ...]:
-        found = generations(self.folder, kind, key)
+        found = self._store().generations(kind, key)
         if not found:
-            known = ", ".join(stored_keys(self.folder, kind)) or "none"
+            known = ", ".join(self._store().stored_keys(kind)) or "none"
             what = f"the state has no record of {key}"
             raise UsageError(Problem("unknown-record", what, Source(file=str(self.folder)), expected=known))
         return found
 
     @contextmanager
-    def _alone(self) -> Iterator[SessionState]:
+    def _alone(self) -> Iterator[LockedStore]:
         """Nobody else changes anything meanwhile."""
-        with FileStore(self.folder, self.clock.now_ms).held() as store:
-            yield SessionState(store)
+        store = self._store(is_outside=False)
+        with store.held():
+            yield store
 
-    def _put_away(self, found: Sequence[Generation], said: str) -> tuple[Path, ...]:
-        now_ms, session = self.clock.now_ms(), self._session()
-        kept = tuple(set_aside(one, now_ms) for one in found)
+    def _put_away(self, store: LockedStore, kind: str, key: str, *which: Which) -> tuple[str, ...]:
+        return tuple(store.set_aside(kind, key, one.which) for one in self._known(kind, key) if one.which in which)
+
+    def _take_down(self, said: str, kept: Sequence[str]) -> None:
+        """Keep in the journal what was said."""
+        session = self._session()
         if session is not None:
             journal = Journal(self.logs / "live" / session.session)
-            journal.add("reconciled", now_ms, said=said, kept=[path.name for path in kept])
+            journal.add("reconciled", self.clock.now_ms(), said=said, kept=kept)
             journal.close()
-        return kept
 
 
-def _all_said(found: Sequence[Generation]) -> tuple[Said, ...]:
-    return tuple(_said(one) for one in found)
-
-
-def _said(one: Generation) -> Said:
+def _said(kind: str, one: Generation) -> Said:
     record, stream, fault = one.record, None, one.fault
-    if record is not None and one.path.parent.name == STREAM:
+    if record is not None and kind == STREAM:
         try:
             stream = stream_status(stream_record(record.body))
         except StateError as error:

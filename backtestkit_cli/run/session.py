@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Literal
 
 from backtestkit_cli.config.merge import Config
-from backtestkit_cli.disk import Holder, holder_of
+from backtestkit_cli.disk import Holder
 from backtestkit_cli.errors import Problem, Source, StateError, UsageError
 from backtestkit_cli.model.signal import Position
 from backtestkit_cli.run.clock import Clock, WallClock
 from backtestkit_cli.run.live.status import StreamStatus, stream_status
 from backtestkit_cli.run.reconcile import Reconciling
-from backtestkit_cli.state.generations import stored_keys
+from backtestkit_cli.run.stores import LockedStore, store_for
 from backtestkit_cli.state.journal import JOURNAL, read_journal
 from backtestkit_cli.state.request import Manner, StopRequest, ask, insist
 from backtestkit_cli.state.session import (
@@ -27,7 +27,6 @@ from backtestkit_cli.state.session import (
     SessionState,
     stream_of,
 )
-from backtestkit_cli.state.store import FileStore
 
 Standing = Literal["running", "left", "ended"]
 """It runs now; it does not, and the next start goes on with it; it is over."""
@@ -89,7 +88,7 @@ class Sessions:
         kept = state.session()
         name = self._named(session, kept)
         is_kept = kept is not None and kept.session == name
-        streams = tuple(self._streams(kept, state)) if kept is not None and is_kept else ()
+        streams = tuple(self._streams(kept, store)) if kept is not None and is_kept else ()
         return SessionStatus(
             brief=self._brief(name, kept),
             exchange=kept.exchange if kept is not None and is_kept else None,
@@ -106,7 +105,7 @@ class Sessions:
             UsageError: none runs, or not the one that is meant.
             StateError: the request could not be written.
         """
-        holder = holder_of(self.folder)
+        holder = self._store().holder()
         if holder is None:
             raise UsageError(_none_runs(self.folder))
         if session is not None and self.status(session).brief.standing != "running":
@@ -123,14 +122,14 @@ class Sessions:
             StateError: it could not be written.
         """
         insist(self._store(), SWITCH, ONLY, {"is_killed": is_killed})
-        return holder_of(self.folder)
+        return self._store().holder()
 
     def reconciling(self) -> Reconciling:
         """The state, to be looked through and to be told what is true."""
         return Reconciling(config=self.config, folder=self.folder, logs=self.logs, clock=self.clock)
 
-    def _store(self) -> FileStore:
-        return FileStore(self.folder, self.clock.now_ms, is_outside=True)
+    def _store(self) -> LockedStore:
+        return store_for(self.config.settings.state, self.folder, self.clock.now_ms, is_outside=True)
 
     def _state(self) -> SessionState:
         return SessionState(self._store())
@@ -154,7 +153,7 @@ class Sessions:
         told = _told(self.logs / "live" / name)
         if kept is None or kept.session != name:
             return told
-        holder = holder_of(self.folder)
+        holder = self._store().holder()
         is_running = holder is not None and holder.word == kept.run
         return replace(
             told,
@@ -163,13 +162,14 @@ class Sessions:
             standing="running" if is_running else "ended" if kept.is_ended else "left",
             process=holder.process if holder is not None and is_running else None,
             streams=len(kept.strategies) * len(kept.symbols),
-            open_positions=sum(one.state in tuple(Position) for one in self._streams(kept, self._state())),
+            open_positions=sum(one.state in tuple(Position) for one in self._streams(kept, self._store())),
         )
 
-    def _streams(self, kept: SessionRecord, state: SessionState) -> Iterator[StreamStatus]:
+    def _streams(self, kept: SessionRecord, store: LockedStore) -> Iterator[StreamStatus]:
         """The streams of the session, and whatever else is open or damaged."""
+        state = SessionState(store)
         own = {(name, symbol) for name in kept.strategies for symbol in kept.symbols}
-        for key in sorted(own | {stream_of(key) for key in stored_keys(self.folder, STREAM)}):
+        for key in sorted(own | {stream_of(key) for key in store.stored_keys(STREAM)}):
             try:
                 found = stream_status(state.stream(*key))
             except StateError:

@@ -6,9 +6,11 @@ and what damage means is the same for all of them.
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, get_args
 
+from backtestkit_cli.disk import Holder
 from backtestkit_cli.errors import Problem, Source, StateError
+from backtestkit_cli.state.generations import Generation, Which, generation_of
 from backtestkit_cli.state.record import BadRecord, Record, decode, encode
 
 
@@ -32,6 +34,10 @@ class Table(Protocol):
         """Keep every other program out."""
         ...
 
+    def holder(self) -> Holder | None:
+        """Who keeps every other program out just now."""
+        ...
+
     def keys(self, kind: str) -> list[str]:
         """The keys of a kind."""
         ...
@@ -45,14 +51,18 @@ class Table(Protocol):
         ...
 
     def set_aside(self, kind: str, key: str, payload: bytes) -> None:
-        """Keep a damaged generation."""
+        """Keep a generation that does not count any more."""
         ...
 
 
 class DatabaseStore:
-    """Records by kind and key. `warnings` are told once: which records were damaged, and what took their place."""
+    """Records by kind and key. `warnings` are told once: which records were damaged, and what took their place.
 
-    def __init__(self, table: Table, now_ms: Callable[[], int]) -> None:
+    Who `is_outside`, while another program may hold it, puts nothing aside.
+    """
+
+    def __init__(self, table: Table, now_ms: Callable[[], int], *, is_outside: bool = False) -> None:
+        self._is_outside = is_outside
         self.warnings: list[str] = []
         self._table = table
         self._now_ms = now_ms
@@ -68,6 +78,15 @@ class DatabaseStore:
         with self._table.held():
             yield self
 
+    def holder(self) -> Holder | None:
+        """Who holds it just now.
+
+        Raises:
+            StateError: the database does not answer.
+        """
+        found: Holder | None = self._asked("", "its holder", self._table.holder)
+        return found
+
     def keys(self, kind: str) -> tuple[str, ...]:
         """The keys of all records of a kind, in order.
 
@@ -75,6 +94,38 @@ class DatabaseStore:
             StateError: the database does not answer.
         """
         return tuple(sorted(self._asked(kind, "its keys", lambda: self._table.keys(kind))))
+
+    def stored_keys(self, kind: str) -> tuple[str, ...]:
+        """The keys of all records of a kind, damaged ones too.
+
+        Raises:
+            StateError: the database does not answer.
+        """
+        return self.keys(kind)
+
+    def generations(self, kind: str, key: str) -> tuple[Generation, ...]:
+        """Both generations of a record, as far as there are any.
+
+        Raises:
+            StateError: the database does not answer.
+        """
+        payloads = zip(get_args(Which), self._asked(kind, key, lambda: self._table.read(kind, key)), strict=True)
+        return tuple(generation_of(which, payload, key) for which, payload in payloads if payload is not None)
+
+    def set_aside(self, kind: str, key: str, which: Which) -> str:
+        """Keep a generation where it does not count any more; where that is.
+
+        Raises:
+            StateError: the database does not answer.
+        """
+
+        def put() -> None:
+            known = self._table.read(kind, key)
+            self._table.set_aside(kind, key, getattr(known, which) or b"")
+            self._table.write(kind, key, known._replace(**{which: None}))
+
+        self._asked(kind, key, put)
+        return f"{self._table.name}: aside"
 
     def load(self, kind: str, key: str) -> dict[str, Any] | None:
         """The body of a record; None where there never was one.
@@ -120,6 +171,10 @@ class DatabaseStore:
         raise StateError(Problem("state-damaged", what, Source(file=self._table.name, key=f"{kind} {key}"), hint=hint))
 
     def _set_aside(self, kind: str, key: str, generations: Generations, reason: str) -> None:
+        if self._is_outside:
+            self.warnings.append(f"{key}: {reason}; its previous generation counts")
+            return
+
         def put() -> None:
             self._table.set_aside(kind, key, generations.current or b"")
             self._table.write(kind, key, Generations(generations.previous, None))

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from backtestkit_cli.disk import DISK, folder_lock
+from backtestkit_cli.disk import DISK, Holder, folder_lock, holder_of
 from backtestkit_cli.state.database import Generations
 
 FILE = "state.sqlite"
@@ -30,6 +30,10 @@ class SqliteTable:
         """Hold the folder."""
         with folder_lock(self.folder):
             yield
+
+    def holder(self) -> Holder | None:
+        """Who holds the folder."""
+        return holder_of(self.folder)
 
     def keys(self, kind: str) -> list[str]:
         """The keys of a kind."""

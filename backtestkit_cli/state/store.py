@@ -9,27 +9,26 @@
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
+from urllib.parse import unquote
 
-from backtestkit_cli.disk import DISK, Disk, Holder, file_name, folder_lock, remove_leftovers, write_atomic
+from backtestkit_cli.disk import DISK, Disk, Holder, file_name, folder_lock, holder_of, remove_leftovers, write_atomic
 from backtestkit_cli.errors import Problem, Source, StateError
+from backtestkit_cli.state.generations import Generation, Which, generation_of
 from backtestkit_cli.state.record import BadRecord, Record, decode, encode
 
 ENDING, PREVIOUS, CORRUPT = ".json", ".json.prev", ".json.corrupt-"
+SET_ASIDE = ".set-aside-"
 
 
 class FileStore:
-    """Records by kind and key. `warnings` are told once: which records were damaged, and what took their place.
-
-    `holder` is who we are while we hold the folder.
-    """
+    """Records by kind and key. `warnings` are told once: which records were damaged, and what took their place."""
 
     def __init__(self, folder: Path, now_ms: Callable[[], int], disk: Disk = DISK, *, is_outside: bool = False) -> None:
         self.folder = folder
         self.warnings: list[str] = []
-        self.holder: Holder | None = None
         self._is_outside = is_outside
         self._now_ms = now_ms
         self._disk = disk
@@ -42,11 +41,15 @@ class FileStore:
         Raises:
             UsageError: another program holds it; the message names the process.
         """
-        with folder_lock(self.folder) as self.holder:
+        with folder_lock(self.folder):
             for folder in self.folder.iterdir():
                 if folder.is_dir():
                     remove_leftovers(folder, disk=self._disk)
             yield self
+
+    def holder(self) -> Holder | None:
+        """Who holds it just now."""
+        return holder_of(self.folder)
 
     def keys(self, kind: str) -> tuple[str, ...]:
         """The keys of all records of a kind, in order.
@@ -54,11 +57,37 @@ class FileStore:
         Raises:
             StateError: one has no good generation.
         """
-        folder = self.folder / file_name(kind)
-        paths = {path.with_name(path.name.removesuffix(".prev")) for path in folder.glob(f"*{ENDING}*")}
-        paths = {path for path in paths if path.name.endswith(ENDING) and not path.name.startswith(".")}
-        records = [self._read(path) for path in sorted(paths)]
+        records = [self._read(path) for path in self._paths(kind)]
         return tuple(sorted(record.key for record in records if record is not None))
+
+    def stored_keys(self, kind: str) -> tuple[str, ...]:
+        """The keys of all records of a kind, damaged ones too; of those with a long name, what their file says."""
+        return tuple(sorted(unquote(path.stem) for path in self._paths(kind)))
+
+    def generations(self, kind: str, key: str) -> tuple[Generation, ...]:
+        """Both generations of a record, as far as there are any."""
+        found = []
+        for which in get_args(Which):
+            with suppress(FileNotFoundError):
+                found.append(generation_of(which, self._file(kind, key, which).read_bytes(), key))
+        return tuple(found)
+
+    def set_aside(self, kind: str, key: str, which: Which) -> str:
+        """Rename a generation, so that it does not count any more; its new name.
+
+        Raises:
+            StateError: the disk does not let it.
+        """
+        path, now_ms = self._file(kind, key, which), self._now_ms()
+        while (kept := path.with_name(f"{path.name}{SET_ASIDE}{now_ms}")).exists():
+            now_ms += 1
+        try:
+            self._disk.replace(path, kept)
+            self._disk.sync_folder(path.parent)
+        except OSError as error:
+            raise _not_saved(key, path, error) from error
+        self._generations.pop(self._path(kind, key), None)
+        return str(kept)
 
     def load(self, kind: str, key: str) -> dict[str, Any] | None:
         """The body of a record; None where there never was one.
@@ -84,13 +113,21 @@ class FileStore:
             self._disk.make_folder(path.parent)
             write_atomic(path, payload, previous=path.with_name(path.stem + PREVIOUS), disk=self._disk)
         except OSError as error:
-            what = f"the state of {key} could not be written: {error.strerror or error}"
-            hint = "open positions go on in memory; make room, or mend the disk"
-            raise StateError(Problem("state-not-saved", what, Source(file=str(path)), hint=hint)) from error
+            raise _not_saved(key, path, error) from error
         self._generations[path] = generation
 
     def _path(self, kind: str, key: str) -> Path:
         return self.folder / file_name(kind) / f"{file_name(key)}{ENDING}"
+
+    def _file(self, kind: str, key: str, which: Which) -> Path:
+        path = self._path(kind, key)
+        return path if which == "current" else path.with_name(path.stem + PREVIOUS)
+
+    def _paths(self, kind: str) -> list[Path]:
+        """The places of all records of a kind, whatever is there."""
+        found = (self.folder / file_name(kind)).glob(f"*{ENDING}*")
+        paths = {path.with_name(path.name.removesuffix(".prev")) for path in found}
+        return sorted(path for path in paths if path.name.endswith(ENDING) and not path.name.startswith("."))
 
     def _read(self, path: Path) -> Record | None:
         """The newest good generation."""
@@ -121,6 +158,12 @@ class FileStore:
         kept = path.with_name(f"{path.stem}{CORRUPT}{self._now_ms()}")
         self._disk.replace(path, kept)
         self.warnings.append(f"{reason}; it is kept as {kept.name}, and its previous generation counts")
+
+
+def _not_saved(key: str, path: Path, error: OSError) -> StateError:
+    what = f"the state of {key} could not be written: {error.strerror or error}"
+    hint = "open positions go on in memory; make room, or mend the disk"
+    return StateError(Problem("state-not-saved", what, Source(file=str(path)), hint=hint))
 
 
 def _checked(path: Path, name: str) -> Record:

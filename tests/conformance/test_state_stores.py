@@ -1,5 +1,6 @@
 """Every store of live state keeps the promises of its port."""
 
+import os
 import sqlite3
 import subprocess
 import sys
@@ -118,6 +119,39 @@ def test_without_a_good_generation_nothing_is_guessed_or_deleted(make: Make, tmp
             make(tmp_path).load("stream", "a")
         with pytest.raises(StateError, match="damaged"):
             make(tmp_path).save("stream", "a", {"number": 3})
+
+
+def test_who_looks_from_outside_changes_nothing(make: Make, tmp_path: Path) -> None:
+    for number in (1, 2):
+        make(tmp_path).save("stream", "a", {"number": number})
+    DAMAGES[make](tmp_path, False)
+    for _ in range(2):
+        store = make(tmp_path)
+        store._is_outside = True
+        assert store.load("stream", "a") == {"number": 1}
+        (warning,) = store.warnings
+        assert "previous generation counts" in warning
+        assert [one.record is None for one in store.generations("stream", "a")] == [True, False]
+    with make(tmp_path).held():
+        holder = make(tmp_path).holder()
+        assert holder is not None
+        assert holder.process == os.getpid()
+    assert make(tmp_path).holder() is None
+
+
+def test_a_generation_that_is_not_true_is_set_aside(make: Make, tmp_path: Path) -> None:
+    store = make(tmp_path)
+    for number in (1, 2, 3):
+        store.save("stream", "a/b c", {"number": number})
+    assert store.stored_keys("stream") == ("a/b c",)
+    told = [(one.which, one.record.body) for one in store.generations("stream", "a/b c") if one.record]
+    assert told == [("current", {"number": 3}), ("previous", {"number": 2})]
+    store.set_aside("stream", "a/b c", "current")
+    assert store.load("stream", "a/b c") == {"number": 2}
+    store.set_aside("stream", "a/b c", "previous")
+    assert store.load("stream", "a/b c") is None
+    store.save("stream", "a/b c", {"number": 4})
+    assert make(tmp_path).load("stream", "a/b c") == {"number": 4}
 
 
 def test_a_file_that_is_no_database_is_told_and_left_alone(tmp_path: Path) -> None:

@@ -184,7 +184,8 @@ class Live:
         store = store_for(self.config.settings.state, self.folder, self.clock.now_ms)
         with store.held():
             self.runs.running.append(self)
-            state, run = SessionState(store), store.holder.word if store.holder else ""
+            holder = store.holder()
+            state, run = SessionState(store), holder.word if holder else ""
             try:
                 async with self._heard(state, run):
                     async for event in self._happen(state, run):
