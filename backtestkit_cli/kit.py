@@ -158,7 +158,8 @@ class Kit(Entries):
             UsageError, ConfigError: a name is unknown, or something does not fit.
         """
         from backtestkit_cli.run.backtest import Backtest
-        from backtestkit_cli.run.plan import Request, plan_backtest
+        from backtestkit_cli.run.plan import plan_backtest
+        from backtestkit_cli.run.request import Request, checked_jobs
 
         request = Request(strategies=strategies, symbols=symbols, exchange=exchange, frame=frame, range=range)
         plan = plan_backtest(self.config, request)
@@ -167,7 +168,7 @@ class Kit(Entries):
             plan=plan,
             registry=self.registry,
             logs=self.logs,
-            jobs=jobs,
+            jobs=checked_jobs(jobs),
             listeners=self.listeners,
             runs=self.runs,
         )
@@ -338,7 +339,8 @@ class Kit(Entries):
             UsageError, ConfigError: a name is unknown, or something does not fit.
         """
         from backtestkit_cli.run.check import Check
-        from backtestkit_cli.run.plan import Request, plan_backtest
+        from backtestkit_cli.run.plan import plan_backtest
+        from backtestkit_cli.run.request import Request
 
         request = Request(strategies=strategies, symbols=symbols, exchange=exchange, frame=frame, range=range)
         return Check(

@@ -72,6 +72,7 @@ def backtest(
     job = kit.backtest(
         *(strategies or ()), symbols=symbol or (), frame=frame, range=range_, exchange=exchange, jobs=jobs
     )
+    _note_unknown_symbols(job, output)
     for folder in ("runs", *KINDS):
         check_writable(kit.logs / folder)
     job.on_abandon = lambda message: _abandoned(job, message, output)
@@ -96,6 +97,18 @@ def backtest(
         times = "once" if failures == 1 else f"{failures} times"
         output.tell(f"error: the config's own code failed {times}; the report says where, under How far to trust it")
     return STRATEGY_ERROR if failures else code
+
+
+def _note_unknown_symbols(job: "Backtest", output: Output) -> None:
+    """Say which symbols may be misspelt: a made-up market has candles of any name."""
+    from backtestkit_cli.config.schema import SampleExchange
+
+    known = job.config.settings.defaults.symbols or ()
+    if known and isinstance(job.config.exchanges[job.plan.exchange], SampleExchange):
+        for symbol in job.plan.symbols:
+            if symbol not in known:
+                told = f"{symbol} is not among settings.defaults.symbols ({', '.join(known)})"
+                output.tell(f"note: {told}, and {job.plan.exchange} makes candles up for any name")
 
 
 @contextmanager

@@ -70,6 +70,8 @@ def fetch(
 
     with redirect_stdout(sys.stderr):
         source = remote_source(kit.config, exchange, kit.registry)
+        if (patience := getattr(source, "patience", None)) is not None:
+            patience.tell = output.tell
         report = fetch_into_store(kit.config, exchange, source, symbol, range_, on_progress)
     tally = getattr(source, "tally", None)
     met = {

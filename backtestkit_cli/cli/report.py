@@ -68,8 +68,8 @@ def list_runs(config: ConfigOption = None, as_json: JsonOption = False, verbose:
 
 
 def _short_time(text: Any) -> str | None:
-    """A time to the second."""
-    return text[:19].rstrip("Z").replace("T", " ") if isinstance(text, str) else None
+    """A time to the minute."""
+    return text[:16].replace("T", " ") if isinstance(text, str) else None
 
 
 def _overrides(given: Any) -> str:
@@ -104,7 +104,10 @@ def show_report(
     run: RunArgument = "last",
     kind: KindOption = "backtest",
     format_: Annotated[
-        str | None, typer.Option("--format", metavar="F", help="md, json, html, or csv: its main table. Default: md.")
+        str | None,
+        typer.Option(
+            "--format", metavar="F", help="md, json, html, or csv: its main table. Default: md, on a terminal its text."
+        ),
     ] = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
@@ -112,18 +115,21 @@ def show_report(
 ) -> int:
     """Print a report of a run, all trades included."""
     from backtestkit_cli.report.dump import find_bundle
-    from backtestkit_cli.report.written import formats_named, kind_named, report_text
+    from backtestkit_cli.report.terminal import whole_terminal
+    from backtestkit_cli.report.written import formats_named, kind_named, report_text, stored_report
 
     output = Output(as_json=as_json, verbose=verbose)
     formats = formats_named(format_ or ("json" if as_json else "md"))
     if len(formats) > 1 or (as_json and formats != ["json"]):
         what = "one text cannot be in several formats" if len(formats) > 1 else f"--json prints no {formats[0]}"
         raise UsageError(Problem("conflict", what, hint="choose one format"))
-    text = report_text(find_bundle(logs_folder(config), run), kind_named(kind), formats[0])
+    bundle, named = find_bundle(logs_folder(config), run), kind_named(kind)
     if as_json:
-        output.result(json.loads(text), "")
+        output.result(json.loads(report_text(bundle, named, "json")), "")
+    elif format_ is None and output.width is not None:
+        output.result(None, whole_terminal(stored_report(bundle, named), output.console()))
     else:
-        output.result(None, text)
+        output.result(None, report_text(bundle, named, formats[0]))
     return 0
 
 

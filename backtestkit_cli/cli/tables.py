@@ -6,11 +6,13 @@ from collections.abc import Mapping, Sequence
 from itertools import zip_longest
 from typing import Any
 
+from backtestkit_cli.report.fold import fitting, fold
+
 _BLOCKS = "▁▂▃▄▅▆▇█"
 _WIDTH = 72
-_LEAST = 10
-_PIECE = re.compile(r"(?:[^./]|(?<=\d)[.](?=\d))*[./]?")
+_WHOLE = re.compile(r"\d{4}-\d\d-\d\d[ T][\d:]+Z?|[0-9a-f]{12}")
 GAP = "  "
+NOTHING = "–"
 
 
 def columns(rows: Sequence[Mapping[str, Any]], width: int | None = None) -> str:
@@ -18,7 +20,9 @@ def columns(rows: Sequence[Mapping[str, Any]], width: int | None = None) -> str:
     names = list(rows[0])
     cells = [[name.replace("_", " ") for name in names], *([_text(row[name]) for name in names] for row in rows)]
     right = [all(isinstance(row[name], int | float) or row[name] is None for row in rows) for name in names]
-    widths = _fitting([list(column) for column in zip(*cells, strict=True)], right, width)
+    by_column = [list(column) for column in zip(*cells, strict=True)]
+    whole = [is_right or all(map(_is_whole, column[1:])) for column, is_right in zip(by_column, right, strict=True)]
+    widths = fitting(by_column, whole, None if width is None else width - len(GAP) * (len(names) - 1))
 
     def line(texts: Sequence[str]) -> str:
         shown = (
@@ -34,50 +38,9 @@ def columns(rows: Sequence[Mapping[str, Any]], width: int | None = None) -> str:
     return "\n".join(lines)
 
 
-def fold(text: str, width: int) -> list[str]:
-    """Break a text into lines: between words, else after a dot or slash of a path, else anywhere."""
-    lines = [""]
-    for word in text.split(" "):
-        if lines[-1] and len(lines[-1]) + 1 + len(word) <= width:
-            lines[-1] += f" {word}"
-            continue
-        pieces = [word] if len(word) <= width else _PIECE.findall(word)
-        lines += [""] if lines[-1] else []
-        for piece in pieces:
-            if lines[-1] and len(lines[-1]) + len(piece) > width:
-                lines.append("")
-            lines[-1] += piece
-            while len(lines[-1]) > width:
-                lines[-1:] = [lines[-1][:width], lines[-1][width:]]
-    return lines
-
-
-def _fitting(columns: Sequence[Sequence[str]], right: Sequence[bool], width: int | None) -> list[int]:
-    """The widths of columns: natural, or narrowed until all fit; numbers stay whole, names as long as it can be."""
-    widths = [max(map(len, column)) for column in columns]
-    if width is None:
-        return widths
-    room = width - len(GAP) * (len(widths) - 1)
-    for break_names in (False, True):
-        least = [
-            natural if is_right else min(natural, _LEAST if break_names else max(map(_longest_piece, column)))
-            for natural, is_right, column in zip(widths, right, columns, strict=True)
-        ]
-        _narrow(widths, least, room)
-    return widths
-
-
-def _narrow(widths: list[int], least: Sequence[int], room: int) -> None:
-    """Take from the column that can spare most, until all fit or none can spare any."""
-    while sum(widths) > room:
-        widest = max(range(len(widths)), key=lambda place: widths[place] - least[place])
-        if widths[widest] <= least[widest]:
-            return
-        widths[widest] -= 1
-
-
-def _longest_piece(text: str) -> int:
-    return max((len(piece) for word in text.split(" ") for piece in _PIECE.findall(word)), default=0)
+def _is_whole(text: str) -> bool:
+    """Whether a text is a date or the id of a run, which nobody reads in pieces."""
+    return text == NOTHING or _WHOLE.fullmatch(text) is not None
 
 
 def pairs(facts: Mapping[str, Any]) -> str:
@@ -97,7 +60,7 @@ def spark(values: Sequence[float]) -> str:
 
 def _text(value: Any) -> str:
     if value is None:
-        return "–"
+        return NOTHING
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, int):

@@ -81,7 +81,7 @@ class CcxtExchange:
     """1m candles and steps of one exchange, over the network.
 
     `retries` is how often a failed question is asked again, `retry_delay_ms` the first wait, doubled each time.
-    `tally` counts what was met since the object was made.
+    `tally` counts what was met since the object was made, `patience` can tell what is waited for.
     """
 
     def __init__(
@@ -102,8 +102,8 @@ class CcxtExchange:
         )
         self.id = id
         self.tally = Tally()
-        self._patience = Patience(exchange=id, retries=retries, delay_ms=retry_delay_ms, clock=clock, tally=self.tally)
-        self._client = ExchangeClient(account, clock=clock, patience=self._patience, tally=self.tally)
+        self.patience = Patience(exchange=id, retries=retries, delay_ms=retry_delay_ms, clock=clock, tally=self.tally)
+        self._client = ExchangeClient(account, clock=clock, patience=self.patience, tally=self.tally)
 
     def candles(self, symbol: str, start_ms: int, end_ms: int) -> pl.DataFrame:
         """Closed 1m candles that open in `[start_ms, end_ms)`, oldest first.
@@ -122,7 +122,7 @@ class CcxtExchange:
         while next_ms is not None and next_ms < end_ms:
             known_ms = believed[-1].time if believed and believed[-1].time == next_ms - MINUTE_MS else None
             limit = min(self._client.limit(market), (end_ms - next_ms) // MINUTE_MS + _SPARE)
-            page = self._patience.ask(partial(self._page, market, next_ms, known_ms, limit))
+            page = self.patience.ask(partial(self._page, market, next_ms, known_ms, limit))
             believed += page.candles
             next_ms = page.next_ms
         return _frame([candle for candle in believed if candle.time < end_ms])
@@ -132,7 +132,7 @@ class CcxtExchange:
         return self._client.steps(self._market(symbol))
 
     def _market(self, symbol: str) -> Mapping[str, Any]:
-        return self._patience.ask(partial(self._client.market, symbol))
+        return self.patience.ask(partial(self._client.market, symbol))
 
     def _page(self, market: Mapping[str, Any], since_ms: int, known_ms: int | None, limit: int) -> _Page:
         """One step forward from `since_ms`; `known_ms` is the candle just before it, if there is one."""

@@ -3,6 +3,7 @@
 Rules: what may work later is tried `retries` times more, after `delay`, 2 x `delay`, 4 x `delay` ...; what is refused
 for good is not. While the exchange asks for silence (`Retry-After`) nothing is sent; a silence longer than
 `LONGEST_SILENCE_MS` is not waited for but raised at once. Waits have no jitter: one seed replays a whole download.
+Whoever wants to know is told what is waited for, and how long.
 """
 
 from collections.abc import Callable
@@ -43,8 +44,12 @@ class Tally:
     dropped: int = 0
 
 
+def _nobody(_text: str) -> None:
+    """Nobody wants to know."""
+
+
 class Patience:
-    """The waits of one exchange: a ban holds for all its questions."""
+    """The waits of one exchange: a ban holds for all its questions. `tell` is told of each wait."""
 
     def __init__(self, *, exchange: str, retries: int, delay_ms: int, clock: Clock, tally: Tally) -> None:
         self._exchange = exchange
@@ -53,6 +58,7 @@ class Patience:
         self._clock = clock
         self._tally = tally
         self._silent_until_ms = 0
+        self.tell: Callable[[str], None] = _nobody
 
     def keep_silent(self, silence_ms: int) -> None:
         """Send nothing for that long."""
@@ -72,9 +78,12 @@ class Patience:
             except (TransientError, DataError) as error:
                 if attempt == self._retries:
                     raise _counted(error, attempt) from None
+                what = error.problems[0].what
             self._tally.retries += 1
             if self._clock.now_ms() >= self._silent_until_ms:
-                self._clock.sleep(self._delay_ms * 2**attempt / 1000)
+                seconds = self._delay_ms * 2**attempt / 1000
+                self.tell(f"{what}; retry {attempt + 1} of {self._retries} in {seconds:g} s")
+                self._clock.sleep(seconds)
         raise ValueError(f"retries must be 0 or more, not {self._retries}")
 
     def _wait_out_silence(self) -> None:
@@ -89,6 +98,7 @@ class Patience:
                     hint="wait until then, and ask for less at a time; asking earlier makes the ban longer",
                 )
             )
+        self.tell(f"{self._exchange} asks for no requests for {silence_ms / 1000:.0f} s")
         self._clock.sleep(silence_ms / 1000)
 
 

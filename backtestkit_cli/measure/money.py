@@ -21,7 +21,7 @@ AT_EQUAL_STAKES = {
     "pnl_percent": "PnL at equal stakes",
     "profit_factor": "Profit factor, equal stakes",
     "max_drawdown_percent": "Max drawdown, equal stakes",
-    "max_drawdown_hours": "Drawdown lasted, equal stakes",
+    "max_drawdown_hours": "Drawdown time, equal stakes",
     "long_pnl_percent": "Long PnL, equal stakes",
     "short_pnl_percent": "Short PnL, equal stakes",
 }
@@ -89,7 +89,7 @@ def _metrics(
     rows = (
         ("pnl_quote", "PnL, quote currency", pnl, "", True),
         ("return_percent", "Return on the balance", percent, "%", True),
-        ("balance_drawdown_quote", "Max drawdown, quote currency", fall, "", False),
+        ("balance_drawdown_quote", "Max drawdown, quote", fall, "", False),
         ("balance_drawdown_percent", "Max drawdown of the balance", fall_percent, "%", False),
         ("max_exposure_percent", "Largest exposure", exposure, "%", False),
     )

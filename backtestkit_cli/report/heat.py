@@ -61,7 +61,8 @@ def _sections(
 ) -> Iterator[Section]:
     together, rows = run_metrics(run), _hottest_first(unordered)
     base = build(run, events).chapters[0]
-    yield Section(key="heat", title=f"By {of}", block=_table(of, rows, _figures(together)))
+    stakes = "" if run.balance is None else ", at equal stakes"
+    yield Section(key="heat", title=f"By {of}{stakes}", block=_table(of, rows, _figures(together)))
     yield table_section("missing", "What is N/A", _missing(of, rows))
     yield Section(key="metrics", title="All together", block=Measures(together))
     yield from (section for section in base.sections if section.key in ("funnel", "warnings"))

@@ -1,6 +1,7 @@
 """The partial report: the tenths of the way to take profit and stop loss that prices reached.
 
-A level counts once per position, at the first minute whose price reached it and left the position open.
+A level counts once per position, at the first minute whose price reached it and left the position open; all of the
+way closes the position, as a rule.
 """
 
 from collections import Counter
@@ -36,13 +37,15 @@ def partial_sections(record: Record) -> Iterator[Section]:
 
 def _by_level(reached: "pl.DataFrame") -> Table:
     counts = Counter(reached.select("side", "level").iter_rows())
+    last = max([*reached["level"].to_list(), LEVELS[-2]])
+    levels = [level for level in LEVELS if level <= last]
 
     def count(side: str) -> list[int]:
-        return [counts[side, level] for level in LEVELS]
+        return [counts[side, level] for level in levels]
 
     return Table(
         (
-            Column(key="level", label="Level", values=LEVELS, form="count", unit="%"),
+            Column(key="level", label="Level", values=levels, form="count", unit="%"),
             Column(key="profit", label="To take profit", values=count("profit"), form="count"),
             Column(key="loss", label="To stop loss", values=count("loss"), form="count"),
         )

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from backtestkit_cli.report.fold import fold
 from backtestkit_cli.report.text import clean
 
 Outcome = Literal["identical", "changed", "unexplained", "damaged"]
@@ -22,6 +23,7 @@ HEADS: dict[Outcome, str] = {
     "damaged": "damaged: a stored file is not what the run wrote",
 }
 SHOWN_HASH = 12
+WIDTH = 80
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,11 +78,11 @@ def verdict_text(verdict: Verdict) -> str:
 def _lines(verdict: Verdict) -> Iterator[str]:
     yield f"Run {verdict.run_id}: {HEADS[verdict.outcome]}"
     if verdict.outcome == "identical":
-        yield f"  done again, the same bytes in {', '.join(verdict.files)}"
+        yield from _folded(f"done again, the same bytes in {', '.join(verdict.files)}")
     for problem in verdict.damaged:
         yield f"  {clean(problem)}"
     if verdict.damaged and not verdict.differences:
-        yield "  done again, the run gives what its manifest says; restore it by running the backtest again"
+        yield from _folded("done again, the run gives what its manifest says; restore it by running the backtest again")
     if verdict.changes:
         yield ""
         yield "Changed since" if verdict.differences else "Changed since, without effect on the result"
@@ -93,12 +95,18 @@ def _lines(verdict: Verdict) -> Iterator[str]:
             yield f"  {clean(difference.file)}  {_short(difference.then)} → {_short(difference.now)}"
             yield from (f"    {clean(line)}" for line in difference.first.splitlines())
         same = [name for name in verdict.files if name not in {one.file for one in verdict.differences}]
-        yield f"  the same: {', '.join(same) or 'nothing'}"
+        yield from _folded(f"the same: {', '.join(same) or 'nothing'}")
     if verdict.outcome == "unexplained":
         yield ""
         yield "Code, candles and program are as they were. Either a strategy does not give the"
         yield "same answer twice (chance, clock, files, network, its own callbacks), or this is"
         yield "a bug: please report it."
+
+
+def _folded(text: str) -> Iterator[str]:
+    first, *others = fold(text, WIDTH - 4)
+    yield f"  {first}"
+    yield from (f"    {line}" for line in others)
 
 
 def _change(change: Change) -> Iterator[str]:

@@ -57,10 +57,10 @@ def report_text(bundle: Path, kind: Kind, format: Format) -> str:  # noqa: A002 
         UsageError, DataError: the bundle keeps too little, or is damaged.
     """
     if format == "csv":
-        return csv_texts(_report(bundle, kind)).get(MAIN_TABLES[kind], "")
+        return csv_texts(stored_report(bundle, kind)).get(MAIN_TABLES[kind], "")
     if kind == "backtest":
         return stored_page(bundle) if format == "html" else read_report(bundle, format)
-    return TEXTS[format](_report(bundle, kind))
+    return TEXTS[format](stored_report(bundle, kind))
 
 
 def report_files(bundle: Path, kind: Kind, formats: list[Format]) -> dict[str, str]:
@@ -72,11 +72,16 @@ def report_files(bundle: Path, kind: Kind, formats: list[Format]) -> dict[str, s
     files: dict[str, str] = {}
     for one in formats:
         if one == "csv":
-            files |= {f"{bundle.name}__{key}.csv": text for key, text in csv_texts(_report(bundle, kind)).items()}
+            files |= {f"{bundle.name}__{key}.csv": text for key, text in csv_texts(stored_report(bundle, kind)).items()}
         else:
             files[f"{bundle.name}.{one}"] = report_text(bundle, kind, one)
     return files
 
 
-def _report(bundle: Path, kind: Kind) -> Report:
+def stored_report(bundle: Path, kind: Kind) -> Report:
+    """Make the report of a stored run again.
+
+    Raises:
+        UsageError, DataError: the bundle keeps too little, or is damaged.
+    """
     return report_of(kind, read_record(bundle))

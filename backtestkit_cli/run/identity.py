@@ -29,6 +29,8 @@ def run_id(config: Config, plan: Plan, streams: Sequence[StreamRun], status: str
         "frame": [plan.frame, plan.range.start_ms, plan.range.end_ms, plan.tick.value],
         "candles": [[stream.strategy, stream.symbol, stream.candles.fingerprint] for stream in streams],
     }
+    if columns := config.settings.columns.model_dump(mode="json", exclude_defaults=True):
+        decided["columns"] = columns  # they change report.md
     if stopped_ms:
         decided["stopped"] = sorted([*key, time_ms] for key, time_ms in stopped_ms.items())
     if isinstance(plan.policy, ReferencePolicy):

@@ -19,20 +19,10 @@ from backtestkit_cli.model.policy import Costs, FillPolicy, Policy, ReferencePol
 from backtestkit_cli.model.time import MINUTE_MS, Interval, TimeRange, parse_time
 from backtestkit_cli.run.clock import WallClock
 from backtestkit_cli.run.fit import known_present_ms, refuse_unfit
+from backtestkit_cli.run.request import Request, refuse_wrong_kinds
 from backtestkit_cli.run.stores import AVAILABLE
 
 _LONGEST_SYMBOL = 64
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
-    """What the user asked for; None where nothing was given. `range` is `A..B`."""
-
-    strategies: Sequence[str] = ()
-    symbols: Sequence[str] = ()
-    exchange: str | None = None
-    frame: str | None = None
-    range: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +68,7 @@ def plan_backtest(config: Config, request: Request, now_ms: int | None = None) -
         UsageError: a name is unknown, or something is neither given nor the only one of its kind.
         ConfigError: a strategy needs something that this version cannot do, or never meets the frame.
     """
+    refuse_wrong_kinds(request)
     policy = config.settings.policy()
     in_order = _as_given if isinstance(policy, ReferencePolicy) else _by_code_point
     strategies = in_order(_strategies(config, request.strategies))

@@ -24,7 +24,8 @@ from backtestkit_cli.config.show import effective, overridden
 from backtestkit_cli.config.stored import kept
 from backtestkit_cli.engine.result import RunResult, StreamRun
 from backtestkit_cli.model.time import iso, parse_time
-from backtestkit_cli.run.plan import Plan, Request
+from backtestkit_cli.run.plan import Plan
+from backtestkit_cli.run.request import Request
 
 
 def manifest_of(config: Config, plan: Plan, run: RunResult, *, times_ms: tuple[int, int], jobs: int) -> dict[str, Any]:

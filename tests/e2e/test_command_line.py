@@ -175,11 +175,14 @@ def test_every_kind_of_report_is_kept_and_made_again_from_the_bundle(project: Pr
     assert pl.read_csv(entries).height == told["funnel"]["scheduled"]
 
 
-def test_chosen_columns_change_the_text_and_neither_run_id_nor_record(project: Project) -> None:
+def test_chosen_columns_change_the_text_and_the_run_id_but_not_the_record(project: Project) -> None:
     plain = project.inside("backtest", "cross", "--json").document
     columns = "[{key: pnl_percent, label: Net, format: '+.1f'}, {key: closed}]"
     chosen = project.inside("backtest", "cross", "--json", "--set", f"settings.columns.backtest={columns}").document
+    assert chosen["run"].pop("run_id") != plain["run"].pop("run_id")
+    assert chosen.pop("bundle") != plain.pop("bundle")
     assert chosen == plain
+    assert project.inside("run", "verify").code == 0
     assert "\n| Net % | Closed UTC       |\n" in project.inside("report", "show").stdout
     shown = {row["path"]: row["value"] for row in project.inside("config", "show", "--json").document}
     assert shown["settings.columns.heat"][:2] == ["symbol", "pnl_percent"]
@@ -536,6 +539,36 @@ def test_what_is_listed_fits_a_terminal_and_is_whole_in_a_file(arguments: tuple[
     squeezed = "".join(shown.split())
     assert [word for word in words if len(word) <= 10 and word not in squeezed] == []
     assert len(whole.splitlines()) <= len(shown.splitlines())
+
+
+@pytest.mark.parametrize("kind", ["backtest", "heat", "performance"])
+def test_a_report_is_readable_on_a_terminal_and_markdown_everywhere_else(kind: str, project: Project) -> None:
+    assert project.inside("backtest", "cross", "listed", "--frame", "day").code == 0
+    command = ("report", "show", "--kind", kind)
+    written = on_a_terminal(project, *command, environ={}, width=80).replace("\r\n", "\n")
+    shown = re.sub(r"\x1b\[[\d;]*m", "", written)
+    raw = project.inside(*command).stdout
+    assert raw.startswith("# ")
+    assert "# " not in shown
+    assert "| " not in shown
+    assert max(map(len, shown.splitlines())) <= 80
+    assert project.inside(*command, "--format", "md").stdout == raw
+    numbers = set(re.findall(r"[+-]\d+\.\d\d\b", raw.partition("Trades")[2]))
+    assert numbers <= set(re.findall(r"[+-]\d+\.\d\d\b", shown))
+    if kind == "backtest":
+        closed = re.findall(r"^\| \d{4}-\d\d-\d\d \d\d:\d\d \| (\d{4}-\d\d-\d\d \d\d:\d\d)", raw, re.MULTILINE)
+        assert len(closed) > 5
+        assert [time for time in closed if time not in shown] == []
+
+
+def test_a_symbol_that_may_be_misspelt_is_noted_on_a_made_up_market(project: Project) -> None:
+    done = project.inside("backtest", "cross", "--symbol", "BTCUSTD", "--json")
+    assert (done.code, done.document["run"]["symbols"]) == (0, ["BTCUSTD"])
+    note = "note: BTCUSTD is not among settings.defaults.symbols (BTCUSDT), and sample makes candles up for any name\n"
+    assert done.stderr == note
+    assert "note:" not in project.inside("backtest", "cross", "--symbol", "BTCUSDT").stderr
+    without = ("--set", "settings.defaults.symbols=null")
+    assert "note:" not in project.inside("backtest", "cross", "--symbol", "BTCUSTD", *without).stderr
 
 
 def test_runs_that_differ_by_set_are_told_apart(project: Project) -> None:

@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -10,7 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
-from loopback import FakeClock, LoopbackExchange
+from loopback import FakeClock, Fault, LoopbackExchange
 
 from backtestkit_cli.cli.app import run
 
@@ -82,6 +83,19 @@ def test_a_killed_download_resumes_to_the_same_bytes_and_a_backtest_needs_no_ccx
     )
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["run"]["exchange"] == "loop"
+
+
+def test_a_download_that_waits_says_what_for(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with LoopbackExchange(clock=FakeClock(NOW_MS)) as exchange:
+        (project / "configs" / "c.yaml").write_text(CONFIG.format(url=exchange.url))
+        exchange.faults = [Fault(["http_500"], count=2, after=1)]
+        assert run([*fetch_in(project), "--json"]) == 0
+    told = capsys.readouterr()
+    assert json.loads(told.out)["retries"] == 2
+    lines = told.err.splitlines()
+    assert len(lines) == 2
+    assert re.fullmatch(r"binance .*; retry 1 of 3 in 0\.01 s", lines[0])
+    assert re.fullmatch(r"binance .*; retry 2 of 3 in 0\.02 s", lines[1])
 
 
 def blocked_ccxt(project: Path) -> Path:

@@ -22,7 +22,8 @@ from backtestkit_cli.model.limits import Limits
 from backtestkit_cli.model.policy import Costs
 from backtestkit_cli.model.signal import SignalDraft
 from backtestkit_cli.model.time import DAY_MS, parse_time
-from backtestkit_cli.run.plan import Request, plan_backtest, ticks_of
+from backtestkit_cli.run.plan import plan_backtest, ticks_of
+from backtestkit_cli.run.request import Request
 
 HOUR_MS = 60 * MINUTE_MS
 CONFIG = """\

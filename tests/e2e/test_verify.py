@@ -67,6 +67,7 @@ def test_a_run_of_every_form_is_identical_and_verifying_writes_nothing(project: 
     done = project.inside("run", "verify")
     assert (done.code, done.stderr) == (0, "")
     assert done.stdout.splitlines()[0] == f"Run {next(iter(project.bundles))}: identical"
+    assert max(map(len, done.stdout.splitlines())) <= 80
     assert outcome(project) == (0, "identical")
     assert snapshot(project.folder) == before
 

@@ -2,7 +2,8 @@
 
 import pytest
 
-from backtestkit_cli.cli.tables import columns, fold
+from backtestkit_cli.cli.tables import columns
+from backtestkit_cli.report.fold import fold
 
 PATH = "settings.limits.average_price_candles"
 ROWS = [
@@ -20,6 +21,9 @@ ROWS = [
         pytest.param(PATH, 24, ["settings.limits.", "average_price_candles"], id="after a dot of a path"),
         pytest.param("a/long/path.py:name", 12, ["a/long/path.", "py:name"], id="after a slash"),
         pytest.param("fee 0.05 per side", 8, ["fee 0.05", "per side"], id="a number that fits stays whole"),
+        pytest.param("buy-the-dip-v2", 9, ["buy-the-", "dip-v2"], id="after a dash of a name"),
+        pytest.param("set=careful", 8, ["set=", "careful"], id="after an equals sign"),
+        pytest.param("at 2023-03-01", 10, ["at", "2023-03-01"], id="a date stays whole"),
         pytest.param("", 5, [""], id="nothing"),
         pytest.param("a  b", 1, ["a", "b"], id="two blanks"),
     ],
@@ -61,3 +65,9 @@ def test_the_columns_of_a_folded_row_stay_apart() -> None:
         "one two     six seven",
         "three four  eight nine",
     ]
+
+
+def test_dates_stay_whole() -> None:
+    shown = columns([{"at": "2023-03-01 10:00", "note": "one two three four five"}, {"at": None, "note": "six"}], 30)
+    assert max(map(len, shown.splitlines())) <= 30
+    assert "2023-03-01 10:00" in shown

@@ -85,3 +85,18 @@ def test_the_wall_clock_goes_on() -> None:
     assert clock.monotonic() - started >= 0.002
     assert 1_600_000_000_000 < before <= clock.now_ms() + 1
     clock.sleep(-1)
+
+
+def test_who_wants_to_know_is_told_what_is_waited_for_and_how_long() -> None:
+    told: list[str] = []
+    patient = patience(FakeClock(0))
+    patient.tell = told.append
+    patient.ask(failing(2, TransientError(PROBLEM)))
+    assert told == [
+        "binance is not available; retry 1 of 3 in 5 s",
+        "binance is not available; retry 2 of 3 in 10 s",
+    ]
+    told.clear()
+    patient.keep_silent(17_000)
+    patient.ask(failing(0, TransientError(PROBLEM)))
+    assert told == ["binance asks for no requests for 17 s"]

@@ -14,9 +14,9 @@ from rich.console import Console
 from backtestkit_cli.report.as_json import document, json_text
 from backtestkit_cli.report.build import build
 from backtestkit_cli.report.markdown import markdown
-from backtestkit_cli.report.report import Form, Lead, Value
-from backtestkit_cli.report.terminal import terminal
-from backtestkit_cli.report.text import held_text, made_text, price_text, sparkline, text_of
+from backtestkit_cli.report.report import Column, Form, Lead, Section, Table, Value
+from backtestkit_cli.report.terminal import sections_text, terminal, whole_terminal
+from backtestkit_cli.report.text import held_text, made_text, price_text, sparkline, text_of, texts_of
 
 from .cases import GOLDEN, mixed
 
@@ -216,3 +216,43 @@ def test_the_lead_says_against_what(changed: dict[str, Any], text: str) -> None:
     lead = Lead(**values | changed)
     assert held_text(lead) == text
     assert made_text(lead) == ("+3.00 % net in 4 trades" if lead.trades else "no trade")
+
+
+@pytest.mark.parametrize("width", [60, 80, 200])
+@pytest.mark.parametrize("name", GOLDEN)
+def test_the_whole_report_has_every_trade_and_every_chapter(name: str, width: int) -> None:
+    report = build(GOLDEN[name]())
+    written = whole_terminal(report, plain(width))
+    assert max(cell_len(line) for line in written.splitlines()) <= width
+    assert "earlier trade" not in written
+    assert "Each stream by itself" not in written
+    for chapter in report.chapters:
+        for section in chapter.sections:
+            if section.key == "trades" and isinstance(section.block, Table):
+                (closed,) = (one for one in section.block.columns if one.key == "closed")
+                assert [time for time in texts_of(closed.values, "time") if time not in written] == []
+    for chapter in report.chapters:
+        if len(report.chapters) > 1 and chapter.strategy is not None:
+            assert f"\n{chapter.strategy} on {chapter.symbol}\n" in written
+
+
+def test_a_table_too_wide_for_a_terminal_is_told_in_parts_with_the_names_of_its_rows() -> None:
+    names = Column(key="name", label="Name", values=("first-of-all", "other"))
+    figures = [Column(key=f"k{n}", label=f"Figure {n}", values=(n + 0.5, -n), form="number") for n in range(1, 9)]
+    table = Table((names, *figures))
+    section = Section(key="wide", title="Wide", block=table)
+    written = sections_text([section], plain(60))
+    assert max(map(len, written.splitlines())) <= 60
+    assert written.count("first-") == written.count("Name") == 2
+    assert re.findall(r"Figure \d", written) == [f"Figure {n}" for n in range(1, 9)]
+    assert all(f"{n}.50" in written for n in range(1, 9))
+    assert sections_text([section], plain(120)).count("Name") == 1
+
+
+def test_a_long_name_folds_at_its_marks_and_takes_no_room_from_figures() -> None:
+    long = "buy-the-dip-with-a-very-long-name-v2.1"
+    written = terminal(build(run(stream(1.0, strategy=long), stream(2.0))), plain(80))
+    side = written.partition("Side by side")[2].partition("Result")[0]
+    assert "\n  buy-the-" in side
+    assert "N/A" in side
+    assert side.count("Strategy") == 1

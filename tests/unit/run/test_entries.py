@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from e2e.project import make_project
 
 from backtestkit_cli import Kit, SignalDraft
 from backtestkit_cli.config.edit import singular
@@ -283,3 +284,34 @@ def test_a_run_that_has_begun_keeps_the_config_it_began_with() -> None:
     kit.override_strategy("long", params={"percent": 3.0})
     assert job.config.strategies["long"].params == {}
     assert kit.backtest(symbols=["A"]).run().run_id != job.run().run_id
+
+
+@pytest.mark.parametrize(
+    ("strategies", "options", "text"),
+    [
+        ((["cross"],), {}, "['cross'] is no name of a strategy"),
+        ((3,), {}, "3 is no name of a strategy"),
+        (("cross",), {"symbols": "BTCUSDT"}, "symbols is the text 'BTCUSDT', not a list of symbols"),
+        (("cross",), {"symbols": 3}, "symbols is 3, not a list of symbols"),
+        (("cross",), {"symbols": [b"X"]}, "b'X' is no symbol"),
+        (("cross",), {"frame": 3}, "frame is 3, not a text"),
+        (("cross",), {"exchange": ["sample"]}, "exchange is ['sample'], not a text"),
+        (("cross",), {"range": ("2023-03-01", "2023-03-02")}, "range is ('2023-03-01', '2023-03-02'), not a text"),
+        (("cross",), {"jobs": "2"}, "jobs is '2'"),
+        (("cross",), {"jobs": 0}, "jobs is 0"),
+    ],
+)
+def test_a_backtest_asked_for_with_the_wrong_kind_of_value_is_refused(
+    strategies: tuple[Any, ...], options: dict[str, Any], text: str, tmp_path: Path
+) -> None:
+    kit = Kit.load(make_project(tmp_path).folder / "configs")
+    with pytest.raises(UsageError) as refused:
+        kit.backtest(*strategies, **options)
+    assert str(refused.value) == text
+
+
+def test_a_list_of_strategies_is_answered_with_how_to_name_them(tmp_path: Path) -> None:
+    kit = Kit.load(make_project(tmp_path).folder / "configs")
+    with pytest.raises(UsageError) as refused:
+        kit.backtest(["cross", "asked"])  # type: ignore[arg-type]
+    assert refused.value.problems[0].hint == "names stand one by one: backtest('cross', 'asked')"
