@@ -187,7 +187,8 @@ class Kit(Entries):
             UsageError, ConfigError: a name is unknown, or something does not fit.
         """
         from backtestkit_cli.run.live.session import Live
-        from backtestkit_cli.run.plan import Request, plan_live
+        from backtestkit_cli.run.plan import plan_live
+        from backtestkit_cli.run.request import Request
 
         request = Request(strategies=strategies, symbols=symbols, exchange=exchange)
         return Live(

@@ -118,6 +118,7 @@ def plan_live(config: Config, request: Request) -> LivePlan:
         UsageError: a name is unknown, or something is neither given nor the only one of its kind.
         ConfigError: something cannot be had live, or not by this version.
     """
+    refuse_wrong_kinds(request)
     policy = config.settings.policy()
     if isinstance(policy, ReferencePolicy):
         what, where = "fill: reference is for backtests", config.where("settings", "fill")
@@ -242,9 +243,6 @@ def _one(known: Mapping[str, object], kind: str, name: str | None, option: str) 
 
 
 def _symbols(config: Config, request: Request) -> list[str]:
-    if isinstance(request.symbols, str):  # else each of its letters would be a symbol
-        what = f"symbols is the text {request.symbols!r}, not a list of symbols"
-        raise UsageError(Problem("bad-symbol", what, expected=f"[{request.symbols!r}]"))
     symbols = [checked_symbol(one) for one in request.symbols or config.settings.defaults.symbols or ()]
     if not symbols:
         hint = "name one with --symbol, or in settings.defaults.symbols"

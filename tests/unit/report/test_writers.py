@@ -13,10 +13,11 @@ from rich.console import Console
 
 from backtestkit_cli.report.as_json import document, json_text
 from backtestkit_cli.report.build import build
+from backtestkit_cli.report.column_text import texts_of
 from backtestkit_cli.report.markdown import markdown
 from backtestkit_cli.report.report import Column, Form, Lead, Section, Table, Value
 from backtestkit_cli.report.terminal import sections_text, terminal, whole_terminal
-from backtestkit_cli.report.text import held_text, made_text, price_text, sparkline, text_of, texts_of
+from backtestkit_cli.report.text import held_text, made_text, price_text, sparkline, text_of
 
 from .cases import GOLDEN, mixed
 
