@@ -101,12 +101,14 @@ class FillComparison:
 
     `total` adds the streams up; of a single one it says the same. `owed` is of the configured policy if it is
     optimistic, else of the one that owes most; None without an optimistic policy, or without honest fills.
+    `is_beside_money`: the run itself is told in money, and these figures are at equal stakes.
     """
 
     streams: tuple[StreamFills, ...]
     total: StreamFills
     owed: Owed | None
     left_out: tuple[tuple[str, str], ...] = ()
+    is_beside_money: bool = False
 
 
 def compare(runs: Sequence[RunResult], left_out: tuple[tuple[str, str], ...] = ()) -> FillComparison:
@@ -121,7 +123,13 @@ def compare(runs: Sequence[RunResult], left_out: tuple[tuple[str, str], ...] = (
     )
     whole = tuple(_filled(run, run.streams, runs[0].streams) for run in runs)
     total_fills = StreamFills(strategy="", symbol="", fills=whole)
-    return FillComparison(streams=streams, total=total_fills, owed=_most_owed(runs), left_out=left_out)
+    return FillComparison(
+        streams=streams,
+        total=total_fills,
+        owed=_most_owed(runs),
+        left_out=left_out,
+        is_beside_money=runs[0].balance is not None,
+    )
 
 
 def _most_owed(runs: Sequence[RunResult]) -> Owed | None:

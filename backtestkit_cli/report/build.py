@@ -179,9 +179,9 @@ def _fingerprint(run: RunResult) -> str:
     return hashlib.sha256("\n".join(known).encode(errors="surrogatepass")).hexdigest()[:FINGERPRINT_DIGITS]
 
 
-def overview_columns(balance: float | None) -> tuple[OverviewColumn, ...]:
-    """The metrics that stand side by side in a run."""
-    return OVERVIEW if balance is None else (*OVERVIEW[:2], *OF_MONEY, *OVERVIEW[5:])
+def overview_columns(*, is_money: bool) -> tuple[OverviewColumn, ...]:
+    """The metrics that stand side by side."""
+    return (*OVERVIEW[:2], *OF_MONEY, *OVERVIEW[5:]) if is_money else OVERVIEW
 
 
 def _overview(run: RunResult) -> Table:
@@ -194,7 +194,7 @@ def _overview(run: RunResult) -> Table:
     ]
     columns += [
         Column(key=key, label=label, values=[one.get(key) for one in values], form=form, unit=unit)
-        for key, label, form, unit in overview_columns(run.balance)
+        for key, label, form, unit in overview_columns(is_money=run.balance is not None)
     ]
     columns.append(Column(key="buy_and_hold_percent", label="Hold", values=held, form="signed", unit="%"))
     return Table(tuple(columns), has_total=True)

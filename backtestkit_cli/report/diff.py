@@ -147,7 +147,10 @@ def _first_of(stream: tuple[str, str], *events: "pl.DataFrame") -> tuple[int, st
 
 
 def _unlike(a: dict[str, Any] | None, b: dict[str, Any] | None) -> str:
-    """Say how two events differ."""
+    """Say how two events differ; of different signals the first is what the other run does not have."""
+    if a is not None and b is not None and a["time"] != b["time"] and a["id"] != b["id"]:
+        first, name = (a, "A") if a["time"] < b["time"] else (b, "B")
+        return f"{first['kind']} in {name} only"
     if a is None or b is None or a["kind"] != b["kind"]:
         kinds = ["nothing more" if row is None else row["kind"] for row in (a, b)]
         return f"{kinds[0]} in A, {kinds[1]} in B"

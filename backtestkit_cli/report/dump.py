@@ -21,7 +21,7 @@ from typing import Literal, NamedTuple
 
 from backtestkit_cli.disk import DISK, Disk, file_name, write_atomic
 from backtestkit_cli.engine.result import RunResult
-from backtestkit_cli.errors import DataError, Problem, Source, UsageError
+from backtestkit_cli.errors import Problem, Source, UsageError
 from backtestkit_cli.measure.timings import Stopwatch, Timing
 from backtestkit_cli.model.time import parse_time
 from backtestkit_cli.report.as_json import json_text
@@ -31,7 +31,16 @@ from backtestkit_cli.report.kinds import OF_EVENTS, Kind, has_content, part_of, 
 from backtestkit_cli.report.markdown import markdown
 from backtestkit_cli.report.pictures import pictures_parquet
 from backtestkit_cli.report.report import Report
-from backtestkit_cli.report.stored import EVENTS_FILE, MANIFEST, RUN_FILE, TRADES_FILE, Record, record_of, run_json
+from backtestkit_cli.report.stored import (
+    EVENTS_FILE,
+    MANIFEST,
+    RUN_FILE,
+    TRADES_FILE,
+    Record,
+    kept_file,
+    record_of,
+    run_json,
+)
 
 Format = Literal["md", "json"]
 
@@ -165,11 +174,11 @@ def read_report(bundle: Path, format: Format = "md") -> str:  # noqa: A002  # th
 
     Raises:
         UsageError: the bundle has no report in that format.
-        DataError: it cannot be read.
+        DataError: it is not the one that was written, or cannot be read.
     """
     path = bundle / f"report.{format}"
     try:
-        return path.read_text(encoding="utf-8")
+        return kept_file(bundle, path.name).decode("utf-8")
     except FileNotFoundError:
         stored = [one for one in WRITERS if (bundle / f"report.{one}").is_file()]
         what = f"run {bundle.name} has no report in the format {format}"
@@ -181,11 +190,6 @@ def read_report(bundle: Path, format: Format = "md") -> str:  # noqa: A002  # th
                 expected=", ".join(stored) or None,
                 hint="run the backtest again to write it",
             )
-        ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        what = f"the report of run {bundle.name} cannot be read: {error}"
-        raise DataError(
-            Problem("damaged-report", what, Source(file=str(path)), hint="run the backtest again")
         ) from None
 
 

@@ -28,10 +28,11 @@ def fills_text(comparison: FillComparison, console: "Console") -> str:
 
 def fill_sections(comparison: FillComparison) -> Iterator[Section]:
     """Two tables for each stream, and for all together where there are several."""
+    stakes = ", at equal stakes" if comparison.is_beside_money else ""
     for stream in comparison.streams:
-        yield from _sections(stream, f"{clean(stream.strategy)} on {clean(stream.symbol)}")
+        yield from _sections(stream, f"{clean(stream.strategy)} on {clean(stream.symbol)}{stakes}")
     if len(comparison.streams) > 1:
-        yield from _sections(comparison.total, "all streams")
+        yield from _sections(comparison.total, f"all streams{stakes}")
 
 
 def fill_conclusion(comparison: FillComparison) -> str:
@@ -48,7 +49,8 @@ def fill_conclusion(comparison: FillComparison) -> str:
         told.append(f"no fill of it flatters ({points} points)")
     if other != "0.00":
         told.append(f"{other} points come from trades that only one of the two has")
-    return f"{told[0]}: {', '.join(told[1:])}"
+    stakes = "at equal stakes: " if comparison.is_beside_money else ""
+    return f"{stakes}{told[0]}: {', '.join(told[1:])}"
 
 
 def _unasked(comparison: FillComparison) -> Iterator[str]:

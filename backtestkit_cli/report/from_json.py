@@ -95,7 +95,7 @@ def _overview(document: Told) -> Table:
         Column(key="strategy", label="Strategy", values=[*(told["strategy"] for told in streams), "all"]),
         Column(key="symbol", label="Symbol", values=[*(told["symbol"] for told in streams), ""]),
     ]
-    for key, label, form, unit in overview_columns(document["summary"].get("balance")):
+    for key, label, form, unit in overview_columns(is_money=document["summary"].get("balance") is not None):
         values = [told["metrics"].get(key) for told in (*streams, whole)]
         columns.append(Column(key=key, label=label, values=values, form=form, unit=unit))
     columns.append(Column(key="buy_and_hold_percent", label="Hold", values=held, form="signed", unit="%"))

@@ -8,7 +8,7 @@ from html import escape
 
 from backtestkit_cli.measure.metrics import Metric
 from backtestkit_cli.measure.trust import counted
-from backtestkit_cli.report.build import OVERVIEW
+from backtestkit_cli.report.build import overview_columns
 from backtestkit_cli.report.html_blocks import DEPTHS, block_html, heat_html, sparkline_svg, tone
 from backtestkit_cli.report.report import Chapter, Curve, Measures, Section, Table
 from backtestkit_cli.report.text import chapter_text, form_of, metric_text
@@ -20,7 +20,8 @@ WIDE_COLUMNS, LONG_ROWS = 6, 16
 def tiles_html(chapter: Chapter) -> Iterator[str]:
     """Write the figures of the overview, large; nothing without a trade."""
     known = _metrics(chapter)
-    chosen = [known[key] for key, *_ in OVERVIEW if key in known and known[key].value is not None]
+    keys = [key for key, *_ in overview_columns(is_money="pnl_quote" in known)]
+    chosen = [known[key] for key in keys if key in known and known[key].value is not None]
     if "trades" in known and known["trades"].value:
         yield f'<dl class="tiles">{"".join(map(_tile, chosen))}</dl>'
 
@@ -65,7 +66,7 @@ def _metrics(chapter: Chapter) -> dict[str, Metric]:
 
 def _made(chapter: Chapter) -> str:
     known = _metrics(chapter)
-    pnl, trades = known.get("pnl_percent"), known.get("trades")
+    pnl, trades = known.get("return_percent", known.get("pnl_percent")), known.get("trades")
     if pnl is None or trades is None:
         return ""
     if not trades.value:

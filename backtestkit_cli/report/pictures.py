@@ -8,6 +8,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -19,6 +20,7 @@ from backtestkit_cli.errors import DataError, Problem, Source
 from backtestkit_cli.measure.equity import DailyEquity, run_equity, run_hold, stream_equity, stream_hold
 from backtestkit_cli.model.time import Interval
 from backtestkit_cli.report.frames import parquet, storable
+from backtestkit_cli.report.stored import kept_file
 
 if TYPE_CHECKING:
     import polars as pl
@@ -124,7 +126,10 @@ def _mark_frame(stream: Stream, marks: Marks) -> "pl.DataFrame":
 def _parts(path: Path, *keys: str) -> "Iterator[tuple[tuple[Any, ...], pl.DataFrame]]":
     import polars as pl
 
-    frame = pl.read_parquet(path) if path.is_file() else pl.DataFrame()
+    try:
+        frame = pl.read_parquet(BytesIO(kept_file(path.parent, path.name)))
+    except FileNotFoundError:
+        return
     if len(frame):
         yield from frame.partition_by(keys, as_dict=True).items()
 

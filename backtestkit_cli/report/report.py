@@ -144,6 +144,11 @@ class Lead:
     pnl_quote: float | None = None
     return_percent: float | None = None
 
+    @property
+    def made_percent(self) -> float:
+        """What was made, in percent of the balance where there is one."""
+        return self.pnl_percent if self.return_percent is None else self.return_percent
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:

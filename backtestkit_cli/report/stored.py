@@ -113,7 +113,7 @@ def read_record(bundle: Path) -> Record:
         ) from error
 
 
-def whole_file(bundle: Path, name: str, hashes: Mapping[str, str]) -> bytes:
+def whole_file(bundle: Path, name: str, hashes: Mapping[str, str], code: str = "damaged-run") -> bytes:
     """The content of a file, as the manifest knows it.
 
     Raises:
@@ -122,8 +122,26 @@ def whole_file(bundle: Path, name: str, hashes: Mapping[str, str]) -> bytes:
     content = (bundle / name).read_bytes()
     if hashlib.sha256(content).hexdigest() != hashes.get(name):
         what = f"{name} of run {bundle.name} was changed after the run"
-        raise DataError(Problem("damaged-run", what, Source(file=str(bundle / name)), hint="run the backtest again"))
+        raise DataError(Problem(code, what, Source(file=str(bundle / name)), hint="run the backtest again"))
     return content
+
+
+def kept_file(bundle: Path, name: str) -> bytes:
+    """The content of a file of a bundle, as its manifest knows it.
+
+    Raises:
+        FileNotFoundError: the bundle does not keep it.
+        DataError: it is another one, or the manifest cannot be read.
+    """
+    if not (bundle / name).exists():
+        raise FileNotFoundError(name)
+    try:
+        hashes = json.loads((bundle / MANIFEST).read_bytes())["files"]
+        return whole_file(bundle, name, hashes, "damaged-report")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        what = f"{name} of run {bundle.name} cannot be read: {type(error).__name__}"
+        problem = Problem("damaged-report", what, Source(file=str(bundle / name)), hint="run the backtest again")
+        raise DataError(problem) from error
 
 
 def read_stored(bundle: Path) -> StoredRun:

@@ -107,7 +107,7 @@ def _parts(report: Report, width: int, where: str) -> Iterator["RenderableType"]
 
 def _lead(report: Report) -> Iterator["Text"]:
     lead = report.lead
-    yield styled(made_text(lead), f"{STRONG} {tone_of(lead.pnl_percent, 'signed')}".strip())
+    yield styled(made_text(lead), f"{STRONG} {tone_of(lead.made_percent, 'signed')}".strip())
     is_doubtful = lead.warnings or lead.is_interrupted or lead.is_optimistic
     yield styled(held_text(lead))
     yield styled(doubts_text(lead), DOUBT if is_doubtful else QUIET)

@@ -183,8 +183,7 @@ def held_text(lead: Lead) -> str:
     held = text_of(lead.hold_percent, "signed", "%")
     if not lead.trades:
         return f"buy and hold {held}"
-    made = lead.pnl_percent if lead.return_percent is None else lead.return_percent
-    points = made - lead.hold_percent
+    points = lead.made_percent - lead.hold_percent
     distance = text_of(abs(points), "number")
     if distance == "0.00":
         return f"level with buy and hold ({held})"

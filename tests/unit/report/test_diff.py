@@ -166,3 +166,9 @@ def test_hostile_names_neither_steer_the_terminal_nor_break_the_document(tmp_pat
         assert all(char.isprintable() or char == "\n" for char in written)
         assert max(map(cell_len, written.splitlines())) <= 80
         assert json.dumps(sections_document(sections), allow_nan=False)
+
+
+def test_a_trade_that_one_run_opens_earlier_is_called_its_own(tmp_path: Path) -> None:
+    early, late = (run(stream(Deal(pnl=1.0, opened_hours=hours, id=f"{hours:08d}"))) for hours in (1, 2))
+    told = compared(tmp_path, early, late)["summary"]
+    assert "ema-cross on BTCUSDT: opened in A only" in told.values()

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import polars as pl
 import pytest
@@ -343,4 +343,14 @@ def test_a_damaged_report_is_a_known_error(logs: Path) -> None:
     (bundle / "report.md").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(DataError) as caught:
         read_report(bundle)
+    assert caught.value.code == "damaged-report"
+
+
+@pytest.mark.parametrize("ending", ["md", "json"])
+def test_a_report_that_says_something_else_than_the_run_is_refused(ending: Literal["md", "json"], logs: Path) -> None:
+    bundle = find_bundle(logs, "last")
+    path = bundle / f"report.{ending}"
+    path.write_text(path.read_text(encoding="utf-8").replace("1", "2", 1), encoding="utf-8")
+    with pytest.raises(DataError) as caught:
+        read_report(bundle, ending)
     assert caught.value.code == "damaged-report"

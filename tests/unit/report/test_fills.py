@@ -1,6 +1,7 @@
 """A comparison of fills as text, sentence and document."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from make import Deal, run, stream
@@ -101,3 +102,14 @@ def test_the_document_says_the_same() -> None:
     assert told["left_out"] == [{"policy": "reference", "reason": "no"}]
     assert told["conclusion"] == fill_conclusion(made)
     assert told["owed"]["fills_points"] == 0.0
+
+
+def test_beside_money_the_figures_say_that_they_are_at_equal_stakes() -> None:
+    made = [
+        run(stream(Deal(pnl=pnl, quantity=1.0), sizing="careful"), policy=PRESETS[name], balance=1000.0)
+        for name, pnl in (("honest", 1.0), ("vwap", 2.0))
+    ]
+    told = fills_text(compare(made), Console(width=200))
+    assert "Fill policies: ema-cross on BTCUSDT, at equal stakes\n" in told
+    assert "\nat equal stakes: +2.00 % under vwap" in told
+    assert "equal stakes" not in fills_text(compare([replace(one, balance=None) for one in made]), Console())

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from make import run
+from make import Deal, run
+from make import stream as made_stream
 
 from backtestkit_cli.engine.note import plain_text
 from backtestkit_cli.engine.result import ColumnChoice, RunResult
@@ -304,3 +305,14 @@ def test_without_plotly_one_message_says_how_to_install_it(monkeypatch: pytest.M
         stored_page(tmp_path)
     assert caught.value.code == "plotly-missing"
     assert "backtestkit-cli[charts]" in str(caught.value.problems[0].hint)
+
+
+def test_of_money_the_large_figures_and_their_colour_are_those_of_the_balance() -> None:
+    gains_at_equal_stakes = (Deal(pnl=5.0, quantity=0.1), Deal(pnl=-2.0, quantity=10.0, opened_hours=3))
+    streams = [made_stream(*gains_at_equal_stakes, symbol=symbol, sizing="careful") for symbol in "AB"]
+    told = page(build(run(*streams, balance=1000.0)))
+    assert '<p class="made loss">-39.00 net on a balance' in told
+    assert '<dt>Return on the balance</dt><dd class="loss">-3.90 %</dd>' in told
+    assert "<dt>Max drawdown of the balance</dt>" in told.partition('<dl class="tiles">')[2].partition("</dl>")[0]
+    assert "equal stakes" not in told.partition('<dl class="tiles">')[2].partition("</dl>")[0]
+    assert re.findall(r'<span class="pnl (\w+)">([^<]*)</span>', told) == [("loss", "-1.95 %"), ("loss", "-1.95 %")]

@@ -9,7 +9,7 @@ from make import candle_use, drawn, run, stream
 
 from backtestkit_cli.errors import DataError
 from backtestkit_cli.report.dump import dump
-from backtestkit_cli.report.pictures import CANDLES, EQUITY, Pictures, pictures_of, read_pictures
+from backtestkit_cli.report.pictures import CANDLES, EQUITY, Pictures, pictures_of, pictures_parquet, read_pictures
 
 from .cases import GOLDEN
 
@@ -76,3 +76,15 @@ def test_a_stream_without_a_price_has_no_hold() -> None:
     marks = pictures_of(run(one)).marks["ema-cross", "BTCUSDT"]
     assert np.isnan(marks.hold.values[1:]).all()
     assert not np.isnan(marks.equity.values).any()
+
+
+@pytest.mark.parametrize("name", [CANDLES, EQUITY])
+def test_the_pictures_of_another_run_are_refused(name: str, tmp_path: Path) -> None:
+    one, other = (dump(run(stream(pnl)), tmp_path / str(pnl), manifest={}).bundle for pnl in (1.0, -2.0))
+    changed = (other / name).read_bytes()
+    if name == CANDLES:
+        changed = pictures_parquet(run(replace(stream(1.0), drawn=drawn(count=9))))[CANDLES]
+    (one / name).write_bytes(changed)
+    with pytest.raises(DataError) as caught:
+        read_pictures(one)
+    assert caught.value.code == "damaged-report"

@@ -41,7 +41,9 @@ def test_no_line_is_wider_than_the_terminal(name: str, width: int) -> None:
 
 def test_colours_are_for_terminals_only_and_change_no_word() -> None:
     report = build(GOLDEN["winning"]())
-    coloured = terminal(report, Console(file=io.StringIO(), width=80, force_terminal=True, color_system="standard"))
+    coloured = terminal(
+        report, Console(file=io.StringIO(), width=80, force_terminal=True, color_system="standard", no_color=False)
+    )
     assert COLOUR.search(coloured)
     stripped = [COLOUR.sub("", line).rstrip() for line in coloured.splitlines()]
     assert stripped == terminal(report, plain()).splitlines()
@@ -257,3 +259,11 @@ def test_a_long_name_folds_at_its_marks_and_takes_no_room_from_figures() -> None
     assert "\n  buy-the-" in side
     assert "N/A" in side
     assert side.count("Strategy") == 1
+
+
+def test_a_loss_of_money_is_no_gain_because_of_equal_stakes() -> None:
+    one = stream(Deal(pnl=5.0, quantity=0.1), Deal(pnl=-2.0, quantity=10.0, opened_hours=3), sizing="careful")
+    console = Console(file=io.StringIO(), width=80, force_terminal=True, color_system="standard", no_color=False)
+    lead = terminal(build(run(one, balance=1000.0)), console).splitlines()[1]
+    assert "-19.50 net" in lead
+    assert "31m" in lead
