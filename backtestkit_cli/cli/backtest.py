@@ -101,7 +101,7 @@ def backtest(
 
 def _note_unknown_symbols(job: "Backtest", output: Output) -> None:
     """Say which symbols may be misspelt: a made-up market has candles of any name."""
-    from backtestkit_cli.config.schema import SampleExchange
+    from backtestkit_cli.config.market_schema import SampleExchange
 
     known = job.config.settings.defaults.symbols or ()
     if known and isinstance(job.config.exchanges[job.plan.exchange], SampleExchange):

@@ -17,7 +17,8 @@ from backtestkit_cli.model.signal import Flat
 from backtestkit_cli.run.clock import Clock, WallClock
 from backtestkit_cli.run.live.identity import fingerprint_of
 from backtestkit_cli.run.live.status import StreamStatus, stream_status
-from backtestkit_cli.run.plan import Request, plan_live
+from backtestkit_cli.run.plan import plan_live
+from backtestkit_cli.run.request import Request
 from backtestkit_cli.run.stores import LockedStore, store_for
 from backtestkit_cli.state.generations import Generation, Which
 from backtestkit_cli.state.journal import Journal
