@@ -6,12 +6,13 @@ SEED ?= 1
 WORKERS ?= 2
 EXTRAS ?= dev,charts
 ORDERS ?= 1000
+KILLS ?= 2000
 
 SHARED := $(or $(BACKTESTKIT_SHARED),../shared)
 RULES ?= $(SHARED)/rules
 GOLDEN ?= $(SHARED)/golden
 
-.PHONY: help setup demo test quick lint types check coverage mutation oracles rules golden risk-orders bench clean
+.PHONY: help setup demo test quick lint types check coverage mutation oracles rules golden risk-orders crash bench clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -66,6 +67,10 @@ golden: setup  ## the reference policy against vectors of the original (GOLDEN=f
 
 risk-orders: setup  ## risk limits under a thousand random orders of streams (ORDERS=)
 	BACKTESTKIT_ORDERS=$(ORDERS) $(BIN)/python -m pytest -q -s tests/property/test_risk_limits.py
+
+crash: setup  ## kill live sessions thousands of times (SEED= to draw others, KILLS= for fewer)
+	BACKTESTKIT_SEED=$(SEED) BACKTESTKIT_KILLS=$(KILLS) BACKTESTKIT_KILLS_AT_POINT=20 \
+	$(BIN)/python -m pytest -q -s --timeout=0 tests/crash
 
 bench: setup  ## speed against other backtesters, as ratios (SEED= to change the candles)
 	SEED=$(SEED) $(BIN)/python tests/benchmarks/run.py

@@ -1,12 +1,12 @@
 """How a live session survives: every change is on disk before anybody is told of it.
 
-* A stream that changed is kept with the events of the change, then the money, then people are told, then the stream
-  is kept again without them. A crash in between repeats, it never loses.
+* After a step the money is kept, then the stream with the events of the step, then people are told, then the stream is
+  kept again without them. A crash in between repeats, it never loses: what closes again is not booked again.
 * What cannot be kept is not opened. Positions that are open go on in memory, nothing new is opened until all is kept
   again, and it is tried again every minute.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from backtestkit_cli.errors import StateError
@@ -37,10 +37,10 @@ class Keeping:
     @property
     def is_whole(self) -> bool:
         """Whether everything that happened is on disk."""
-        return not self._unkept and not self._is_money_unkept
+        return not self._unkept
 
-    def restore_money(self, streams: Iterable[StreamRecord]) -> None:
-        """Bring the account to where it was, with what closed in the last moment before a crash.
+    def restore_money(self) -> None:
+        """Bring the account to where it was.
 
         Raises:
             StateError: its record is damaged.
@@ -52,26 +52,21 @@ class Keeping:
             account.restore(kept.account)
             booked.update({stream_of(key): signal_id for key, signal_id in kept.booked.items()})
             account.closed_percents = {stream_of(key): list(some) for key, some in kept.closed_percents.items()}
-        for record in streams:
-            for event in record.untold:
-                if isinstance(event, Closed):
-                    self.ledger.release(event)
 
     def keep(self, stream: LiveStream, before: SignalState, events: Sequence[Event]) -> tuple[Event, ...]:
         """Keep a stream after a step; give the events that may be told now."""
         stored = tuple(event for event in events if not isinstance(event, Idle | Active))
         if stream.walk.state == before and not stored:
             return tuple(events)
+        kinds = {type(event) for event in stored}
+        self._is_money_unkept |= Closed in kinds and self.ledger.account is not None
         try:
             self._save(stream, stored)
         except StateError as error:
             self.on_alarm(error)
             self._unkept[stream.key] = stream
-            if any(isinstance(event, Opened) for event in stored) or not isinstance(before, OpenPosition):
+            if Closed not in kinds and (Opened in kinds or not isinstance(before, OpenPosition)):
                 return self._not_opened(stream, before, stored)
-        if any(isinstance(event, Closed) for event in stored):
-            self._is_money_unkept = self.ledger.account is not None
-            self._save_money()
         return tuple(events)
 
     def told(self, stream: LiveStream) -> None:
@@ -82,7 +77,6 @@ class Keeping:
         """Keep what could not be kept before."""
         for stream in tuple(self._unkept.values()):
             self._try(stream)
-        self._save_money()
 
     def _not_opened(self, stream: LiveStream, before: SignalState, events: Sequence[Event]) -> tuple[Event, ...]:
         """Take an entry back, as if it had never been made."""
@@ -103,6 +97,7 @@ class Keeping:
             self._unkept[stream.key] = stream
 
     def _save(self, stream: LiveStream, untold: tuple[Event, ...]) -> None:
+        self._save_money()
         strategy, symbol = stream.key
         self.state.keep(
             StreamRecord(
@@ -121,10 +116,7 @@ class Keeping:
             return
         percents = {stream_key(*key): tuple(known[-NEWEST_PERCENTS:]) for key, known in account.closed_percents.items()}
         booked = {stream_key(*key): signal_id for key, signal_id in self.ledger.booked.items()}
-        try:
-            self.state.keep_money(
-                MoneyRecord(session=self.session, account=account.body, closed_percents=percents, booked=booked)
-            )
-            self._is_money_unkept = False
-        except StateError as error:
-            self.on_alarm(error)
+        self.state.keep_money(
+            MoneyRecord(session=self.session, account=account.body, closed_percents=percents, booked=booked)
+        )
+        self._is_money_unkept = False

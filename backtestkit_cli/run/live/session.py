@@ -236,7 +236,7 @@ class Live:
         self.record, records = identity_of(self.config, plan, state, minutes, self.clock.now_ms())
         self._keeping.session = self.record.session
         self._journal = Journal(self.logs / "live" / self.record.session)
-        self._keeping.restore_money(records.values())
+        self._keeping.restore_money()
         source = live_source(config, plan.exchange, self.registry, self.clock)
         self._feed = Feed(source, not is_local(config.exchanges[plan.exchange]), anomaly_of(config), self._trouble)
         seconds = config.settings.limits.signal_seconds

@@ -1,0 +1,242 @@
+"""Many lives of one live session: started, killed, started again, with a ledger of all that was ever told.
+
+The ledger is the parent's: what stood on stdout before the kill. Events may be told twice, never otherwise than before.
+"""
+
+import json
+import os
+import signal
+import struct
+import subprocess
+import sys
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+from types import TracebackType
+from typing import Any, Self
+
+import pytest
+from e2e.project import Project
+
+from backtestkit_cli.kit import Kit
+from backtestkit_cli.model.event import Active, Idle
+from backtestkit_cli.model.signal import Flat, OpenPosition
+from backtestkit_cli.model.time import MINUTE_MS, iso, parse_time
+from backtestkit_cli.state.session import SessionState, StreamRecord, event_body
+from backtestkit_cli.state.store import FileStore
+from crash.shown_clock import mapped, read_ms
+
+TESTS = Path(__file__).parents[1]
+CONFIG = """
+settings: {{balance: 10000}}
+exchanges: [{{name: made, use: sample, seed: {seed}}}]
+sizings: [{{name: risk, method: atr-based, risk_percentage: 1, atr: "atr(14)"}}]
+risks: [{{name: calm, max_positions: 3}}]
+strategies:
+  - name: limits
+    interval: 3m
+    rules:
+      long: "close > sma(close, 3)"
+      short: "close <= sma(close, 3)"
+      entry: {{limit: "0.05%", wait: 4m}}
+      take_profit: "0.6%"
+      stop_loss: "0.6%"
+      lifetime: 6m
+    risk: calm
+    sizing: risk
+  - name: market
+    interval: 1m
+    rules: {{long: "close > open", short: "close <= open", take_profit: "0.6%", stop_loss: "0.6%", lifetime: 5m}}
+    risk: calm
+    sizing: risk
+"""
+START_MS = parse_time("2023-03-01")
+SYMBOLS = ("BTCUSDT", "ETHUSDT")
+STRATEGIES = ("limits", "market")
+SECONDS = 20
+"""How long a life may take to come as far as it should."""
+
+
+class Nursery:
+    """A process that forks lives. Its own protocol: one question, one answer."""
+
+    def __enter__(self) -> Self:
+        environ = {**os.environ, "PYTHONPATH": str(TESTS)}
+        script = [sys.executable, str(TESTS / "crash" / "nursery.py")]
+        self._process = subprocess.Popen(script, env=environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._process.communicate(timeout=SECONDS)
+
+    def start(self, **asked: Any) -> int:
+        """Begin a life; its process id."""
+        return self._ask({"start": asked})
+
+    def wait(self, process: int) -> int:
+        """The exit code of a life that ended, or is about to."""
+        return self._ask({"wait": process})
+
+    def _ask(self, question: object) -> int:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps(question) + "\n")
+        self._process.stdin.flush()
+        return int(self._process.stdout.readline())
+
+
+@dataclass(slots=True)
+class Lives:
+    """One session with its many lives. `told` holds each event once, in order; `deaths` counts what death struck."""
+
+    project: Project
+    nursery: Nursery
+    seed: int
+    exchange: str = "made"
+    exchange_url: str | None = None
+    told: list[dict[str, Any]] = field(default_factory=list)
+    repeated: int = 0
+    deaths: Counter[str] = field(default_factory=Counter)
+    most_leftovers: int = 0
+    slowest_seconds: float = 0.0
+    _lives: int = 0
+    _known: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.project.write("configs/crash.yaml", CONFIG.format(seed=self.seed))
+        self._clock.write_bytes(struct.pack("<q", START_MS - 20_000))
+
+    @property
+    def _clock(self) -> Path:
+        return self.project.folder / "clock"
+
+    @property
+    def now_ms(self) -> int:
+        """The time of the session."""
+        with mapped(self._clock) as shown:
+            return read_ms(shown)
+
+    def begin(self, *, pause_seconds: float, end_ms: int, point: str | None = None) -> int:
+        """Begin a life that ends at a failpoint, or waits at `end_ms`; its process id."""
+        self._lives += 1
+        for name in (".out", ".err"):
+            self._output.with_suffix(name).touch()
+        symbols = [part for symbol in SYMBOLS for part in ("--symbol", symbol)]
+        return self.nursery.start(
+            folder=str(self.project.folder),
+            arguments=["live", *STRATEGIES, *symbols, "--exchange", self.exchange, "--stop-now", "--json"],
+            output=str(self._output),
+            clock={
+                "path": str(self._clock),
+                "pause_seconds": pause_seconds,
+                "end_ms": end_ms,
+                "exchange_url": self.exchange_url,
+            },
+            point=point,
+        )
+
+    def killed_at_random(self, random: Random, *, share_at_start: float = 0.15) -> None:
+        """One life that is killed while it starts, or somewhere in one of its first minutes."""
+        began_ms, began = self.now_ms, time.monotonic()
+        process = self.begin(pause_seconds=0.002, end_ms=began_ms + 1000 * MINUTE_MS)
+        if random.random() < share_at_start:
+            time.sleep(random.uniform(0, 0.3))
+        else:
+            self._wait_until(began_ms + random.randint(1, 8) * MINUTE_MS, process, began, began_ms)
+            time.sleep(random.uniform(0, 0.02))
+        os.kill(process, signal.SIGKILL)
+        self._died(process)
+
+    def killed_at(self, point: str) -> None:
+        """One life that ends at a failpoint."""
+        process = self.begin(pause_seconds=0.0, end_ms=self.now_ms + 1000 * MINUTE_MS, point=point)
+        self._died(process)
+
+    def live_on(self, minutes: int) -> None:
+        """One life without harm: it ends by SIGTERM once it has done some more minutes."""
+        began = time.monotonic()
+        end_ms = self.now_ms // MINUTE_MS * MINUTE_MS + minutes * MINUTE_MS + 30_000
+        process = self.begin(pause_seconds=0.0, end_ms=end_ms)
+        self._wait_until(end_ms, process, began, end_ms)
+        os.kill(process, signal.SIGTERM)
+        code = self.nursery.wait(process)
+        assert code == 143, (code, self.errors)
+        self._read()
+
+    @property
+    def errors(self) -> str:
+        """What the newest life wrote to stderr, and the error on stdout where there is one."""
+        lines = self._output.with_suffix(".out").read_text("utf-8").splitlines()
+        return "\n".join(
+            [self._output.with_suffix(".err").read_text("utf-8"), *(one for one in lines if '"error"' in one)]
+        )
+
+    def backtested(self) -> list[dict[str, Any]]:
+        """What the backtest of the same candles tells until now."""
+        end_ms = self.now_ms // MINUTE_MS * MINUTE_MS
+        kit = Kit.load(self.project.folder / "configs")
+        range_ = f"{iso(START_MS)}..{iso(end_ms + 60 * MINUTE_MS)}"
+        job = kit.backtest(*STRATEGIES, symbols=SYMBOLS, exchange=self.exchange, range=range_)
+        return [event_body(event) for event in job if not isinstance(event, Idle | Active) and event.time_ms <= end_ms]
+
+    def records(self) -> tuple[StreamRecord, ...]:
+        """The streams as they are on disk; nothing may be damaged."""
+        store = FileStore(self.project.folder / "state", lambda: 0)
+        records = SessionState(store).streams()
+        assert store.warnings == []
+        assert not list(self.project.folder.rglob("*.corrupt-*"))
+        return records
+
+    # after a death
+
+    def _died(self, process: int) -> None:
+        code = self.nursery.wait(process)
+        assert code == -signal.SIGKILL, (code, self.errors)
+        assert "Traceback" not in self.errors
+        self._read()
+        records = self.records()
+        self._nothing_told_is_lost(records)
+        self.deaths["while busy" if any(map(_is_busy, records)) else "while idle"] += 1
+        self.most_leftovers = max(self.most_leftovers, len(list(self.project.folder.rglob("*.tmp"))))
+
+    def _nothing_told_is_lost(self, records: tuple[StreamRecord, ...]) -> None:
+        """What was told is on disk: open positions are held there, closed ones are not."""
+        opened = {event["signal"]["id"] for event in self.told if event["kind"] == "opened"}
+        closed = {event["signal"]["id"] for event in self.told if event["kind"] == "closed"}
+        held = {one.state.signal.id for one in records if isinstance(one.state, OpenPosition)}
+        untold = {
+            event["signal"]["id"] for one in records for event in map(event_body, one.untold) if "signal" in event
+        }
+        assert opened - closed <= held | untold
+        assert not closed & held
+
+    def _read(self) -> None:
+        """Take into the ledger what stood on stdout; a line that the kill cut off was never told."""
+        for line in self._output.with_suffix(".out").read_text("utf-8").splitlines(keepends=True):
+            if line.endswith("\n"):
+                assert '"error"' not in line
+                self.repeated += line in self._known
+                if line not in self._known:
+                    self._known.add(line)
+                    self.told.append(json.loads(line))
+
+    @property
+    def _output(self) -> Path:
+        return self.project.folder / f"life-{self._lives}"
+
+    def _wait_until(self, time_ms: int, process: int, began: float, began_ms: int) -> None:
+        with mapped(self._clock) as shown:
+            while (now_ms := read_ms(shown)) < time_ms:
+                if time.monotonic() - began > SECONDS or '"error"' in self.errors:
+                    os.kill(process, signal.SIGUSR1)
+                    time.sleep(0.5)
+                    pytest.fail(f"it stands since {iso(now_ms)}: {self.errors}")
+                if now_ms == began_ms:
+                    self.slowest_seconds = max(self.slowest_seconds, time.monotonic() - began)
+                time.sleep(0.002)
+
+
+def _is_busy(record: StreamRecord) -> bool:
+    return not isinstance(record.state, Flat) or bool(record.untold)

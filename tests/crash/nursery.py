@@ -1,0 +1,64 @@
+"""A process that has imported the program and forks a child for each life, so that a life costs no imports.
+
+Reads one JSON document a line: `{"start": {...}}` answers the process id of a new child, `{"wait": pid}` its exit code
+(negative: the signal that killed it). The child runs the real command line with the clock of `shown_clock`.
+"""
+
+import faulthandler
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import ccxt  # noqa: F401  # imported before the fork, as everything a session needs
+
+import backtestkit_cli.cli.app
+import backtestkit_cli.run.live.session
+from backtestkit_cli.__main__ import main
+from crash import failpoints, shown_clock
+
+
+def live_once(folder: str, arguments: list[str], output: str, clock: dict[str, Any], point: str | None) -> int:
+    """Run the command line as a process of its own does; the exit code."""
+    os.chdir(folder)
+    for number, name in ((1, "out"), (2, "err")):
+        descriptor = os.open(f"{output}.{name}", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        os.dup2(descriptor, number)
+        os.close(descriptor)
+    faulthandler.register(signal.SIGUSR1)  # where it stands, for the parent that has waited too long
+    sys.argv = ["backtestkit", *arguments]
+    shown_clock.install(**clock)
+    if point is not None:
+        failpoints.install(point)
+    try:
+        main()
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else 1
+    return 0
+
+
+def serve() -> None:
+    """Answer until the parent goes."""
+    for line in sys.stdin:
+        asked = json.loads(line)
+        if "wait" in asked:
+            answer = os.waitstatus_to_exitcode(os.waitpid(asked["wait"], 0)[1])
+        else:
+            answer = os.fork()
+            if answer == 0:
+                code = 70
+                try:
+                    code = live_once(**asked["start"])
+                finally:
+                    sys.stdout.flush()
+                    sys.stderr.flush()
+                    os._exit(code)
+        sys.stdout.write(f"{answer}\n")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    assert Path(backtestkit_cli.__file__).exists()
+    serve()
