@@ -1,7 +1,8 @@
 """Who is told of what happens, and in which order.
 
 * The class of an event is the topic; a union of classes, such as `SignalEvent`, is told of each of them.
-* One at a time, in the order of subscription, while the run waits: callbacks of the config before all others.
+* One at a time, in the order of subscription: callbacks of the config before all others. A backtest waits for them, a
+  live session does not.
 * A listener, or its `where`, that raises is reported and stops nothing: not the run, not the next listener.
 * `once` is over before the call, so one that raises, or starts another run, is not called again.
 * What somebody subscribes to is told from then on; idle and active events from the next stream on.
@@ -157,7 +158,7 @@ class Audience:
                 self._tell(listeners, subscriptions, event)
 
     def _tell(self, listeners: Listeners, subscriptions: Sequence[Subscription], event: Told) -> None:
-        context = self.context(*_stream_of(event))
+        context = self.context(*stream_of(event))
         context.time_ms = event.time_ms
         before = CURRENT.set(context)
         try:
@@ -170,16 +171,19 @@ class Audience:
     def _call(self, subscription: Subscription, event: Told) -> None:
         function: Callable[[Any], object] = subscription.where or subscription.function
         try:
-            if subscription.is_over or (subscription.where is not None and not subscription.where(event)):
+            if subscription.is_over or (subscription.where is not None and not self._run(subscription.where, event)):
                 return
             if subscription.once:
                 subscription.cancel()
             function = subscription.function
-            function(event)
+            self._run(function, event)
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # noqa: BLE001  # a guard around user code, `sys.exit` too: told, and on it goes
             self._failed(function, event, error)
+
+    def _run(self, function: Callable[[Any], object], event: Told) -> object:
+        return function(event)
 
     def _failed(self, function: Callable[[Any], object], event: Told, error: BaseException) -> None:
         problem = raised(error, place_of(function), f"when it was told of an event {event.kind}")
@@ -191,7 +195,7 @@ class Audience:
             self.tell(ListenerFailed(time_ms=event.time_ms, event=event.kind, what=problem.what))
 
 
-def _stream_of(event: Told) -> tuple[str, str]:
+def stream_of(event: Told) -> tuple[str, str]:
     """Strategy and symbol of an event, empty where it has none."""
     named = getattr(event, "signal", event)
     return getattr(named, "strategy", ""), getattr(named, "symbol", "")

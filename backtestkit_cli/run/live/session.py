@@ -33,7 +33,8 @@ from backtestkit_cli.plugins.registry import Registry
 from backtestkit_cli.run.callbacks import callbacks_of
 from backtestkit_cli.run.clock import Clock, WallClock
 from backtestkit_cli.run.jobs import Runs
-from backtestkit_cli.run.listen import Audience, Listeners
+from backtestkit_cli.run.listen import Listeners
+from backtestkit_cli.run.live.audience import LiveAudience
 from backtestkit_cli.run.live.calls import Caller
 from backtestkit_cli.run.live.feed import Feed
 from backtestkit_cli.run.live.hearing import Hearing
@@ -104,7 +105,7 @@ class Live:
     stop_at_ms: int | None = None
     _woken: asyncio.Event = field(default_factory=asyncio.Event)
     _loop: asyncio.AbstractEventLoop | None = None
-    _audience: Audience = field(init=False)
+    _audience: LiveAudience = field(init=False)
     _ledger: LiveLedger = field(init=False)
     _keeping: Keeping = field(init=False)
     _journal: Journal = field(init=False)
@@ -225,7 +226,15 @@ class Live:
         strategies = {name: prepare(config, name, self.registry) for name in plan.strategies}
         sizings = {name: prepare_sizing(config, name, self.registry) for name in plan.strategies}
         callbacks = callbacks_of(config, self.registry, strategies=plan.strategies, exchange=plan.exchange, frame=None)
-        self._audience = Audience("paper", callbacks, self.listeners, exchange=plan.exchange, frame="live")
+        self._audience = LiveAudience(
+            "paper",
+            callbacks,
+            self.listeners,
+            exchange=plan.exchange,
+            frame="live",
+            seconds=config.settings.limits.signal_seconds,
+            on_trouble=lambda problem: self._trouble("", StrategyError(problem)),
+        )
         base = ledger_for(config, plan.strategies, self.registry, self._audience)
         self._ledger = LiveLedger(base.profiles, account=base.account)
         self._keeping = Keeping(state, self._ledger, self._alarm)
@@ -478,6 +487,8 @@ class Live:
     def _close(self) -> None:
         for caller in self._callers.values():
             caller.close()
+        if hasattr(self, "_audience"):
+            self._audience.close()
         if hasattr(self, "_feed"):
             self._feed.close()
         if hasattr(self, "_journal"):
