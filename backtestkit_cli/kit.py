@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from backtestkit_cli.run.checks.remark import Remark
     from backtestkit_cli.run.live.session import Live
     from backtestkit_cli.run.outside import OutsideExchange
+    from backtestkit_cli.run.parity import SessionParity
     from backtestkit_cli.run.session import Sessions
 
 
@@ -322,6 +323,18 @@ class Kit(Entries):
         from backtestkit_cli.run.verify import verify
 
         return verify(find_bundle(self.logs, run), self.config.project, self.registry.child())
+
+    def parity(self, session: str = "last") -> "SessionParity":
+        """Do a live session again as a backtest of its window, and say which signals differ and why.
+
+        Raises:
+            UsageError, DataError: there is no such session, or it cannot be done again.
+            ConfigError, StrategyError: its code or candles cannot be used any more.
+        """
+        from backtestkit_cli.run.parity import parity
+        from backtestkit_cli.run.session import find_session
+
+        return parity(find_session(self.logs, session), self.config.project, self.registry.child())
 
     def check(
         self,

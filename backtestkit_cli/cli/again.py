@@ -39,9 +39,9 @@ def again(run: str, config: Sequence[Path] | None, output: Output) -> Iterator[A
     bundle = find_bundle(logs, run)
     total = total_minutes(read_manifest(bundle))
     with output.progress(total) as on_progress, redirect_stdout(sys.stderr), shown(output.tell, output.verbose):
-        yield Again(bundle, logs.parent, stoppable(on_progress), lambda message: _abandoned(output, message))
+        yield Again(bundle, logs.parent, stoppable(on_progress), lambda message: abandoned(output, message))
 
 
-def _abandoned(output: Output, message: str) -> None:
+def abandoned(output: Output, message: str) -> None:
     """Tell why the process ends now: a strategy call hangs and cannot be interrupted."""
     output.error(StrategyError(Problem("call-timed-out", message)))

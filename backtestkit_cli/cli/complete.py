@@ -46,10 +46,19 @@ def frames(ctx: typer.Context, incomplete: str) -> list[str]:
 
 def runs(ctx: typer.Context, incomplete: str) -> list[str]:
     """Run ids of the project, and `last`."""
+    return _folders(ctx, incomplete, "runs")
+
+
+def sessions(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Ids of live sessions, and `last`."""
+    return _folders(ctx, incomplete, "live")
+
+
+def _folders(context: typer.Context, incomplete: str, name: str) -> list[str]:
     from backtestkit_cli.cli.project import logs_folder
 
     try:
-        folder = logs_folder(ctx.params.get("config")) / "runs"
+        folder = logs_folder(context.params.get("config")) / name
         found = sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
     except (BacktestkitError, OSError):
         return []

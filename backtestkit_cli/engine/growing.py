@@ -4,6 +4,7 @@ What has not come yet is a minute without a candle, so everything that reads can
 only ever shown `until` an instant.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -57,6 +58,14 @@ class GrowingMarket:
         part = slice(0, max(0, self.candles.row(time_ms)))
         cut = _cut(self.candles, part)
         return replace(cut, present=None) if cut.present is not None and cut.present.all() else cut
+
+    def since(self, time_ms: int) -> Iterator[Candle]:
+        """The candles that open at or after an instant, oldest first; bridged minutes have none."""
+        columns = self.candles
+        for row in range(max(0, columns.row(time_ms)), columns.row(self.known_ms)):
+            if columns.has(row) and not columns.is_bridged(row):
+                values = (columns.open, columns.high, columns.low, columns.close, columns.volume)
+                yield Candle(columns.time(row), *(float(column[row]) for column in values))
 
     def _set(self, row: int, candle: Candle) -> None:
         columns = self.candles

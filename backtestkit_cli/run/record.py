@@ -11,7 +11,7 @@ A change can be named by these:
 import hashlib
 import importlib.util
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from functools import cache
 from importlib.metadata import version
@@ -47,7 +47,10 @@ def manifest_of(config: Config, plan: Plan, run: RunResult, *, times_ms: tuple[i
         "config": {row.path: row.value for row in effective(config)},
         "overrides": overridden(config),
         "listener_warnings": list(run.warnings),
-        "rerun": {"request": _request(config, plan), "config": kept(config, _used(config, plan))},
+        "rerun": {
+            "request": _request(config, plan),
+            "config": kept(config, used_by(config, plan.strategies, plan.exchange, plan.frame)),
+        },
         "sources": sources(config, plan),
         "package": package_hash(),
         "candle_months": {_stream(one): dict(one.candles.months) for one in run.streams},
@@ -109,14 +112,14 @@ def _is_frame(config: Config, plan: Plan) -> bool:
     return (parse_time(schema.start), parse_time(schema.end), schema.interval) == asked
 
 
-def _used(config: Config, plan: Plan) -> dict[str, set[str]]:
+def used_by(config: Config, strategies: Sequence[str], exchange: str, frame: str | None) -> dict[str, set[str]]:
     """The names of each kind that a run used, or that the defaults name."""
     defaults = config.settings.defaults
-    schemas = [config.strategies[name] for name in plan.strategies]
+    schemas = [config.strategies[name] for name in strategies]
     return {
-        "exchanges": {plan.exchange, *filter(None, [defaults.exchange])},
-        "frames": {plan.frame, *filter(None, [defaults.frame])},
-        "strategies": set(plan.strategies),
+        "exchanges": {exchange, *filter(None, [defaults.exchange])},
+        "frames": {*filter(None, [frame, defaults.frame])},
+        "strategies": set(strategies),
         "risks": {risk for schema in schemas for risk in schema.risk_names},
         "sizings": {schema.sizing for schema in schemas if schema.sizing},
     }

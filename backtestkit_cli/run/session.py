@@ -144,10 +144,7 @@ class Sessions:
             return kept.session
         if text in (None, "last") and names:
             return names[-1]
-        found = [one for one in names if one == text] or [one for one in names if text and one.startswith(text)]
-        if len(found) == 1:
-            return found[0]
-        raise UsageError(_not_found(text, found, names))
+        return session_named(text, names)
 
     def _brief(self, name: str, kept: SessionRecord | None) -> SessionBrief:
         told = _told(self.logs / "live" / name)
@@ -176,6 +173,28 @@ class Sessions:
                 found = StreamStatus(strategy=key[0], symbol=key[1], state="damaged")
             if key in own or found.state != "flat":
                 yield found
+
+
+def find_session(logs: Path, text: str) -> Path:
+    """Find the folder of a session by its id, a unique beginning of it, or `last`.
+
+    Raises:
+        UsageError: there is none.
+    """
+    names = sorted(path.parent.name for path in (logs / "live").glob(f"*/{JOURNAL}"))
+    return logs / "live" / (names[-1] if text == "last" and names else session_named(text, names))
+
+
+def session_named(text: str | None, names: Sequence[str]) -> str:
+    """The one name that is, or begins with, a text.
+
+    Raises:
+        UsageError: there is none, or more than one.
+    """
+    found = [one for one in names if one == text] or [one for one in names if text and one.startswith(text)]
+    if len(found) == 1:
+        return found[0]
+    raise UsageError(_not_found(text, found, names))
 
 
 def is_killed(state: SessionState) -> bool:

@@ -93,6 +93,16 @@ def event_body(event: Event) -> dict[str, Any]:
     return dict(body)
 
 
+def event_of(body: Mapping[str, Any]) -> Event:
+    """The event of a body.
+
+    Raises:
+        ValueError: it is none.
+    """
+    (event,) = _events().validate_python((dict(body),))
+    return event
+
+
 class SessionState:
     """The records of one state folder, typed."""
 

@@ -12,12 +12,13 @@
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
 
 from backtestkit_cli.config.merge import Config
+from backtestkit_cli.config.stored import kept
 from backtestkit_cli.engine.candles import Candles
 from backtestkit_cli.engine.decide import Failed
 from backtestkit_cli.engine.gate import Refusal
@@ -25,7 +26,7 @@ from backtestkit_cli.engine.growing import GrowingMarket
 from backtestkit_cli.engine.step import Terms
 from backtestkit_cli.engine.walk import settle_together
 from backtestkit_cli.errors import BacktestkitError, DataError, Problem, Source, StateError, StrategyError
-from backtestkit_cli.model.candle import MarketSteps
+from backtestkit_cli.model.candle import Candle, MarketSteps
 from backtestkit_cli.model.event import Active, Event, Idle, key_of
 from backtestkit_cli.model.signal import Flat, OpenPosition, SignalState, WaitingEntry
 from backtestkit_cli.model.time import MINUTE_MS, iso
@@ -43,6 +44,7 @@ from backtestkit_cli.run.live.keeping import Keeping
 from backtestkit_cli.run.live.stream import LiveLedger, LiveStream, PreparedAnswer
 from backtestkit_cli.run.live.view import StreamView, view_of
 from backtestkit_cli.run.plan import LivePlan
+from backtestkit_cli.run.record import used_by
 from backtestkit_cli.run.risk import ledger_for
 from backtestkit_cli.run.sizing import Sizing, prepare_sizing
 from backtestkit_cli.run.sources import anomaly_of, is_local, live_source
@@ -256,19 +258,29 @@ class Live:
             self._add_stream(key, strategies[key[0]], sizings[key[0]], records[key], source.steps(key[1]))
         self.record = replace(self.record, run=run)
         state.begin(self.record)
-        self._journal.add(
-            "start",
-            self.clock.now_ms(),
-            session=self.record.session,
-            fingerprint=self.record.fingerprint,
-            streams=[list(key) for key in plan.keys],
-        )
+        self._note_start()
         for record in records.values():
             for event in record.untold:
                 self._tell(event)
                 yield event
             if record.untold:
                 self._keeping.told(self.streams[record.strategy, record.symbol])
+
+    def _note_start(self) -> None:
+        """Note what is needed to do this session again as a backtest, and the candles that held positions missed."""
+        record, now_ms = self.record, self.clock.now_ms()
+        used = used_by(self.config, record.strategies, record.exchange, None)
+        known_ms = {symbol: market.known_ms for symbol, market in self._markets.items()}
+        told = {**asdict(record), "streams": [list(key) for key in self.plan.keys], "known_ms": known_ms}
+        self._journal.add("start", now_ms, **told, config=kept(self.config, used))
+        for symbol, market in self._markets.items():
+            held = [one.at_ms for one in self.streams.values() if one.market is market]
+            for candle in market.since(min(held)):
+                self._note_candle(symbol, candle)
+
+    def _note_candle(self, symbol: str, candle: Candle) -> None:
+        told = list(candle[1:])
+        self._journal.add("candle", candle.time, symbol=symbol, candle=told, now_ms=self.clock.now_ms())
 
     async def _market(self, symbol: str) -> GrowingMarket:
         start_ms = min(self.record.history_start_ms.values())
@@ -338,10 +350,11 @@ class Live:
     async def _catch_up(self) -> AsyncIterator[Event]:
         """Take the candles that came, and settle every instant that they end."""
         for symbol, market in self._markets.items():
-            for candle in await self._feed.newer(symbol, market.known_ms, self._present_ms()):
-                self._journal.add(
-                    "candle", candle.time, symbol=symbol, candle=list(candle[1:]), now_ms=self.clock.now_ms()
-                )
+            newer = await self._feed.newer(symbol, market.known_ms, self._present_ms())
+            if not newer:
+                self._journal.add("no_candle", self.clock.now_ms(), symbol=symbol)
+            for candle in newer:
+                self._note_candle(symbol, candle)
                 if market.add(candle):
                     for stream in self.streams.values():
                         if stream.market is market:
