@@ -129,3 +129,8 @@ def test_a_heat_row_of_wins_alone_has_no_figure_that_needs_losses() -> None:
 def test_nothing_counts_as_nothing() -> None:
     none = backtest_figures([])
     assert (none.total_closed, none.win_count, none.loss_count) == (0, 0, 0)
+
+
+def test_a_figure_of_the_original_is_labelled_by_its_key() -> None:
+    labels = {one.key: one.label for one in original_metrics(happened(stream_of(*FIVE)), "original")}
+    assert (labels["avg_pnl"], labels["heat_max_win_streak"]) == ("Avg pnl", "Heat max win streak")

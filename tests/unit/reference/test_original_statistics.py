@@ -1,5 +1,6 @@
 """The original's statistics, where the tables of recordings are silent."""
 
+import math
 from dataclasses import replace
 from fractions import Fraction
 
@@ -160,3 +161,19 @@ def test_a_live_run_is_measured_by_its_closes_with_whole_minutes() -> None:
     lasting = replace(closed(3, "x"), time_ms=at(3) + 20_000)
     count, figures = live_figures([opened(0, "x"), lasting, idle(4)])
     assert (count, figures) == (3, backtest_figures([ClosedTrade("A", 1.0, at(0), at(3))]))
+
+
+def test_a_portfolio_adds_up_its_symbols_and_leaves_out_what_is_no_number() -> None:
+    found = heat_figures([*trades(1.0, -3.0, symbol="A"), *trades(0.5, symbol="B")])
+    assert (found.total_symbols, found.portfolio_total_trades, found.portfolio_total_pnl) == (2, 3, -1.5)
+    broken = heat_figures([*trades(math.inf, symbol="A"), *trades(0.5, symbol="B")])
+    assert {row.symbol: row.total_pnl for row in broken.symbols} == {"A": None, "B": 0.5}
+    assert broken.portfolio_total_pnl == 0.5
+    none = heat_figures([])
+    assert (none.symbols, none.total_symbols, none.portfolio_total_pnl) == ((), 0, None)
+    assert none.portfolio_total_trades == 0
+
+
+def test_a_live_run_without_an_event_counts_nothing() -> None:
+    held, figures = live_figures([])
+    assert (held, figures.total_closed, figures.win_count, figures.loss_count) == (0, 0, 0, 0)

@@ -17,6 +17,7 @@ from backtestkit_cli.engine.result import RunResult
 from backtestkit_cli.report.as_json import json_text
 from backtestkit_cli.report.build import build
 from backtestkit_cli.report.markdown import escape, markdown
+from backtestkit_cli.report.report import Report
 from backtestkit_cli.report.terminal import terminal
 from backtestkit_cli.report.text import clean
 
@@ -39,6 +40,12 @@ def holding(text: str, note: str = "note") -> RunResult:
     return run(one, other, exchange=text, frame=text, warnings=(text, f"{text} {text}"))
 
 
+@cache
+def built(text: str) -> Report:
+    """The report of such a run; the tests of one text share it."""
+    return build(holding(text))
+
+
 def shape(tokens: list[Token]) -> list[Any]:
     """The structure of a document without its texts."""
     return [
@@ -50,7 +57,7 @@ def shape(tokens: list[Token]) -> list[Any]:
 
 @cache
 def plain_shape() -> list[Any]:
-    return shape(READER.parse(markdown(build(holding("plain")))))
+    return shape(READER.parse(markdown(built("plain"))))
 
 
 def cells(tokens: list[Token]) -> list[str]:
@@ -59,7 +66,7 @@ def cells(tokens: list[Token]) -> list[str]:
 
 @pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
 def test_markdown_reads_back_as_the_text_and_nothing_else(text: str) -> None:
-    written = markdown(build(holding(text)))
+    written = markdown(built(text))
     tokens = READER.parse(written)
     assert shape(tokens) == plain_shape()
     found = cells(tokens)
@@ -74,7 +81,7 @@ def test_markdown_reads_back_as_the_text_and_nothing_else(text: str) -> None:
 
 @pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
 def test_terminal_shows_the_text_without_obeying_it(text: str) -> None:
-    written = terminal(build(holding(text)), Console(file=io.StringIO(), width=400), place=text)
+    written = terminal(built(text), Console(file=io.StringIO(), width=400), place=text)
     assert all(char.isprintable() or char == "\n" for char in written)
     assert f"Exchange     {clean(text)}".rstrip() in written
     written.encode("utf-8")
@@ -82,7 +89,7 @@ def test_terminal_shows_the_text_without_obeying_it(text: str) -> None:
 
 @pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
 def test_json_keeps_the_text_as_it_was_given(text: str) -> None:
-    written = json_text(build(holding(text)))
+    written = json_text(built(text))
     kept = text.encode("utf-8", "replace").decode("utf-8")
     told = json.loads(written)
     assert told["run"]["exchange"] == kept
