@@ -6,10 +6,11 @@ only ever shown `until` an instant.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import cast
 
 import numpy as np
 
-from backtestkit_cli.engine.candles import Candles, Floats
+from backtestkit_cli.engine.candles import Bools, Candles, Floats
 from backtestkit_cli.engine.vwap import vwap_all, vwap_at
 from backtestkit_cli.model.candle import Candle
 from backtestkit_cli.model.time import DAY_MS, MINUTE_MS
@@ -47,8 +48,7 @@ class GrowingMarket:
             for missing in range(self.candles.row(self.known_ms), row):
                 last = float(self.candles.close[missing - 1])
                 self._set(missing, Candle(self.candles.time(missing), last, last, last, last, 0.0))
-                if self.candles.bridged is not None:
-                    self.candles.bridged[missing] = True
+                cast("Bools", self.candles.bridged)[missing] = True
         self._set(row, candle)
         self.known_ms = candle.time + MINUTE_MS
         return is_new
@@ -71,8 +71,7 @@ class GrowingMarket:
         columns = self.candles
         columns.open[row], columns.high[row], columns.low[row] = candle.open, candle.high, candle.low
         columns.close[row], columns.volume[row] = candle.close, candle.volume
-        if columns.present is not None:
-            columns.present[row] = True
+        cast("Bools", columns.present)[row] = True
         self.price[row] = vwap_at(columns, np.array([row]), self.window)[0]
 
 

@@ -113,11 +113,21 @@ class Trades:
             self.is_bridged,
             self.pnl_quote,
         )
-        rows = zip(*(column.tolist() for column in columns), strict=True)
-        for signal, (time_ms, opened_at, price, reason, percent, minutes, at_stake, lag, is_bridged, quote) in zip(
-            signals, rows, strict=True
-        ):
-            yield Closed(
+
+        def closed(
+            signal: Signal,
+            time_ms: int,
+            opened_at: int,
+            price: float,
+            reason: int,
+            percent: float,
+            minutes: int,
+            at_stake: float,
+            lag: float,
+            is_bridged: bool,
+            quote: float,
+        ) -> Closed:
+            return Closed(
                 time_ms=time_ms,
                 signal=signal,
                 opened_at=opened_at,
@@ -130,6 +140,8 @@ class Trades:
                 is_bridged=is_bridged,
                 pnl_quote=None if isnan(quote) else quote,
             )
+
+        return map(closed, signals, *(column.tolist() for column in columns))
 
     def frame(self) -> "pl.DataFrame":
         """The columns as a polars frame: times as UTC datetimes in ms, side and reason as categories."""

@@ -206,3 +206,16 @@ def test_a_day_is_a_day_of_utc() -> None:
     account.book(replace(closed(Deal(quantity=1.0)), time_ms=5 * DAY_MS + 1, pnl_quote=-10.0))
     assert account.day_loss_percent(6 * DAY_MS - 1) == 1.0
     assert account.day_loss_percent(6 * DAY_MS) == 0.0
+
+
+def test_an_account_goes_on_from_what_was_kept() -> None:
+    made = [(1, 250.0), (2, -125.0), (1441, -50.0)]
+    kept, again = booked(*made), Account(BALANCE)
+    again.restore(kept.body)
+    later = replace(closed(Deal(quantity=1.0)), time_ms=START_MS + 1500 * MINUTE_MS, pnl_quote=-100.0)
+    for account in (kept, again):
+        account.book(later)
+    assert again.body == kept.body
+    assert again.equity == 975.0
+    assert again.drawdown_percent == pytest.approx(100 * 275 / 1250)
+    assert again.day_loss_percent(START_MS + 1501 * MINUTE_MS) == pytest.approx(100 * 150 / 1125)

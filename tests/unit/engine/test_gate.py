@@ -6,7 +6,7 @@ import pytest
 from worlds import START_MS, random_world
 
 from backtestkit_cli.engine.decide import RowDecider
-from backtestkit_cli.engine.gate import Ledger, RiskProfile, RiskQuestion, reward_risk
+from backtestkit_cli.engine.gate import CheckError, Ledger, RiskProfile, RiskQuestion, reward_risk
 from backtestkit_cli.engine.rules.parse import RuleProblem
 from backtestkit_cli.engine.rules.scalar import parse_condition, value_of
 from backtestkit_cli.engine.vwap import vwap_all
@@ -186,3 +186,19 @@ def test_a_limit_is_never_exceeded_and_the_order_of_arguments_changes_nothing() 
             break
     assert refused > 1000
     assert reached > 10
+
+
+def test_a_check_that_cannot_answer_refuses_and_ends_the_questions() -> None:
+    asked: list[str] = []
+
+    def fails(question: RiskQuestion) -> str | None:
+        asked.append("fails")
+        raise CheckError("no connection")
+
+    def never(question: RiskQuestion) -> str | None:
+        asked.append("never")
+        return None
+
+    profile = RiskProfile(name="calm", checks={"fails": fails, "never": never})
+    assert profile.refusal(RiskQuestion(START_MS, signal(), 100.0, ())) == ("check_raised", "no connection")
+    assert asked == ["fails"]

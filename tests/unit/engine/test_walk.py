@@ -341,3 +341,70 @@ def test_rows_outside_are_those_off_the_grid_before_the_start_or_from_the_end_on
     assert off_grid_rows(rows, ticks) == 5
     assert rows_outside(rows, ticks, within) == 3
     assert rows_outside(rows, np.append(ticks, START_MS + 3 * hour), within) == 2
+
+
+def step_through(walk: StreamWalk, minutes: range) -> list[str]:
+    """Take a walk instant by instant, as live does."""
+    told: list[Event] = []
+    for minute in minutes:
+        told += [*walk.stop(at(minute)), *walk.settle(at(minute)), *walk.decide(at(minute))]
+    return [line(event) for event in told]
+
+
+def asks(walk: StreamWalk) -> list[int]:
+    return [minute for minute in range(12) if walk.asks(at(minute))]
+
+
+def test_the_strategy_is_asked_at_the_next_decision_time_alone() -> None:
+    walk = walk_of(candles_of(flat(9)), Answers({4: draft(lifetime_minutes=3)}), range(2, 9, 2))
+    assert asks(walk) == [2]
+    assert step_through(walk, range(1, 4)) == []
+    assert asks(walk) == [4]
+    assert step_through(walk, range(4, 6)) == ["4 opened"]
+    assert asks(walk) == [], "a position is there"
+    assert step_through(walk, range(6, 8)) == ["7 closed at 100.0 time_expired"]
+    assert asks(walk) == [8]
+    step_through(walk, range(8, 9))
+    assert asks(walk) == [], "there is no further one"
+
+
+def test_the_strategy_is_not_asked_where_it_would_not_decide() -> None:
+    answers = Answers({})
+    for name, value in (("is_stale", True), ("is_stop_asked", True), ("stop_ms", at(1))):
+        walk = walk_of(candles_of(flat(9)), answers, range(2, 9, 2))
+        setattr(walk, name, value)
+        assert asks(walk) == [], name
+    holed = {minute: price for minute, price in flat(9).items() if minute != 1}
+    assert asks(walk_of(candles_of(holed), answers, range(2, 9, 2))) == []
+
+
+def test_decision_times_that_came_too_late_are_missed() -> None:
+    answers = Answers({2: draft(), 6: draft(lifetime_minutes=1)})
+    walk = walk_of(candles_of(flat(9)), answers, range(2, 9, 2))
+    walk.is_stale = True
+    assert step_through(walk, range(1, 5)) == []
+    walk.is_stale = False
+    assert step_through(walk, range(5, 8)) == ["6 opened", "7 closed at 100.0 time_expired"]
+    assert (walk.funnel.missed, answers.asked) == (2, [(6, 100.0)])
+
+
+def test_a_walk_goes_on_where_candles_have_grown() -> None:
+    changed = flat(12, m3=101.0, m8=102.0)
+    answers = {2: draft(lifetime_minutes=4), 8: draft(lifetime_minutes=2)}
+    ticks = range(2, 11, 2)
+    whole = walk_of(candles_of(changed), Answers(answers), ticks)
+    expected = step_through(whole, range(1, 11))
+    assert [told.split(" at ")[0] for told in expected if "opened" in told or "closed" in told] == [
+        "2 opened",
+        "6 closed",
+        "8 opened",
+        "10 closed",
+    ]
+    for cut in range(3, 10):
+        first = {minute: price for minute, price in changed.items() if minute < cut}
+        walk = walk_of(candles_of(first), Answers(answers), range(2, cut, 2))
+        told = step_through(walk, range(1, cut))
+        later = np.array([at(minute) for minute in ticks if minute >= cut], dtype=np.int64)
+        candles = candles_of(changed)
+        walk.go_on(candles, vwap_all(candles, 1), later)
+        assert told + step_through(walk, range(cut, 11)) == expected, cut
