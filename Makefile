@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SEED ?= 1
 WORKERS ?= 2
-EXTRAS ?= dev,charts
+EXTRAS ?= dev,charts,notify
 ORDERS ?= 1000
 KILLS ?= 2000
 

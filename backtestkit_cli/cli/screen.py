@@ -5,26 +5,14 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Protocol, Self, assert_never
+from typing import TYPE_CHECKING, Protocol, Self
 
 from backtestkit_cli.cli.messages import render_problem
 from backtestkit_cli.cli.output import Output
 from backtestkit_cli.errors import BacktestkitError
-from backtestkit_cli.model.event import (
-    Active,
-    Cancelled,
-    Closed,
-    DecisionFailed,
-    DraftRefused,
-    Event,
-    Idle,
-    LevelReached,
-    Opened,
-    QuantityRefused,
-    RiskRefused,
-    Scheduled,
-)
+from backtestkit_cli.model.event import Active, Event, Idle
 from backtestkit_cli.model.time import MINUTE_MS, iso
+from backtestkit_cli.run.live.line import line_of, percent_text, price_text
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -90,7 +78,7 @@ class Log:
 
     def event(self, event: Event) -> None:
         """Write it."""
-        text = line(event)
+        text = line_of(event)
         if text:
             self.output.result(None, text)
 
@@ -134,7 +122,7 @@ class Redrawn:
 
     def event(self, event: Event) -> None:
         """Add a line."""
-        text = line(event)
+        text = line_of(event)
         if text:
             self.lines.append(text)
 
@@ -190,21 +178,13 @@ def _cells(view: "StreamView", now_ms: int) -> Iterator[tuple[str, str]]:
     tone = "" if not view.pnl_percent else "green" if view.pnl_percent > 0 else "red"
     yield view.strategy, ""
     yield view.symbol, ""
-    yield _price(view.price), ""
+    yield price_text(view.price), ""
     yield view.state, "bold" if view.state != "flat" else "dim"
-    yield _price(view.entry), ""
-    yield _percent(view.to_take_profit_percent), ""
-    yield _percent(view.to_stop_loss_percent), ""
-    yield _percent(view.pnl_percent, signed=True), tone
+    yield price_text(view.entry), ""
+    yield percent_text(view.to_take_profit_percent), ""
+    yield percent_text(view.to_stop_loss_percent), ""
+    yield percent_text(view.pnl_percent, signed=True), tone
     yield _left(view.until_ms or view.next_decision_ms, now_ms), ""
-
-
-def _price(value: float | None) -> str:
-    return "–" if value is None else f"{value:,.2f}" if value >= 100 else f"{value:.6g}"
-
-
-def _percent(value: float | None, *, signed: bool = False) -> str:
-    return "–" if value is None else f"{value:{'+' if signed else ''}.2f} %"
 
 
 def _left(time_ms: int | None, now_ms: int) -> str:
@@ -214,37 +194,3 @@ def _left(time_ms: int | None, now_ms: int) -> str:
     if minutes * MINUTE_MS >= 60 * MINUTE_MS:
         return f"in {minutes // 60} h {minutes % 60:02d} min"
     return f"in {minutes}:{seconds:02d}"
-
-
-def line(event: Event) -> str:
-    """One event in a line; empty for what is not told."""
-    match event:
-        case Idle() | Active():
-            return ""
-        case DraftRefused():
-            told = f"invalid    {event.strategy} {event.symbol}  {' '.join(event.rules)}"
-        case DecisionFailed():
-            told = f"failed     {event.strategy} {event.symbol}  {event.what}"
-        case Opened(signal=signal):
-            told = (
-                f"opened     {signal.strategy} {signal.symbol}  {signal.position} at {_price(signal.price_open)}, "
-                f"TP {_price(signal.price_take_profit)}, SL {_price(signal.price_stop_loss)}"
-            )
-        case Scheduled(signal=signal):
-            told = f"waits      {signal.strategy} {signal.symbol}  {signal.position} at {_price(signal.price_open)}"
-        case Closed(signal=signal):
-            told = (
-                f"closed     {signal.strategy} {signal.symbol}  {signal.position} at {_price(event.price)}, "
-                f"{event.reason.replace('_', ' ')}, {_percent(event.pnl_percent, signed=True)}"
-            )
-        case Cancelled(signal=signal):
-            told = f"cancelled  {signal.strategy} {signal.symbol}  {event.reason.replace('_', ' ')}"
-        case LevelReached(signal=signal):
-            told = f"level      {signal.strategy} {signal.symbol}  {event.level} % of the way to {event.side}"
-        case RiskRefused(signal=signal):
-            told = f"refused    {signal.strategy} {signal.symbol}  {event.profile}: {event.why or event.rule}"
-        case QuantityRefused(signal=signal):
-            told = f"refused    {signal.strategy} {signal.symbol}  {event.why}"
-        case _:
-            assert_never(event)
-    return f"{iso(event.time_ms)}  {told}"

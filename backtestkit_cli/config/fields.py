@@ -130,6 +130,13 @@ def _address(text: str) -> str:
     return text
 
 
+def _people_address(text: str) -> str:
+    if not re.match(r"[a-z][a-z0-9+.-]*://\S|\$\{", text, re.IGNORECASE):
+        expected = "an address of Apprise such as tgram://TOKEN/CHAT or mailto://…, or ${NAME}"
+        raise refusal("bad-value", "this is no address", expected=expected)
+    return text
+
+
 def _path(text: str) -> str:
     if not text.strip() or "\n" in text:
         raise refusal("bad-value", "this is no path", expected="a path such as data/signals.csv")
@@ -241,6 +248,7 @@ FunctionReference = Annotated[str, AfterValidator(_reference)]
 Callback: TypeAlias = FunctionReference | None
 PluginReference = Annotated[str, AfterValidator(_plugin)]
 Address = Annotated[str, AfterValidator(_environment), AfterValidator(_address)]
+PeopleAddress = Annotated[str, AfterValidator(_environment), AfterValidator(_people_address)]
 FilePath = Annotated[str, AfterValidator(_path), AfterValidator(_environment)]
 Time = Annotated[int, BeforeValidator(_time), _ISO, _TIME_SCHEMA]
 StartTime = Annotated[int, BeforeValidator(_start_time), _ISO, _TIME_SCHEMA]

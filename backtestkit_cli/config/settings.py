@@ -10,7 +10,6 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 
 from backtestkit_cli.config.fields import (
-    Address,
     Broken,
     Count,
     DistinctEntries,
@@ -21,6 +20,7 @@ from backtestkit_cli.config.fields import (
     NotNegative,
     NumberFormat,
     Params,
+    PeopleAddress,
     PluginReference,
     Positive,
     Schema,
@@ -58,7 +58,9 @@ EventName = Literal[
     "partial_profit",
     "partial_loss",
     "risk",
+    "rejected",
     "error",
+    "stopped",
 ]
 
 SERVERS = ("redis", "postgres", "mongo")
@@ -163,7 +165,7 @@ class BrokerSchema(Schema):
 class NotifySchema(Schema):
     """An address that is told of events."""
 
-    url: Address
+    url: PeopleAddress
     events: DistinctEntries[EventName] = ("opened", "closed", "error")
 
 

@@ -291,7 +291,6 @@ def _refuse_unavailable_live(config: Config) -> None:
     asked = {
         ("state", "use"): settings.state.use not in AVAILABLE,
         ("broker", "use"): settings.broker.use != "paper",
-        ("notify",): bool(settings.notify),
     }
     problems = [
         _not_available(f"settings.{'.'.join(keys)}", config.where("settings", *keys))

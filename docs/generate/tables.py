@@ -49,6 +49,7 @@ TYPES: tuple[tuple[Any, str], ...] = (
     (kinds.FunctionReference, "`path.py:name`"),
     (kinds.PluginReference, "plugin"),
     (kinds.Address, "address"),
+    (kinds.PeopleAddress, "address"),
     (kinds.FilePath, "path"),
     (kinds.Time, "time"),
     (kinds.StartTime, "time, whole minute"),

@@ -41,6 +41,7 @@ from backtestkit_cli.run.live.feed import Feed
 from backtestkit_cli.run.live.hearing import Hearing
 from backtestkit_cli.run.live.identity import identity_of
 from backtestkit_cli.run.live.keeping import Keeping
+from backtestkit_cli.run.live.people import People, people_of
 from backtestkit_cli.run.live.stream import LiveLedger, LiveStream, PreparedAnswer
 from backtestkit_cli.run.live.view import StreamView, view_of
 from backtestkit_cli.run.plan import LivePlan
@@ -110,6 +111,7 @@ class Live:
     _audience: LiveAudience = field(init=False)
     _ledger: LiveLedger = field(init=False)
     _keeping: Keeping = field(init=False)
+    _people: People = field(default_factory=lambda: People((), str))
     _journal: Journal = field(init=False)
     _feed: Feed = field(init=False)
     _alarmed_ms: int = 0
@@ -193,6 +195,9 @@ class Live:
                 async with self._heard(state, run):
                     async for event in self._happen(state, run):
                         yield event
+            except Exception as error:
+                self._people.stopped(f"the session ended with an error: {error}")
+                raise
             finally:
                 self.runs.running.remove(self)
                 self._close()
@@ -217,6 +222,7 @@ class Live:
                 yield event
             if self._is_over():
                 break
+            self._take_failures()
             self.on_minute()
             await self._next_minute()
         self._end(state)
@@ -225,6 +231,7 @@ class Live:
 
     async def _begin(self, state: SessionState, run: str) -> AsyncIterator[Event]:
         plan, config = self.plan, self.config
+        self._people = people_of(config)
         strategies = {name: prepare(config, name, self.registry) for name in plan.strategies}
         sizings = {name: prepare_sizing(config, name, self.registry) for name in plan.strategies}
         callbacks = callbacks_of(config, self.registry, strategies=plan.strategies, exchange=plan.exchange, frame=None)
@@ -335,7 +342,7 @@ class Live:
         walk.tells_idle, walk.tells_active = self._wants_quiet(Idle), self._wants_quiet(Active)
 
     def _wants_quiet(self, topic: type) -> bool:
-        return self._audience.wants(topic)
+        return self._audience.wants(topic) or self._people.wants("idle" if topic is Idle else "active")
 
     # minute by minute
 
@@ -423,6 +430,7 @@ class Live:
             self._journal.add("event", event.time_ms, event=event_body(event))
         self.standing.take(key_of(event), event)
         self._audience.tell(event)
+        self._people.event(event)
 
     async def _ask(self, time_ms: int, streams: Sequence[LiveStream]) -> None:
         """Ask the strategies of some streams, all at once; who does not answer in time has failed."""
@@ -488,7 +496,7 @@ class Live:
             self._journal.add("killed", now_ms, strategy=stream.key[0], symbol=stream.key[1])
 
     def _is_over(self) -> bool:
-        is_flat = all(isinstance(one.walk.state, Flat) for one in self.streams.values())
+        is_flat = all(self._is_flat(key) for key in self.streams)
         return is_flat and all(one.walk.stop_ms is not None for one in self.streams.values())
 
     def _end(self, state: SessionState) -> None:
@@ -496,12 +504,20 @@ class Live:
         self._journal.add("end", self.clock.now_ms(), is_over=is_over)
         if is_over:
             state.end(self.record)
+        held = ", ".join("{} on {}".format(*key) for key in sorted(self.streams) if not self._is_flat(key))
+        end = f"was left with {held} open; the next start goes on" if held else "has ended with nothing open"
+        self._people.stopped(f"session {self.record.session} {end}")
+
+    def _is_flat(self, key: Key) -> bool:
+        return isinstance(self.streams[key].walk.state, Flat)
 
     def _close(self) -> None:
         for caller in self._callers.values():
             caller.close()
         if hasattr(self, "_audience"):
             self._audience.close()
+        self._people.close()
+        self._take_failures()
         if hasattr(self, "_feed"):
             self._feed.close()
         if hasattr(self, "_journal"):
@@ -514,7 +530,16 @@ class Live:
 
     # what went wrong
 
+    def _take_failures(self) -> None:
+        """Who could not be told is told of here, not to people again."""
+        for error in self._people.failures():
+            self._tell_trouble("", error)
+
     def _trouble(self, symbol: str, error: BacktestkitError) -> None:
+        self._people.trouble(self.clock.now_ms(), error)
+        self._tell_trouble(symbol, error)
+
+    def _tell_trouble(self, symbol: str, error: BacktestkitError) -> None:
         if hasattr(self, "_journal"):
             self._journal.add("trouble", self.clock.now_ms(), symbol=symbol, text=str(error))
         self.on_trouble(error)
