@@ -6,6 +6,7 @@ SEED ?= 1
 WORKERS ?= 2
 EXTRAS ?= dev,charts,notify
 ORDERS ?= 1000
+SCENARIOS ?= 1000
 KILLS ?= 2000
 
 SHARED := $(or $(BACKTESTKIT_SHARED),../shared)
@@ -71,6 +72,9 @@ risk-orders: setup  ## risk limits under a thousand random orders of streams (OR
 crash: setup  ## kill live sessions thousands of times (SEED= to draw others, KILLS= for fewer)
 	BACKTESTKIT_SEED=$(SEED) BACKTESTKIT_KILLS=$(KILLS) BACKTESTKIT_KILLS_AT_POINT=20 \
 	$(BIN)/python -m pytest -q -s --timeout=0 tests/crash
+
+parity: setup  ## live sessions against backtests: four forms over 21 days, and a thousand random worlds (SCENARIOS=)
+	PYTHONPATH=tests $(BIN)/python tests/parity.py $(SCENARIOS)
 
 bench: setup  ## speed against other backtesters, as ratios (SEED= to change the candles)
 	SEED=$(SEED) $(BIN)/python tests/benchmarks/run.py

@@ -78,6 +78,11 @@ class SignalLife:
         end = self.closed or self.cancelled
         return None if end is None else end.time_ms
 
+    @property
+    def was_stopped(self) -> bool:
+        """Whether a stop request, or the kill switch, gave it up."""
+        return self.cancelled is not None and self.cancelled.reason == CancelReason.STOPPED
+
     def covers(self, time_ms: int) -> bool:
         """Whether its stream was busy with it before an instant."""
         return self.signal.decided_at < time_ms and (self.end_ms is None or self.end_ms > time_ms)

@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeAlias
 
 from backtestkit_cli.measure.lived import CandleDifference, Key, Lived, SignalLife, candle_differences, lives_of
 from backtestkit_cli.model.candle import Candle
-from backtestkit_cli.model.event import CancelReason, DecisionFailed, Event, RiskRefused, key_of
+from backtestkit_cli.model.event import DecisionFailed, Event, RiskRefused, key_of
 from backtestkit_cli.model.time import MINUTE_MS, iso
 
 Cause: TypeAlias = Literal[
@@ -151,7 +151,7 @@ class _Judge:
             return "risk", f"the session refused the entry: {refused.profile}, {refused.rule}"
         if refused is None and backtest.refused is not None:
             return "risk", f"the backtest refused the entry: {backtest.refused.profile}, {backtest.refused.rule}"
-        if live.cancelled and not backtest.cancelled and live.cancelled.reason == CancelReason.STOPPED:
+        if live.was_stopped and not backtest.was_stopped:
             return "stopped", "the session had been asked to stop, or its kill switch was thrown"
         start_ms = live.signal.decided_at - self.price_minutes * MINUTE_MS
         ends = [one.end_ms for one in (live, backtest)]
@@ -190,10 +190,8 @@ class _Judge:
     ) -> tuple[Cause, str] | None:
         """An earlier signal of the stream that kept one side busy, and is a difference itself."""
         busy = {at for (other, at), life in lives.items() if other == key and life.covers(time_ms)}
-        for earlier in reversed(self.differences):
-            if (earlier.strategy, earlier.symbol) == key and earlier.decided_ms in busy:
-                return "follows", f"busy with the signal of {iso(earlier.decided_ms)} ({earlier.cause})"
-        return None
+        own = [one for one in self.differences if (one.strategy, one.symbol) == key and one.decided_ms in busy]
+        return ("follows", f"busy with the signal of {iso(own[-1].decided_ms)} ({own[-1].cause})") if own else None
 
     def _by_data(self, key: Key, time_ms: int) -> tuple[Cause, str]:
         """The newest candle before a decision that differs, else another market, else an earlier difference."""
