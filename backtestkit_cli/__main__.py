@@ -13,17 +13,18 @@ from backtestkit_cli.cli.stop import STOP
 
 def main() -> None:
     """Run the command line; never ends with a traceback for anything that is known."""
-    STOP.listen()
     code = STOP.exit_code
     try:
-        _open_streams()
-        from backtestkit_cli.cli.app import run
+        try:
+            STOP.listen()
+            _open_streams()
+            from backtestkit_cli.cli.app import run
 
-        code = run(sys.argv[1:])
+            code = run(sys.argv[1:])
+        finally:
+            STOP.deafen()
     except KeyboardInterrupt:
-        pass
-    finally:
-        STOP.deafen()
+        STOP.deafen()  # one more signal came in the moment of becoming deaf
     sys.exit(STOP.exit_code if STOP else code)
 
 

@@ -55,6 +55,8 @@ strategies:
 START_MS = parse_time("2023-03-01")
 SYMBOLS = ("BTCUSDT", "ETHUSDT")
 STRATEGIES = ("limits", "market")
+SECRETS = {"CANARY_KEY": "KEYKEYKEYCANARY", "CANARY_SECRET": "SECSECSECCANARY"}
+"""What only the exchange may see, in the environment of every life."""
 SECONDS = 20
 """How long a life may take to come as far as it should."""
 
@@ -63,7 +65,7 @@ class Nursery:
     """A process that forks lives. Its own protocol: one question, one answer."""
 
     def __enter__(self) -> Self:
-        environ = {**os.environ, "PYTHONPATH": str(TESTS)}
+        environ = {**os.environ, **SECRETS, "PYTHONPATH": str(TESTS)}
         script = [sys.executable, str(TESTS / "crash" / "nursery.py")]
         self._process = subprocess.Popen(script, env=environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         return self
@@ -73,18 +75,28 @@ class Nursery:
 
     def start(self, **asked: Any) -> int:
         """Begin a life; its process id."""
-        return self._ask({"start": asked})
+        return self._answered({"start": asked})
 
     def wait(self, process: int) -> int:
         """The exit code of a life that ended, or is about to."""
-        return self._ask({"wait": process})
+        return self._answered({"wait": process})
 
-    def _ask(self, question: object) -> int:
+    def look(self, process: int) -> int | None:
+        """The exit code of a life; None while it goes on. Asked once after the end."""
+        return self._ask({"look": process})
+
+    def _answered(self, question: object) -> int:
+        answer = self._ask(question)
+        assert answer is not None
+        return answer
+
+    def _ask(self, question: object) -> int | None:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.write(json.dumps(question) + "\n")
         self._process.stdin.flush()
-        return int(self._process.stdout.readline())
+        answer: int | None = json.loads(self._process.stdout.readline())
+        return answer
 
 
 @dataclass(slots=True)
@@ -96,6 +108,7 @@ class Lives:
     seed: int
     exchange: str = "made"
     exchange_url: str | None = None
+    verbosity: tuple[str, ...] = ()
     told: list[dict[str, Any]] = field(default_factory=list)
     repeated: int = 0
     deaths: Counter[str] = field(default_factory=Counter)
@@ -118,15 +131,32 @@ class Lives:
         with mapped(self._clock) as shown:
             return read_ms(shown)
 
-    def begin(self, *, pause_seconds: float, end_ms: int, point: str | None = None) -> int:
-        """Begin a life that ends at a failpoint, or waits at `end_ms`; its process id."""
+    def begin(
+        self,
+        *,
+        pause_seconds: float,
+        end_ms: int,
+        point: str | None = None,
+        begins: float = 0.0,
+        stops_now: bool = True,
+    ) -> int:
+        """Begin a life, not before a monotonic time; it ends at a failpoint, or waits at `end_ms`. Its process id."""
         self._lives += 1
         for name in (".out", ".err"):
             self._output.with_suffix(name).touch()
         symbols = [part for symbol in SYMBOLS for part in ("--symbol", symbol)]
         return self.nursery.start(
             folder=str(self.project.folder),
-            arguments=["live", *STRATEGIES, *symbols, "--exchange", self.exchange, "--stop-now", "--json"],
+            arguments=[
+                "live",
+                *STRATEGIES,
+                *symbols,
+                "--exchange",
+                self.exchange,
+                *(["--stop-now"] if stops_now else []),
+                "--json",
+                *self.verbosity,
+            ],
             output=str(self._output),
             clock={
                 "path": str(self._clock),
@@ -135,16 +165,17 @@ class Lives:
                 "exchange_url": self.exchange_url,
             },
             point=point,
+            begins=begins,
         )
 
     def killed_at_random(self, random: Random, *, share_at_start: float = 0.15) -> None:
         """One life that is killed while it starts, or somewhere in one of its first minutes."""
-        began_ms, began = self.now_ms, time.monotonic()
+        began_ms = self.now_ms
         process = self.begin(pause_seconds=0.002, end_ms=began_ms + 1000 * MINUTE_MS)
         if random.random() < share_at_start:
             time.sleep(random.uniform(0, 0.3))
         else:
-            self._wait_until(began_ms + random.randint(1, 8) * MINUTE_MS, process, began, began_ms)
+            self.wait_until(began_ms + random.randint(1, 8) * MINUTE_MS, process)
             time.sleep(random.uniform(0, 0.02))
         os.kill(process, signal.SIGKILL)
         self._died(process)
@@ -156,14 +187,34 @@ class Lives:
 
     def live_on(self, minutes: int) -> None:
         """One life without harm: it ends by SIGTERM once it has done some more minutes."""
-        began = time.monotonic()
         end_ms = self.now_ms // MINUTE_MS * MINUTE_MS + minutes * MINUTE_MS + 30_000
         process = self.begin(pause_seconds=0.0, end_ms=end_ms)
-        self._wait_until(end_ms, process, began, end_ms)
+        self.wait_until(end_ms, process)
+        self.stop(process)
+
+    def stop(self, process: int) -> None:
+        """End a life by SIGTERM."""
         os.kill(process, signal.SIGTERM)
         code = self.nursery.wait(process)
         assert code == 143, (code, self.errors)
-        self._read()
+        self.take()
+
+    def output_of(self, life: int) -> str:
+        """What a life wrote to stdout; the first is 0."""
+        return (self.project.folder / f"life-{life + 1}.out").read_text("utf-8")
+
+    def wait_until(self, time_ms: int, process: int) -> None:
+        """Wait until a life has come to a time; a life that began anew takes a while to its first minute."""
+        began, began_ms = time.monotonic(), self.now_ms
+        with mapped(self._clock) as shown:
+            while (now_ms := read_ms(shown)) < time_ms:
+                if time.monotonic() - began > SECONDS or '"error"' in self.errors:
+                    os.kill(process, signal.SIGUSR1)
+                    time.sleep(0.5)
+                    pytest.fail(f"it stands since {iso(now_ms)}: {self.errors}")
+                if now_ms == began_ms:
+                    self.slowest_seconds = max(self.slowest_seconds, time.monotonic() - began)
+                time.sleep(0.002)
 
     @property
     def errors(self) -> str:
@@ -195,7 +246,7 @@ class Lives:
         code = self.nursery.wait(process)
         assert code == -signal.SIGKILL, (code, self.errors)
         assert "Traceback" not in self.errors
-        self._read()
+        self.take()
         records = self.records()
         self._nothing_told_is_lost(records)
         self.deaths["while busy" if any(map(_is_busy, records)) else "while idle"] += 1
@@ -212,11 +263,13 @@ class Lives:
         assert opened - closed <= held | untold
         assert not closed & held
 
-    def _read(self) -> None:
+    def take(self) -> None:
         """Take into the ledger what stood on stdout; a line that the kill cut off was never told."""
         for line in self._output.with_suffix(".out").read_text("utf-8").splitlines(keepends=True):
             if line.endswith("\n"):
-                assert '"error"' not in line
+                if '"error"' in line:
+                    assert json.loads(line)["error"]["code"] == "interrupted", line
+                    continue
                 self.repeated += line in self._known
                 if line not in self._known:
                     self._known.add(line)
@@ -225,17 +278,6 @@ class Lives:
     @property
     def _output(self) -> Path:
         return self.project.folder / f"life-{self._lives}"
-
-    def _wait_until(self, time_ms: int, process: int, began: float, began_ms: int) -> None:
-        with mapped(self._clock) as shown:
-            while (now_ms := read_ms(shown)) < time_ms:
-                if time.monotonic() - began > SECONDS or '"error"' in self.errors:
-                    os.kill(process, signal.SIGUSR1)
-                    time.sleep(0.5)
-                    pytest.fail(f"it stands since {iso(now_ms)}: {self.errors}")
-                if now_ms == began_ms:
-                    self.slowest_seconds = max(self.slowest_seconds, time.monotonic() - began)
-                time.sleep(0.002)
 
 
 def _is_busy(record: StreamRecord) -> bool:

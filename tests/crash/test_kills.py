@@ -4,7 +4,6 @@
 """
 
 import os
-from collections.abc import Iterator
 from itertools import groupby, zip_longest
 from pathlib import Path
 from random import Random, SystemRandom
@@ -20,12 +19,6 @@ KILLS = int(os.environ.get("BACKTESTKIT_KILLS", "50"))
 AT_EACH_POINT = int(os.environ.get("BACKTESTKIT_KILLS_AT_POINT", "4"))
 SEED = int(os.environ.get("BACKTESTKIT_SEED") or SystemRandom().randrange(10**6))
 KILLS_OF_A_SESSION = 50
-
-
-@pytest.fixture(scope="module")
-def nursery() -> Iterator[Nursery]:
-    with Nursery() as running:
-        yield running
 
 
 def by_stream(events: list[dict[str, Any]]) -> dict[tuple[str, str], list[dict[str, Any]]]:

@@ -42,6 +42,7 @@ from backtestkit_cli.run.live.hearing import Hearing
 from backtestkit_cli.run.live.identity import identity_of
 from backtestkit_cli.run.live.keeping import Keeping
 from backtestkit_cli.run.live.people import People, people_of
+from backtestkit_cli.run.live.steadiness import Steadiness
 from backtestkit_cli.run.live.stream import LiveLedger, LiveStream, PreparedAnswer
 from backtestkit_cli.run.live.view import StreamView, view_of
 from backtestkit_cli.run.plan import LivePlan
@@ -114,6 +115,7 @@ class Live:
     _people: People = field(default_factory=lambda: People((), str))
     _journal: Journal = field(init=False)
     _feed: Feed = field(init=False)
+    _steadiness: Steadiness = field(init=False)
     _alarmed_ms: int = 0
     _callers: dict[str, Caller] = field(default_factory=dict)
     _markets: dict[str, GrowingMarket] = field(default_factory=dict)
@@ -186,6 +188,7 @@ class Live:
             BacktestkitError: as `run`.
         """
         self._loop, self._woken = asyncio.get_running_loop(), asyncio.Event()
+        self._steadiness = Steadiness(self.clock)
         store = store_for(self.config.settings.state, self.folder, self.clock.now_ms)
         with store.held():
             self.runs.running.append(self)
@@ -353,6 +356,8 @@ class Live:
             next_ms = min(next_ms, self.stop_at_ms)
         await self.clock.wait_until(next_ms, self._woken)
         self._woken.clear()
+        if (jump := self._steadiness.jump()) is not None:
+            self._trouble("", DataError(jump))
 
     async def _catch_up(self) -> AsyncIterator[Event]:
         """Take the candles that came, and settle every instant that they end."""

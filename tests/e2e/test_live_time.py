@@ -1,0 +1,103 @@
+"""Live sessions and time: clocks that are set or sleep, and the zone of the computer, lose and double nothing."""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from accelerated import JumpingClock, Session, run_live
+from e2e.project import START_MS, make_project
+
+from backtestkit_cli import Closed, Idle, Kit, Opened
+from backtestkit_cli.errors import BacktestkitError
+from backtestkit_cli.model.event import Active, Event
+from backtestkit_cli.model.time import parse_time
+
+HOUR_MS = 3_600_000
+SET_AT_MS = START_MS + 3 * HOUR_MS + 20 * 60_000
+ZONES = ("UTC", "Europe/Berlin", "America/New_York", "Asia/Kolkata", "Pacific/Apia")
+SUMMER_BEGINS = "2023-03-26"
+"""In Berlin the clock goes from 02:00 to 03:00; in New York it did two weeks before."""
+
+
+@dataclass(slots=True)
+class SetClock(JumpingClock):
+    """A clock that somebody sets; its monotonic time does not see it."""
+
+    set_by_ms: int = 0
+
+    def monotonic(self) -> float:
+        return (self.time_ms - self.set_by_ms) / 1000
+
+    def set_by(self, change_ms: int) -> None:
+        self.time_ms += change_ms
+        self.set_by_ms += change_ms
+
+
+def lived_with(folder: Path, change_ms: int) -> Session:
+    """A session whose clock is set in the middle of a position."""
+    live = Kit.load(folder / "configs").live("asked", symbols=["BTCUSDT"])
+    clock = SetClock(START_MS - 20_000)
+    clock.at = {
+        SET_AT_MS: lambda: clock.set_by(change_ms),
+        end_of(change_ms): live.leave,
+    }
+    live.clock = clock
+    troubles: list[BacktestkitError] = []
+    live.on_trouble = troubles.append
+    events = tuple(event for event in live if not isinstance(event, Idle | Active))
+    return Session(live, events, tuple(troubles))
+
+
+def end_of(change_ms: int) -> int:
+    return SET_AT_MS + max(0, change_ms) + 3 * HOUR_MS
+
+
+def of_backtest(folder: Path, end_ms: int) -> list[Event]:
+    job = Kit.load(folder / "configs").backtest("asked", symbols=["BTCUSDT"], range="2023-03-01..2023-03-03")
+    return [event for event in job if not isinstance(event, Idle | Active) and event.time_ms <= end_ms]
+
+
+@pytest.mark.parametrize("change_ms", [HOUR_MS, 8 * HOUR_MS, 24 * HOUR_MS], ids=["an hour", "a night", "a day"])
+def test_after_a_jump_forward_positions_have_closed_where_they_closed_and_none_was_opened_meanwhile(
+    tmp_path: Path, change_ms: int
+) -> None:
+    make_project(tmp_path)
+    session, whole = lived_with(tmp_path, change_ms), of_backtest(tmp_path, end_of(change_ms))
+    before = [event for event in whole if event.time_ms <= SET_AT_MS]
+    assert list(session.events[: len(before)]) == before
+    opened = [event for event in session.events if isinstance(event, Opened)]
+    closed = {event.signal.id: event for event in session.events if isinstance(event, Closed)}
+    assert not [event for event in opened if SET_AT_MS < event.time_ms < SET_AT_MS + change_ms]
+    assert len({event.signal.id for event in opened}) == len(opened)
+    held = next(event.signal.id for event in reversed(before) if isinstance(event, Opened))
+    assert closed[held] == next(event for event in whole if isinstance(event, Closed) and event.signal.id == held)
+    assert all(event.time_ms > event.opened_at for event in closed.values())
+    (trouble,) = session.troubles
+    assert f"forward by {change_ms // 60_000:,} min" in str(trouble)
+
+
+def test_a_clock_that_is_set_back_changes_nothing(tmp_path: Path) -> None:
+    make_project(tmp_path)
+    session = lived_with(tmp_path, -HOUR_MS)
+    assert list(session.events) == of_backtest(tmp_path, end_of(-HOUR_MS) - 1)  # left before that minute
+    (trouble,) = session.troubles
+    assert "set back by 60 min" in str(trouble)
+
+
+def test_the_zone_of_the_computer_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = {}
+    for zone in ZONES:
+        folder = tmp_path / zone.replace("/", "-")
+        make_project(folder)
+        monkeypatch.setenv("TZ", zone)
+        time.tzset()
+        start_ms = parse_time(SUMMER_BEGINS)
+        session = run_live(
+            Kit.load(folder / "configs"), "asked", "cross", start=start_ms - 20_000, end=start_ms + 3 * HOUR_MS
+        )
+        told[zone] = session.events, session.live.journal_path.read_bytes(), session.live.record.session
+    monkeypatch.delenv("TZ")
+    time.tzset()
+    assert all(one == told["UTC"] for one in told.values())
+    assert len(told["UTC"][0]) > 4
