@@ -45,6 +45,7 @@ def test_equity_is_the_balance_plus_what_is_realised() -> None:
         pytest.param([(1440, -50.0)], 1441, 0.0, id="and does not count on the new day"),
         pytest.param([(1, -200.0), (1441, -80.0)], 1450, 10.0, id="of what the former day left"),
         pytest.param([(0, -2000.0), (1, -1.0)], 2, 100.0, id="nothing was left to lose"),
+        pytest.param([(0, -1000.0), (1, -1.0)], 2, 100.0, id="exactly nothing was left to lose"),
     ],
 )
 def test_the_loss_of_a_day_is_a_share_of_the_equity_at_midnight(

@@ -11,6 +11,7 @@ from backtestkit_cli.engine.columns import levels
 from backtestkit_cli.engine.columns.candidates import _is_clearly_valid
 from backtestkit_cli.engine.draft import TOLERANCE_PERCENT, broken_rules
 from backtestkit_cli.engine.drafts import DraftColumns
+from backtestkit_cli.engine.result import ToldEvents
 from backtestkit_cli.engine.step import Terms
 from backtestkit_cli.model.event import LevelReached
 from backtestkit_cli.model.limits import Limits
@@ -154,6 +155,8 @@ def test_without_levels_the_rest_of_the_story_is_the_same() -> None:
         whole = list(result.events())
         rest = [event for event in whole if not isinstance(event, LevelReached)]
         assert list(result.events(with_levels=False)) == rest, seed
+        assert list(ToldEvents(tuple(whole))(with_levels=False)) == rest, seed
+        assert list(ToldEvents(tuple(whole))()) == whole, seed
         told += len(whole) - len(rest)
     assert told > 100
 

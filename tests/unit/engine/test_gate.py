@@ -6,7 +6,7 @@ import pytest
 from worlds import START_MS, random_world
 
 from backtestkit_cli.engine.decide import RowDecider
-from backtestkit_cli.engine.gate import CheckError, Ledger, RiskProfile, RiskQuestion, reward_risk
+from backtestkit_cli.engine.gate import CheckError, Ledger, RiskProfile, RiskQuestion, Sized, reward_risk
 from backtestkit_cli.engine.rules.parse import RuleProblem
 from backtestkit_cli.engine.rules.scalar import parse_condition, value_of
 from backtestkit_cli.engine.vwap import vwap_all
@@ -202,3 +202,10 @@ def test_a_check_that_cannot_answer_refuses_and_ends_the_questions() -> None:
     profile = RiskProfile(name="calm", checks={"fails": fails, "never": never})
     assert profile.refusal(RiskQuestion(START_MS, signal(), 100.0, ())) == ("check_raised", "no connection")
     assert asked == ["fails"]
+
+
+def test_a_ledger_is_open_where_nothing_can_refuse_or_size() -> None:
+    assert Ledger({}).is_open
+    assert Ledger({"s": []}).is_open
+    assert not Ledger({"s": [RiskProfile(name="calm")]}).is_open
+    assert not Ledger({}, sizers={("s", "X"): lambda question: Sized(1.0)}).is_open

@@ -9,10 +9,10 @@ import pytest
 from shared import ROOT
 
 from backtestkit_cli.engine.note import plain_text, signal_id
-from backtestkit_cli.model.event import CancelReason, CloseReason
+from backtestkit_cli.model.event import CancelReason, CloseReason, Progress
 from backtestkit_cli.model.funnel import Funnel
 from backtestkit_cli.model.policy import PRESETS, Costs, FillPolicy
-from backtestkit_cli.model.time import Interval, iso, minutes_of, parse_time
+from backtestkit_cli.model.time import Interval, TimeRange, iso, minutes_of, parse_time
 from backtestkit_cli.model.trade import pnl_percent
 
 TABLES = ROOT / "tests/golden/original/tables"
@@ -99,6 +99,7 @@ def test_policies_have_names_and_say_when_they_are_optimistic() -> None:
         (100_000_000_000, 100_000_000_000),
         (-100_000_000_000, -100_000_000_000),
         ("2023-03-01T12:30:15.250Z", 1_677_673_815_250),
+        ("2023-03-01T12:30:15.999999Z", 1_677_673_815_999),
     ],
 )
 def test_a_time_has_one_meaning(given: str | int, time_ms: int) -> None:
@@ -132,3 +133,13 @@ def test_a_trade_tells_its_signal_id_and_note() -> None:
     first, second = (found.signal(row, terms) for row in range(2))
     assert (first.is_long, first.price_open, first.price_take_profit, first.price_stop_loss) == (True, 100, 102, 98)
     assert (second.is_long, second.lifetime_minutes, second.decided_at) == (False, 1440, int(found.decided_ms[1]))
+
+
+def test_a_range_has_its_whole_minutes_and_never_less_than_none() -> None:
+    lengths = [(0, 0), (59_999, 0), (60_000, 1), (-60_000, 0), (-1, 0)]
+    assert [TimeRange(0, end_ms).minutes for end_ms, _ in lengths] == [minutes for _, minutes in lengths]
+
+
+def test_progress_is_told_in_percent() -> None:
+    told = Progress(time_ms=0, exchange="e", strategy="s", symbol="X", done_minutes=30, total_minutes=120)
+    assert told.percent == 25.0

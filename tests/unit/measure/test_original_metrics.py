@@ -134,3 +134,12 @@ def test_nothing_counts_as_nothing() -> None:
 def test_a_figure_of_the_original_is_labelled_by_its_key() -> None:
     labels = {one.key: one.label for one in original_metrics(happened(stream_of(*FIVE)), "original")}
     assert (labels["avg_pnl"], labels["heat_max_win_streak"]) == ("Avg pnl", "Heat max win streak")
+
+
+def test_without_a_trade_every_figure_of_trades_says_so() -> None:
+    found = original_metrics(happened(stream_of()), "original")
+    rates = [one for one in found if one.key in ("avg_pnl", "win_rate", "sharpe_ratio", "heat_avg_pnl")]
+    assert {(one.value, one.reason) for one in rates} == {(None, "no trade")}
+    assert [one.reason for one in original_metrics(happened(stream_of(1.0)), "original") if one.key == "avg_pnl"] == [
+        None
+    ]

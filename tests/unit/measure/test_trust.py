@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from make import HOUR_MS, NO_COSTS, START_MS, WEEK, Deal, candle_use, deals, run, stream
 
+from backtestkit_cli.engine.doubt import Doubt
 from backtestkit_cli.engine.draft import broken_rules
 from backtestkit_cli.engine.drafts import DISTANCE_RULES
 from backtestkit_cli.engine.result import RunResult, StreamRun
@@ -19,6 +20,9 @@ from backtestkit_cli.model.policy import PRESETS, Costs, FillPolicy, ReferencePo
 from backtestkit_cli.model.time import Interval
 
 MANY = deals(*([1.0, -0.5] * 20))
+AHEAD = Doubt(
+    code="looks-ahead", column="position", time_ms=START_MS, known="long", again=None, again_when="when it is cut"
+)
 
 
 def found(one: StreamRun, whole: RunResult | None = None) -> dict[str, Finding]:
@@ -350,3 +354,23 @@ def test_of_many_broken_rules_the_three_that_broke_most_are_named() -> None:
         "9 of 49 drafts broke the limits and did not count (4 × long_tp_too_close, 3 × short_sl_too_far, "
         "2 × wait_too_long)"
     )
+
+
+def test_the_original_is_warned_of_as_optimistic() -> None:
+    finding = found(stream(*MANY), run(stream(*MANY), policy=ReferencePolicy()))["optimistic-fills"]
+    assert finding.level == "warning"
+    assert finding.text.startswith("fill policy reference repeats the original and is optimistic")
+    own = found(stream(*MANY, policy=PRESETS["vwap"]))["optimistic-fills"]
+    assert (own.level, own.text[:25]) == ("warning", "fill policy vwap is optim")
+
+
+def test_candles_that_begin_and_end_with_the_range_are_no_finding() -> None:
+    codes = found(stream(*MANY, candles=candle_use(history_start_ms=WEEK.start_ms, data_end_ms=WEEK.end_ms)))
+    assert not {"candles-begin-late", "candles-end-early"} & set(codes)
+
+
+def test_a_doubt_is_a_warning_that_names_the_command_to_ask() -> None:
+    finding = found(stream(*MANY, doubts=(AHEAD,)))["looks-ahead"]
+    assert finding.level == "warning"
+    assert finding.text.startswith("looks ahead, so its result cannot be had in trading")
+    assert finding.text.endswith("; `backtestkit check ema-cross` tells more")
