@@ -42,6 +42,7 @@ def changes(code: str) -> list[str]:
         ("a.b = c", ["pass"]),
         ("a = c", []),
         ("if a: return", ["pass", "(not a)"]),
+        ("if TYPE_CHECKING: a()", []),
     ],
 )
 def test_a_change_is_small_and_means_something_else(code: str, expected: list[str]) -> None:

@@ -74,7 +74,8 @@ def conditions(node: ast.AST) -> list[ast.expr]:
             found = node.ifs
         case _:
             pass
-    return [test for test in found if not isinstance(test, (ast.Compare, ast.BoolOp, ast.UnaryOp))]
+    plain = (test for test in found if not isinstance(test, (ast.Compare, ast.BoolOp, ast.UnaryOp)))
+    return [test for test in plain if ast.unparse(test) != "TYPE_CHECKING"]
 
 
 def negated(test: ast.expr) -> str:
