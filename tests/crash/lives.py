@@ -23,7 +23,7 @@ from e2e.project import Project
 from backtestkit_cli.kit import Kit
 from backtestkit_cli.model.event import Active, Idle
 from backtestkit_cli.model.signal import Flat, OpenPosition
-from backtestkit_cli.model.time import MINUTE_MS, iso, parse_time
+from backtestkit_cli.model.time import DAY_MS, MINUTE_MS, iso, parse_time
 from backtestkit_cli.state.session import SessionState, StreamRecord, event_body
 from backtestkit_cli.state.store import FileStore
 from crash.shown_clock import mapped, read_ms
@@ -52,6 +52,10 @@ strategies:
     risk: calm
     sizing: risk
 """
+LOOPBACK = """
+exchanges:
+  - {{name: loop, use: ccxt, id: binance, base_url: "{url}", api_key: "${{CANARY_KEY}}", secret: "${{CANARY_SECRET}}"}}
+"""
 START_MS = parse_time("2023-03-01")
 SYMBOLS = ("BTCUSDT", "ETHUSDT")
 STRATEGIES = ("limits", "market")
@@ -65,7 +69,7 @@ class Nursery:
     """A process that forks lives. Its own protocol: one question, one answer."""
 
     def __enter__(self) -> Self:
-        environ = {**os.environ, **SECRETS, "PYTHONPATH": str(TESTS)}
+        environ = {**os.environ, **SECRETS, "PYTHONPATH": os.pathsep.join((str(TESTS), str(TESTS.parent)))}
         script = [sys.executable, str(TESTS / "crash" / "nursery.py")]
         self._process = subprocess.Popen(script, env=environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         return self
@@ -106,7 +110,6 @@ class Lives:
     project: Project
     nursery: Nursery
     seed: int
-    exchange: str = "made"
     exchange_url: str | None = None
     verbosity: tuple[str, ...] = ()
     told: list[dict[str, Any]] = field(default_factory=list)
@@ -119,7 +122,14 @@ class Lives:
 
     def __post_init__(self) -> None:
         self.project.write("configs/crash.yaml", CONFIG.format(seed=self.seed))
+        if self.exchange_url is not None:
+            self.project.write("configs/loop.yaml", LOOPBACK.format(url=self.exchange_url))
         self._clock.write_bytes(struct.pack("<q", START_MS - 20_000))
+
+    @property
+    def exchange(self) -> str:
+        """The exchange of the session: the one on this computer where there is one, else the made one."""
+        return "made" if self.exchange_url is None else "loop"
 
     @property
     def _clock(self) -> Path:
@@ -229,6 +239,9 @@ class Lives:
         end_ms = self.now_ms // MINUTE_MS * MINUTE_MS
         kit = Kit.load(self.project.folder / "configs")
         range_ = f"{iso(START_MS)}..{iso(end_ms + 60 * MINUTE_MS)}"
+        if self.exchange_url is not None:
+            for symbol in SYMBOLS:
+                kit.fetch(self.exchange, symbol, f"{iso(START_MS - DAY_MS)}..{iso(end_ms + 60 * MINUTE_MS)}")
         job = kit.backtest(*STRATEGIES, symbols=SYMBOLS, exchange=self.exchange, range=range_)
         return [event_body(event) for event in job if not isinstance(event, Idle | Active) and event.time_ms <= end_ms]
 

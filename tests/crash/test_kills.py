@@ -11,11 +11,14 @@ from typing import Any
 
 import pytest
 from e2e.project import make_project
+from loopback import FakeClock, LoopbackExchange
 
+from backtestkit_cli.model.time import DAY_MS
 from crash.failpoints import POINTS
-from crash.lives import Lives, Nursery
+from crash.lives import SECRETS, START_MS, Lives, Nursery
 
 KILLS = int(os.environ.get("BACKTESTKIT_KILLS", "50"))
+ON_AN_EXCHANGE = -(-KILLS // 10)
 AT_EACH_POINT = int(os.environ.get("BACKTESTKIT_KILLS_AT_POINT", "4"))
 SEED = int(os.environ.get("BACKTESTKIT_SEED") or SystemRandom().randrange(10**6))
 KILLS_OF_A_SESSION = 50
@@ -55,6 +58,22 @@ def test_a_session_killed_at_random_moments_loses_and_doubles_nothing(
     assert lives.most_leftovers <= 1
     print(f"{kills} kills, {dict(lives.deaths)}, {len(lives.told)} events, {lives.repeated} told again, "
           f"at most {lives.most_leftovers} leftovers, slowest start {lives.slowest_seconds:.1f} s")  # fmt: skip
+
+
+def test_a_session_on_an_exchange_killed_at_random_moments_loses_and_doubles_nothing(
+    nursery: Nursery, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    print(f"seed {SEED}")
+    for name, value in SECRETS.items():
+        monkeypatch.setenv(name, value)
+    with LoopbackExchange(clock=FakeClock(START_MS), seed=SEED) as exchange:
+        random, lives = Random(SEED), Lives(make_project(tmp_path), nursery, SEED, exchange_url=exchange.url)
+        for _ in range(ON_AN_EXCHANGE):
+            lives.killed_at_random(random)
+        lives.live_on(minutes=10)
+        exchange.clock = FakeClock(lives.now_ms + DAY_MS)
+        assert_as_if_nothing_had_happened(lives)
+    print(f"{ON_AN_EXCHANGE} kills, {dict(lives.deaths)}, {len(lives.told)} events, {lives.repeated} told again")
 
 
 def test_a_session_killed_at_each_step_of_an_event_loses_and_doubles_nothing(nursery: Nursery, tmp_path: Path) -> None:

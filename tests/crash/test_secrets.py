@@ -10,10 +10,6 @@ from loopback.server import fault_from
 from backtestkit_cli.model.time import MINUTE_MS
 from crash.lives import SECRETS, START_MS, Lives, Nursery
 
-EXCHANGE = """
-exchanges:
-  - {{name: loop, use: ccxt, id: binance, base_url: "{url}", api_key: "${{CANARY_KEY}}", secret: "${{CANARY_SECRET}}"}}
-"""
 FAULTS = ("http_500", "http_429", "http_502_html", "authentication", "clock_skew", "close", "cut_short", "html_page")
 HIDDEN = (*SECRETS.values(), "signature=")
 
@@ -23,9 +19,7 @@ def test_no_secret_of_a_live_session_is_seen_anywhere(
     verbosity: tuple[str, ...], nursery: Nursery, tmp_path: Path
 ) -> None:
     with LoopbackExchange(clock=FakeClock(START_MS)) as exchange:
-        project = make_project(tmp_path)
-        project.write("configs/loop.yaml", EXCHANGE.format(url=exchange.url))
-        lives = Lives(project, nursery, 1, exchange="loop", exchange_url=exchange.url, verbosity=verbosity)
+        lives = Lives(make_project(tmp_path), nursery, 1, exchange_url=exchange.url, verbosity=verbosity)
         process = lives.begin(pause_seconds=0.001, end_ms=START_MS + 10**9)
         lives.wait_until(START_MS + 10 * MINUTE_MS, process)
         exchange.faults.append(fault_from({"kind": ",".join(FAULTS), "rate": "0.4"}))

@@ -18,6 +18,7 @@ pytestmark = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="
 MOMENTS = 12
 CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
 BOTH = pytest.mark.parametrize("number", CODES, ids=lambda number: number.name)
+MADE_UP = "and sample makes candles up for any name"
 TWO_SYMBOLS = ("--symbol", "A", "--symbol", "B")
 SLEEPS_ON_B = "open('reached', 'w').close() if market.symbol == 'B' else None; time.sleep(20 * (market.symbol == 'B'))"
 
@@ -128,6 +129,7 @@ def test_an_interrupted_backtest_keeps_the_streams_that_were_finished(number: si
     ((run_id, manifest),) = project.bundles.items()
     assert manifest["status"] == "interrupted"
     assert done.stderr.splitlines() == [
+        *(f"note: {symbol} is not among settings.defaults.symbols (BTCUSDT), {MADE_UP}" for symbol in "AB"),
         f"interrupted: 1 of 2 streams were finished; kept in logs/runs/{run_id}",
         f"stopped by {'Ctrl-C' if number == signal.SIGINT else 'SIGTERM'}",
     ]
