@@ -13,7 +13,7 @@ SHARED := $(or $(BACKTESTKIT_SHARED),../shared)
 RULES ?= $(SHARED)/rules
 GOLDEN ?= $(SHARED)/golden
 
-.PHONY: help setup demo test quick lint types check coverage mutation oracles rules golden risk-orders crash bench clean
+.PHONY: help setup demo test quick lint types check coverage mutation oracles rules golden risk-orders crash parity bench clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
