@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 SEED ?= 1
 WORKERS ?= 2
+# many tests wait: one more than a small machine has cores
+TEST_WORKERS ?= 3
 EXTRAS ?= dev,charts,notify
 ORDERS ?= 1000
 SCENARIOS ?= 1000
@@ -34,7 +36,7 @@ demo: setup  ## run the main job: backtest the example strategies, no network ne
 	$(BIN)/backtestkit backtest ema-cross
 
 test: setup  ## run all tests
-	$(BIN)/python -m pytest -q -n $(WORKERS) --durations=10
+	$(BIN)/python -m pytest -q -n $(TEST_WORKERS) --durations=10
 
 quick: setup  ## format check, lint and the fast tests: for every save
 	$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/python -m pytest -q tests/unit tests/house
