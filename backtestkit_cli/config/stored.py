@@ -5,7 +5,7 @@ it is; a secret that a file spells out is masked. Where live runs write and whom
 """
 
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 from backtestkit_cli.config.merge import Config, load
 from backtestkit_cli.config.problems import is_secret
 from backtestkit_cli.config.read import KeyPath, write_text
+from backtestkit_cli.errors import Problem, UsageError
 from backtestkit_cli.redact import MASK
 
 LIVE_ONLY = frozenset({"notify", "state", "broker"})
@@ -44,20 +45,20 @@ def without_secrets(values: Any, keys: KeyPath = ()) -> Any:
             return values
 
 
-def masked_params(values: Mapping[str, Any]) -> Iterator[str]:
-    """Name the params of strategies that were masked: without them their code cannot be asked again."""
+def restored(values: Mapping[str, Any], project: Path, name: str) -> Config:
+    """Make the config that was kept of what `name` says; relative paths in it belong to the project as it is now.
+
+    Raises:
+        UsageError: a strategy rests on a secret, which is not stored: its code cannot be asked again.
+        ConfigError: this version of the program cannot read it.
+    """
     for strategy in values.get("strategies", ()):
         for key, value in strategy.get("params", {}).items():
             if value == MASK:
-                yield f"strategies.{strategy['name']}.params.{key}"
-
-
-def restored(values: Mapping[str, Any], project: Path) -> Config:
-    """Make the config that was kept; relative paths in it belong to the project as it is now.
-
-    Raises:
-        ConfigError: this version of the program cannot read it.
-    """
+                param = f"strategies.{strategy['name']}.params.{key}"
+                what = f"{name} cannot be done again: {param} is a secret, and secrets are not stored"
+                hint = "give the param another name if it is no secret"
+                raise UsageError(Problem("run-not-repeatable", what, hint=hint))
     with tempfile.TemporaryDirectory(prefix="backtestkit-") as folder:
         path = Path(folder) / "config-of-the-run.yaml"
         path.write_text(write_text(dict(values)), encoding="utf-8")

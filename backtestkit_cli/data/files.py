@@ -26,6 +26,8 @@ from backtestkit_cli.model.time import MINUTE_MS, parse_time
 
 SYMBOL_MARK = "{symbol}"
 PARQUET_MARK = b"PAR1"
+# RuntimeError: a zip with a password; NotImplementedError: a way to compress that this Python does not know
+BAD_ARCHIVE = (OSError, EOFError, zlib.error, zipfile.BadZipFile, NotImplementedError, RuntimeError)
 
 _TIME_NAMES = ("time", "timestamp", "timestamp_ms", "open_time")
 _BINANCE_COLUMNS = 12
@@ -128,7 +130,7 @@ def _unpacked(content: bytes, path: Path) -> bytes:
             raise _damaged(
                 "archive-content", "the archive must hold one file", path, found=", ".join(names) or "nothing"
             )
-    except (OSError, EOFError, zlib.error, zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
+    except BAD_ARCHIVE as error:
         raise _damaged("file-damaged", "the archive is damaged or cut off", path) from error
     return content
 

@@ -210,8 +210,11 @@ class Ledger:
 
     def release(self, closed: Closed) -> None:
         """A position was closed."""
-        signal = closed.signal
         if self.account is not None:
             self.account.book(closed)
+        self.let_go(closed.signal)
+
+    def let_go(self, signal: Signal) -> None:
+        """A position is not held any more."""
         for profile in self.profiles.get(signal.strategy, ()):
             self.positions.get(profile.name, {}).pop((signal.strategy, signal.symbol), None)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from backtestkit_cli.config.merge import Config
-from backtestkit_cli.config.stored import masked_params, restored
+from backtestkit_cli.config.stored import restored
 from backtestkit_cli.data.load import LocalSource
 from backtestkit_cli.engine.walk import StreamWalk
 from backtestkit_cli.errors import DataError, Problem, Source, UsageError
@@ -71,7 +71,7 @@ def parity(
     """
     reader = read_lived(folder)
     start = reader.start
-    config = _config_of(folder.name, start["config"], project)
+    config = restored(start["config"], project, f"session {folder.name}")
     start_ms, end_ms = int(start["started_ms"]), max(reader.ends_ms.values())
     if end_ms <= start_ms:
         what = f"session {folder.name} has not seen a whole minute yet"
@@ -118,15 +118,6 @@ def parity(
             bridges=config.settings.gap == "bridge",
         ),
     )
-
-
-def _config_of(session: str, values: Mapping[str, Any], project: Path) -> Config:
-    masked = list(masked_params(values))
-    if masked:
-        what = f"session {session} cannot be done again: {masked[0]} is a secret, and secrets are not stored"
-        hint = "give the param another name if it is no secret"
-        raise UsageError(Problem("session-not-repeatable", what, hint=hint))
-    return restored(values, project)
 
 
 def _stopping(stops: Mapping[Key, int]) -> Callable[[StreamWalk], StreamWalk]:

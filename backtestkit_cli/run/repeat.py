@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from backtestkit_cli.config.stored import masked_params, restored
+from backtestkit_cli.config.stored import restored
 from backtestkit_cli.errors import DataError, Problem, Source, UsageError
 from backtestkit_cli.model.time import MINUTE_MS, parse_time
 from backtestkit_cli.plugins.registry import Registry
@@ -55,12 +55,7 @@ def repeat(manifest: dict[str, Any], project: Path, registry: Registry, logs: Pa
         ConfigError: this version of the program cannot do it.
     """
     rerun = manifest["rerun"]
-    masked = list(masked_params(rerun["config"]))
-    if masked:
-        what = f"run {manifest['run_id']} cannot be done again: {masked[0]} is a secret, and secrets are not stored"
-        hint = "give the param another name if it is no secret"
-        raise UsageError(Problem("run-not-repeatable", what, hint=hint))
-    config = restored(rerun["config"], project)
+    config = restored(rerun["config"], project, f"run {manifest['run_id']}")
     plan = plan_backtest(config, request_of(rerun))
     return Backtest(config=config, plan=plan, registry=registry, logs=logs, calls_back=False)
 

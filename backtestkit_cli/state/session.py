@@ -193,14 +193,6 @@ class SessionState:
         body = self.store.load(SWITCH, ONLY)
         return body is not None and body.get("is_killed") is not False
 
-    def kill(self, *, is_killed: bool) -> None:
-        """Throw the kill switch, or release it.
-
-        Raises:
-            StateError: it could not be written.
-        """
-        self.store.save(SWITCH, ONLY, {"is_killed": is_killed})
-
 
 def stream_record(body: Mapping[str, Any]) -> StreamRecord:
     """Read the record of a stream.

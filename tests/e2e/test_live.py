@@ -162,7 +162,7 @@ def test_the_next_session_begins_with_the_balance_of_the_config(project: Project
 
 def test_the_kill_switch_lets_nothing_open(project: Project) -> None:
     kit = kit_of(project)
-    SessionState(FileStore(kit.state, lambda: 0)).kill(is_killed=True)
+    kit.sessions.kill()
     session = run_live(kit, "asked", start=parse_time(START) - 20_000, end=parse_time(START) + 200 * MINUTE_MS)
     assert {type(event) for event in session.events} == {RiskRefused}
     assert {event.rule for event in session.events if isinstance(event, RiskRefused)} == {"kill_switch"}

@@ -99,10 +99,7 @@ def test_one_changed_price_is_named(world: LiveWorld, column: str, minute: int) 
 
 
 def test_a_rule_of_the_session_is_named(world: LiveWorld) -> None:
-    from backtestkit_cli.state.session import SessionState
-    from backtestkit_cli.state.store import FileStore
-
-    SessionState(FileStore(world.kit.state, lambda: 0)).kill(is_killed=True)
+    world.kit.sessions.kill()
     found = lived(world)
     assert {one.cause for one in found.parity.differences} == {"risk"}
     assert found.parity.differences[0].detail == "the session refused it: session, kill_switch"

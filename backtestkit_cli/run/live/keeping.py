@@ -82,7 +82,7 @@ class Keeping:
         """Take an entry back, as if it had never been made."""
         for event in events:
             if isinstance(event, Opened):
-                self.ledger.forget(event.signal)
+                self.ledger.let_go(event.signal)
         stream.walk.state = before
         strategy, symbol = stream.key
         return (DecisionFailed(time_ms=stream.at_ms, strategy=strategy, symbol=symbol, what=NOT_KEPT),)

@@ -12,24 +12,21 @@
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
 
 from backtestkit_cli.config.merge import Config
-from backtestkit_cli.config.stored import kept
-from backtestkit_cli.engine.candles import Candles
 from backtestkit_cli.engine.decide import Failed
 from backtestkit_cli.engine.gate import Refusal
 from backtestkit_cli.engine.growing import GrowingMarket
-from backtestkit_cli.engine.step import Terms
 from backtestkit_cli.engine.walk import settle_together
-from backtestkit_cli.errors import BacktestkitError, DataError, Problem, Source, StateError, StrategyError
-from backtestkit_cli.model.candle import Candle, MarketSteps
+from backtestkit_cli.errors import BacktestkitError, DataError, Problem, StateError, StrategyError
+from backtestkit_cli.model.candle import Candle
 from backtestkit_cli.model.event import Active, Event, Idle, key_of
-from backtestkit_cli.model.signal import Flat, OpenPosition, SignalState, WaitingEntry
-from backtestkit_cli.model.time import MINUTE_MS, iso
+from backtestkit_cli.model.signal import Flat, SignalState, WaitingEntry
+from backtestkit_cli.model.time import MINUTE_MS
 from backtestkit_cli.plugins.registry import Registry
 from backtestkit_cli.run.callbacks import callbacks_of
 from backtestkit_cli.run.clock import Clock, WallClock
@@ -41,26 +38,24 @@ from backtestkit_cli.run.live.feed import Feed
 from backtestkit_cli.run.live.hearing import Hearing
 from backtestkit_cli.run.live.identity import identity_of
 from backtestkit_cli.run.live.keeping import Keeping
+from backtestkit_cli.run.live.opening import Opening, market_of, note_start
 from backtestkit_cli.run.live.people import People, people_of
 from backtestkit_cli.run.live.steadiness import Steadiness
 from backtestkit_cli.run.live.stream import LiveLedger, LiveStream, PreparedAnswer
 from backtestkit_cli.run.live.view import StreamView, view_of
 from backtestkit_cli.run.plan import LivePlan
-from backtestkit_cli.run.record import used_by
 from backtestkit_cli.run.risk import ledger_for
-from backtestkit_cli.run.sizing import Sizing, prepare_sizing
+from backtestkit_cli.run.sizing import prepare_sizing
 from backtestkit_cli.run.sources import anomaly_of, is_local, live_source
 from backtestkit_cli.run.standing import Key, Standing
 from backtestkit_cli.run.stores import store_for
-from backtestkit_cli.run.strategies import Strategy, prepare
+from backtestkit_cli.run.strategies import prepare
 from backtestkit_cli.state.journal import Journal
 from backtestkit_cli.state.request import StopRequest
-from backtestkit_cli.state.session import SessionRecord, SessionState, StreamRecord, event_body
+from backtestkit_cli.state.session import SessionRecord, SessionState, event_body
 
 AFTER_CLOSE_MS = 1500
 """How long after the end of a minute its candle is asked for."""
-QUIET_MINUTES = 60
-"""How long a market may be without a candle when a session begins."""
 LATE = "has not answered before the next minute"
 GATES = (
     "stopped",
@@ -263,12 +258,20 @@ class Live:
         seconds = config.settings.limits.signal_seconds
         self._callers = {name: Caller(f"strategy {name}", seconds, self._abandoned) for name in plan.strategies}
         for symbol in plan.symbols:
-            self._markets[symbol] = await self._market(symbol)
+            start_ms = min(self.record.history_start_ms.values())
+            self._markets[symbol] = await market_of(config, plan, self._feed, symbol, start_ms, self._present_ms())
+        opening = Opening(config, plan, self.record, self._ledger, self._audience)
         for key in plan.keys:
-            self._add_stream(key, strategies[key[0]], sizings[key[0]], records[key], source.steps(key[1]))
+            market, steps = self._markets[key[1]], source.steps(key[1])
+            stream = opening.stream(key, strategies[key[0]], sizings[key[0]], records[key], market, steps)
+            stream.walk.tells_idle, stream.walk.tells_active = self._wants_quiet(Idle), self._wants_quiet(Active)
+            self.streams[key] = stream
         self.record = replace(self.record, run=run)
         state.begin(self.record)
-        self._note_start()
+        note_start(self._journal, config, plan, self.record, self._markets, self.clock.now_ms())
+        for symbol, market in self._markets.items():
+            for candle in market.since(min(one.at_ms for one in self.streams.values() if one.market is market)):
+                self._note_candle(symbol, candle)
         for record in records.values():
             for event in record.untold:
                 self._tell(event)
@@ -276,73 +279,9 @@ class Live:
             if record.untold:
                 self._keeping.told(self.streams[record.strategy, record.symbol])
 
-    def _note_start(self) -> None:
-        """Note what is needed to do this session again as a backtest, and the candles that held positions missed."""
-        record, now_ms = self.record, self.clock.now_ms()
-        used = used_by(self.config, record.strategies, record.exchange, None)
-        known_ms = {symbol: market.known_ms for symbol, market in self._markets.items()}
-        told = {**asdict(record), "streams": [list(key) for key in self.plan.keys], "known_ms": known_ms}
-        self._journal.add("start", now_ms, **told, config=kept(self.config, used))
-        for symbol, market in self._markets.items():
-            held = [one.at_ms for one in self.streams.values() if one.market is market]
-            for candle in market.since(min(held)):
-                self._note_candle(symbol, candle)
-
     def _note_candle(self, symbol: str, candle: Candle) -> None:
         told = list(candle[1:])
         self._journal.add("candle", candle.time, symbol=symbol, candle=told, now_ms=self.clock.now_ms())
-
-    async def _market(self, symbol: str) -> GrowingMarket:
-        start_ms = min(self.record.history_start_ms.values())
-        frame = await self._feed.history(symbol, start_ms, self._present_ms())
-        if frame.is_empty():  # a short history lies in the minute that is still open, or in a hole
-            start_ms -= QUIET_MINUTES * MINUTE_MS
-            frame = await self._feed.history(symbol, start_ms, self._present_ms())
-        if frame.is_empty():
-            hint = "look whether the symbol is traded there, and whether the clock of this computer is right"
-            what = f"{self.plan.exchange} has no candles of {symbol} since {iso(start_ms)}"
-            raise DataError(Problem("no-candles", what, Source(symbol=symbol, time_ms=start_ms), hint=hint))
-        bridges = self.config.settings.gap == "bridge"
-        candles = Candles.from_rows(*(column.to_numpy() for column in frame), bridge=bridges)
-        return GrowingMarket.of(candles, self.config.settings.limits.average_price_candles, bridges=bridges)
-
-    def _add_stream(
-        self, key: Key, strategy: Strategy, sizing: Sizing | None, record: StreamRecord, steps: MarketSteps
-    ) -> None:
-        name, symbol = key
-        market, settings = self._markets[symbol], self.config.settings
-        terms = Terms(
-            strategy=name,
-            symbol=symbol,
-            policy=self.plan.policy,
-            costs=self.plan.costs,
-            limits=settings.limits_model(),
-        )
-        is_flat = isinstance(record.state, Flat)
-        self.streams[key] = LiveStream.of(
-            strategy=strategy,
-            market=market,
-            steps=steps,
-            terms=terms,
-            ledger=self._ledger,
-            interval_ms=self.config.strategies[name].interval.ms,
-            first_ms=self.record.started_ms,
-            history_start_ms=self.record.history_start_ms[name],
-            mode="paper",
-            context=self._audience.context(*key),
-            state=record.state,
-            at_ms=market.known_ms - MINUTE_MS if is_flat else record.at_ms,
-            decided_ms=record.decided_ms,
-        )
-        if isinstance(record.state, OpenPosition):
-            self._ledger.hold(record.state.signal)
-        if sizing is not None:
-            history_start_ms = self.record.history_start_ms[name]
-            self._ledger.sizers[key] = lambda question: sizing.sizer(
-                market.until(question.time_ms).from_time(history_start_ms), steps.quantity, self._audience
-            )(question)
-        walk = self.streams[key].walk
-        walk.tells_idle, walk.tells_active = self._wants_quiet(Idle), self._wants_quiet(Active)
 
     def _wants_quiet(self, topic: type) -> bool:
         return self._audience.wants(topic) or self._people.wants("idle" if topic is Idle else "active")
@@ -443,7 +382,7 @@ class Live:
         for one in streams:
             caller = self._callers[one.key[0]]
             if caller.is_hung or (caller.is_busy and not any(known.key[0] == one.key[0] for known in asked)):
-                one.prepare(PreparedAnswer(Failed(f"strategy {one.key[0]} is still busy with an earlier call")))
+                one.walk.decider = PreparedAnswer(Failed(f"strategy {one.key[0]} is still busy with an earlier call"))
             else:
                 asked[one] = caller.ask(partial(one.ask, time_ms))
         if not asked:
@@ -452,11 +391,11 @@ class Live:
         await asyncio.wait(asked.values(), timeout=max(1.0, min(left_ms, MINUTE_MS) / 1000))
         for one, answer in asked.items():
             if not answer.done():
-                one.prepare(PreparedAnswer(Failed(f"strategy {one.key[0]} {LATE}")))
+                one.walk.decider = PreparedAnswer(Failed(f"strategy {one.key[0]} {LATE}"))
             elif (error := answer.exception()) is not None:
-                one.prepare(PreparedAnswer(Failed(f"strategy {one.key[0]}: {error}")))
+                one.walk.decider = PreparedAnswer(Failed(f"strategy {one.key[0]}: {error}"))
             else:
-                one.prepare(answer.result())
+                one.walk.decider = answer.result()
 
     def _closed_for(self, *, is_stale: bool) -> Refusal | None:
         """What forbids every entry, if anything."""

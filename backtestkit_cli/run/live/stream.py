@@ -43,17 +43,12 @@ class LiveLedger(Ledger):
 
     def release(self, closed: Closed) -> None:
         """A position was closed."""
-        key, account = (closed.signal.strategy, closed.signal.symbol), self.account
+        key = closed.signal.strategy, closed.signal.symbol
         if self.booked.get(key) == closed.signal.id:
-            self.account = None
-        Ledger.release(self, closed)
-        self.account, self.booked[key] = account, closed.signal.id
-
-    def forget(self, signal: Signal) -> None:
-        """A position that was held was not opened after all."""
-        for held in self.positions.values():
-            if held.get((signal.strategy, signal.symbol)) == signal:
-                del held[signal.strategy, signal.symbol]
+            self.let_go(closed.signal)
+        else:
+            Ledger.release(self, closed)
+        self.booked[key] = closed.signal.id
 
 
 @dataclass(slots=True, eq=False)
@@ -84,7 +79,6 @@ class LiveStream:
     market: GrowingMarket
     steps: MarketSteps
     walk: StreamWalk
-    prepared: PreparedAnswer
     history_start_ms: int
     first_ms: int
     interval_ms: int
@@ -112,16 +106,14 @@ class LiveStream:
         decided_ms: int,
     ) -> "LiveStream":
         """Begin, or go on from a state; decisions are taken from `first_ms` on."""
-        prepared = PreparedAnswer()
         ticks = _ticks(market, max(first_ms, at_ms + MINUTE_MS, decided_ms + 1), interval_ms)
-        walk = StreamWalk(market.candles, market.price, ticks, prepared, terms, ledger, state=state)
+        walk = StreamWalk(market.candles, market.price, ticks, PreparedAnswer(), terms, ledger, state=state)
         walk.funnel.ticks = 0
         return cls(
             strategy=strategy,
             market=market,
             steps=steps,
             walk=walk,
-            prepared=prepared,
             history_start_ms=history_start_ms,
             first_ms=first_ms,
             interval_ms=interval_ms,
@@ -162,10 +154,6 @@ class LiveStream:
             return PreparedAnswer(decider.decide(time_ms, price), decider.is_short_history(time_ms))
         rows = RowDecider(strategy.rows(symbol, candles, TimeRange(time_ms, time_ms), deadline))
         return PreparedAnswer(rows.decide(time_ms, 0.0), rows.is_short_history(time_ms))
-
-    def prepare(self, answer: PreparedAnswer) -> None:
-        """Let the walk find an answer at its next decision."""
-        self.prepared.answer, self.prepared.is_short = answer.answer, answer.is_short
 
 
 def _ticks(market: GrowingMarket, start_ms: int, interval_ms: int) -> Ints:

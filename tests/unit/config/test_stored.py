@@ -2,9 +2,12 @@
 
 from pathlib import Path
 
+import pytest
+
 from backtestkit_cli.config.merge import load
 from backtestkit_cli.config.schema import KINDS
-from backtestkit_cli.config.stored import kept, masked_params, restored, without_secrets
+from backtestkit_cli.config.stored import kept, restored, without_secrets
+from backtestkit_cli.errors import UsageError
 from backtestkit_cli.redact import MASK
 
 EVERYTHING = Path(__file__).parents[2] / "data" / "config" / "everything.yaml"
@@ -13,7 +16,7 @@ EVERYTHING = Path(__file__).parents[2] / "data" / "config" / "everything.yaml"
 def test_everything_that_is_kept_makes_an_equal_config(tmp_path: Path) -> None:
     config = load([EVERYTHING])
     values = kept(config, {kind: set(getattr(config, kind)) for kind in KINDS})
-    again = restored(values, tmp_path)
+    again = restored(values, tmp_path, "run a")
     assert again.project == tmp_path
     assert again.strategies == config.strategies
     assert again.risks == config.risks
@@ -30,11 +33,12 @@ def test_only_what_is_named_is_kept_and_nothing_of_live_runs() -> None:
     assert not {"notify", "state", "broker"} & set(values["settings"])
 
 
-def test_secrets_are_masked_wherever_they_stand_and_references_stay() -> None:
+def test_secrets_are_masked_wherever_they_stand_and_references_stay(tmp_path: Path) -> None:
     values = {
         "exchanges": [{"api_key": "abcd", "secret": "${NAME}", "base_url": "http://x"}],
         "strategies": [{"name": "a", "params": {"token": "abcd", "length": 3}}, {"name": "b"}],
     }
     masked = without_secrets(values)
     assert masked["exchanges"] == [{"api_key": MASK, "secret": "${NAME}", "base_url": "http://x"}]
-    assert list(masked_params(masked)) == ["strategies.a.params.token"]
+    with pytest.raises(UsageError, match=r"run a cannot be done again: strategies\.a\.params\.token is a secret"):
+        restored(masked, tmp_path, "run a")
