@@ -104,6 +104,7 @@ def random_world(seed: int) -> World:
         min_take_profit_percent=0.4,
         min_stop_loss_percent=0.3,
         max_lifetime_minutes=random.choice([60, 1440]),
+        long_only=seed % 16 == 5,
     )
     interval = random.choice([1, 1, 3, 5])
     first = random.choice([0, 0, 7, 10]) * MINUTE_MS

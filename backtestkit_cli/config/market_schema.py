@@ -39,7 +39,7 @@ class ExchangeSchema(NamedSchema):
 
     use: PluginReference
     callbacks: ExchangeCallbacks = ExchangeCallbacks()
-    market: Literal["spot"] = "spot"
+    market: Literal["spot"] | None = None
 
 
 class SampleExchange(ExchangeSchema):

@@ -9,7 +9,7 @@ as it is until a command uses the value.
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -28,6 +28,7 @@ from backtestkit_cli.config.settings import Settings
 from backtestkit_cli.config.stake_schema import RiskSchema, SizingSchema
 from backtestkit_cli.config.strategy_schema import StrategySchema
 from backtestkit_cli.errors import ConfigError, Problem, Source
+from backtestkit_cli.model.limits import Limits
 from backtestkit_cli.redact import Redactor
 
 MAX_PROBLEMS = 50
@@ -87,6 +88,11 @@ class Config:
         for name in _REFERENCE.findall(text):
             self.redactor.register(os.environ[name])
         return value
+
+    def limits(self, exchange: str) -> Limits:
+        """Give the engine's limits on an exchange; one that says `market: spot` has no shorts."""
+        is_spot = self.exchanges[exchange].market == "spot"
+        return replace(self.settings.limits_model(), long_only=is_spot)
 
     def plain(self) -> dict[str, Any]:
         """Give the config as plain values that load to an equal one; secrets stay unresolved, defaults are left out."""

@@ -13,6 +13,7 @@ from backtestkit_cli.engine.candles import Bools, Floats
 from backtestkit_cli.model.limits import Limits
 
 TOLERANCE_PERCENT = 1e-9
+SHORT_ON_SPOT = "short_on_spot"
 
 
 def broken_rules(
@@ -43,6 +44,8 @@ def broken_rules(
             )
             for rule, broken in rules:
                 yield f"{side}_{rule}", on_side & broken
+        if limits.long_only:
+            yield SHORT_ON_SPOT, ~is_long
         yield "minutes_not_positive", lifetime <= 0
         yield "minutes_not_integer", ~(np.isfinite(lifetime) & (lifetime == np.floor(lifetime)))
         yield "minutes_not_finite", ~np.isfinite(lifetime)

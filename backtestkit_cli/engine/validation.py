@@ -8,11 +8,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from backtestkit_cli.engine.draft import SHORT_ON_SPOT
 from backtestkit_cli.engine.step import Entry, broken_rules_of
 from backtestkit_cli.model.limits import Limits
 from backtestkit_cli.model.signal import Position, SignalDraft
 
-Relation = Literal[">", "<", ">=", "<=", "finite", "whole"]
+Relation = Literal[">", "<", ">=", "<=", "finite", "whole", "bought"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +57,8 @@ def _rules(draft: SignalDraft, price: float, entry: Entry, limits: Limits) -> It
     if draft.position in tuple(Position):
         for rule, figure, relation, limit, unit in _side_rules(draft, price, entry, limits):
             yield f"{draft.position}_{rule}", figure, relation, limit, unit
+    if limits.long_only:
+        yield SHORT_ON_SPOT, entry.price, "bought", None, ""
     lifetime = draft.lifetime_minutes
     yield "minutes_not_positive", lifetime, ">", 0.0, "min"
     yield "minutes_not_integer", lifetime, "whole", None, "min"

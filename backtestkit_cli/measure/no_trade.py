@@ -5,6 +5,7 @@ Of all gates the farthest one is explained: drafts that were refused matter more
 
 from collections.abc import Iterator
 
+from backtestkit_cli.engine.draft import SHORT_ON_SPOT
 from backtestkit_cli.engine.result import StreamRun
 from backtestkit_cli.model.event import CancelReason
 from backtestkit_cli.model.funnel import Funnel
@@ -23,6 +24,8 @@ RULE_REMEDIES = {
     "take_profit, or lower the limit knowing that costs must be earned first",
     "sl_too_close": "the stop loss is nearer to the entry than limits.min_stop_loss_percent allows: widen stop_loss",
     "sl_too_far": "the stop loss is farther from the entry than limits.max_stop_loss_percent allows: tighten stop_loss",
+    SHORT_ON_SPOT: "the exchange says market: spot, where nothing is sold that is not held: make no shorts, or leave "
+    "market out to simulate them",
     "minutes_not_positive": "the lifetime is not above zero",
     "minutes_not_integer": "the lifetime is no whole number of minutes",
     "minutes_not_finite": "the lifetime is no number",

@@ -5,7 +5,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """Limits of drafts and prices. Distances are percent of the entry price; zero switches a distance check off."""
+    """Limits of drafts and prices. Distances are percent of the entry price; zero switches a distance check off.
+
+    On a market that is `long_only` nothing can be sold that is not held.
+    """
 
     average_price_candles: int = 5
     schedule_await_minutes: int = 120
@@ -15,3 +18,4 @@ class Limits:
     max_stop_loss_percent: float = 20.0
     max_lifetime_minutes: int = 1440
     signal_seconds: float = 180.0
+    long_only: bool = False

@@ -403,7 +403,7 @@ class Backtest:
             symbol=symbol,
             policy=self.plan.policy.nearest,
             costs=self.plan.costs,
-            limits=self.config.settings.limits_model(),
+            limits=self.config.limits(self.plan.exchange),
         )
 
     def _ticks(self, name: str) -> Ints:

@@ -60,7 +60,7 @@ def reference_walk(
         strategy=strategy,
         symbol=symbol,
         interval_ms=config.strategies[strategy].interval.ms,
-        limits=config.settings.limits_model(),
+        limits=config.limits(plan.exchange),
         costs=plan.costs,
     )
 

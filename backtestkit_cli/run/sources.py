@@ -100,7 +100,7 @@ def _remote_params(config: Config, schema: ExchangeSchema) -> dict[str, Any]:
                 "api_key": schema.api_key and config.secret(schema.api_key),
                 "secret": schema.secret and config.secret(schema.secret),
                 "base_url": schema.base_url and config.secret(schema.base_url),
-                "market": schema.market,
+                "market": schema.market or "spot",
                 "retries": limits.candle_retries,
                 "retry_delay_ms": limits.candle_retry_delay_ms,
             }

@@ -81,6 +81,35 @@ def test_a_session_is_the_backtest_of_the_same_candles(form: str, project: Proje
     assert session.troubles == ()
 
 
+@pytest.mark.parametrize("policy", ["honest", "touch", "reference"])
+@pytest.mark.parametrize("form", ["cross", "rows"])
+def test_on_a_spot_market_no_short_is_opened_and_the_funnel_says_why(form: str, policy: str, tmp_path: Path) -> None:
+    project = make_project(tmp_path)
+    project.write("configs/spot.yaml", "exchanges: [{name: spot, use: sample, market: spot}]")
+    kit = Kit.load(project.folder / "configs", overrides=[f"settings.fill={policy}"])
+    both, longs = (kit.backtest(form, symbols=["BTCUSDT"], exchange=name, frame="day") for name in ("sample", "spot"))
+    (stream,), (free,) = longs.run().streams, both.run().streams
+    funnel = stream.result.funnel
+    assert not funnel.broken_sums()
+    assert {"short_on_spot"} == set(funnel.invalid_by_rule)
+    assert funnel.invalid > 0
+    assert "short" in {str(event.signal.position) for event in free.result.events() if isinstance(event, Opened)}
+    opened = [event.signal.position for event in stream.result.events() if isinstance(event, Opened)]
+    assert set(opened) <= {"long"}
+    assert (form == "cross") == bool(opened)
+
+
+def test_on_a_spot_market_no_short_is_opened_live(project: Project) -> None:
+    project.write("configs/spot.yaml", "exchanges: [{name: spot, use: sample, market: spot}]")
+    kit = kit_of(project)
+    session = run_live(kit, "cross", start=parse_time(START) - 20_000, end=END, exchange="spot")
+    (stream,) = session.live.streams.values()
+    assert stream.walk.funnel.invalid_by_rule["short_on_spot"] > 0
+    job = kit.backtest("cross", symbols=["BTCUSDT"], exchange="spot", range=f"{START}..{END}")
+    told = [event for event in job if not isinstance(event, Idle | Active) and event.time_ms <= parse_time(END)]
+    assert list(session.events) == told
+
+
 def test_shared_risk_sizes_and_limit_entries_are_those_of_the_backtest(project: Project) -> None:
     kit, symbols = kit_of(project), ("BTCUSDT", "ETHUSDT")
     session = run_live(kit, "limits", "shared", start=parse_time(START) - 20_000, end=END, symbols=symbols)

@@ -122,6 +122,8 @@ def _is_clearly_valid(
             ok &= stop_percent >= limits.min_stop_loss_percent - TOLERANCE_PERCENT
         if limits.max_stop_loss_percent:
             ok &= stop_percent <= limits.max_stop_loss_percent + TOLERANCE_PERCENT
+        if limits.long_only:
+            ok &= sign > 0
         if limits.max_lifetime_minutes:
             ok &= lifetime <= limits.max_lifetime_minutes
         return ok & np.isfinite(lifetime)

@@ -7,6 +7,7 @@ read as one where its text allows; nothing but `finite` is broken by NaN.
 import math
 from collections.abc import Iterator
 
+from backtestkit_cli.engine.draft import SHORT_ON_SPOT
 from backtestkit_cli.model.limits import Limits
 
 _SIDES = ("long", "short")
@@ -37,6 +38,8 @@ def broken_rules(
         market, entry, profit, stop = map(number, named.values())
         sign = 1.0 if position == "long" else -1.0
         rules += [f"{position}_{rule}" for rule in _side_rules(sign, market, entry, profit, stop, is_scheduled, limits)]
+    if limits.long_only and position == "short":
+        rules.append(SHORT_ON_SPOT)
     return (*rules, *_lifetime_rules(lifetime, limits))
 
 

@@ -95,7 +95,7 @@ class Afresh:
 
     def terms(self) -> Terms:
         """The terms of its trades."""
-        limits = self.config.settings.limits_model()
+        limits = self.config.limits(self.plan.exchange)
         policy = self.plan.policy.nearest
         return Terms(strategy=self.name, symbol=self.symbol, policy=policy, costs=self.plan.costs, limits=limits)
 

@@ -75,7 +75,7 @@ class Opening(NamedTuple):
             symbol=symbol,
             policy=self.plan.policy,
             costs=self.plan.costs,
-            limits=self.config.settings.limits_model(),
+            limits=self.config.limits(self.plan.exchange),
         )
         history_start_ms = self.record.history_start_ms[name]
         if isinstance(record.state, OpenPosition):

@@ -19,9 +19,12 @@ from backtestkit_cli.model.policy import PRESETS, Costs
 from backtestkit_cli.model.time import MINUTE_MS
 
 OFF = Limits(min_take_profit_percent=0, min_stop_loss_percent=0, max_stop_loss_percent=0, max_lifetime_minutes=0)
-ONE_OFF = [
-    replace(Limits(), **{name: 0})
-    for name in ("min_take_profit_percent", "min_stop_loss_percent", "max_stop_loss_percent", "max_lifetime_minutes")
+ONE_CHANGED = [
+    Limits(min_take_profit_percent=0),
+    Limits(min_stop_loss_percent=0),
+    Limits(max_stop_loss_percent=0),
+    Limits(max_lifetime_minutes=0),
+    Limits(long_only=True),
 ]
 
 
@@ -29,7 +32,7 @@ def column(random: np.random.Generator, values: list[float], count: int) -> Floa
     return random.choice(np.array(values, dtype=np.float64), count)
 
 
-@pytest.mark.parametrize("limits", [Limits(), OFF, *ONE_OFF])
+@pytest.mark.parametrize("limits", [Limits(), OFF, *ONE_CHANGED])
 def test_a_draft_is_clearly_valid_where_no_rule_is_broken(limits: Limits) -> None:
     random, count = np.random.default_rng(7), 60_000
     edge = TOLERANCE_PERCENT

@@ -48,7 +48,7 @@ def test_the_same_rules_break_as_in_the_original(row: dict[str, Any]) -> None:
     assert rules_of(row) == row["errors"]
 
 
-def draft_row(**changes: float) -> dict[str, Any]:
+def draft_row(**changes: Any) -> dict[str, Any]:
     signal = {"position": "long", "price_open": 100.0, "price_take_profit": 102.0, "price_stop_loss": 98.0}
     signal |= {"minute_estimated_time": 60}
     return {"signal": signal | changes, "current_price": changes.get("current_price", 100.0), "scheduled": False}
@@ -80,6 +80,13 @@ def test_a_limit_of_zero_switches_its_rule_off() -> None:
     near = draft_row(price_take_profit=100.01, price_stop_loss=99.99, minute_estimated_time=10**6)
     assert rules_of(near, off) == []
     assert rules_of(draft_row(price_stop_loss=1.0), off) == []
+
+
+def test_a_short_on_a_spot_market_breaks_a_rule_and_a_long_does_not() -> None:
+    spot, short = Limits(long_only=True), draft_row(position="short", price_take_profit=98.0, price_stop_loss=102.0)
+    assert rules_of(short, spot) == ["short_on_spot"]
+    assert rules_of(short) == []
+    assert rules_of(draft_row(), spot) == []
 
 
 @pytest.mark.parametrize(

@@ -341,6 +341,13 @@ def test_a_limit_that_is_switched_off_has_no_figure() -> None:
     assert not {"long_tp_too_close", "long_sl_too_close", "long_sl_too_far", "minutes_too_large"} & set(found)
 
 
+def test_a_short_on_a_spot_market_is_named_with_its_figures() -> None:
+    found = rules_of(position="short", price_take_profit=98.0, price_stop_loss=101.0, limits=Limits(long_only=True))
+    assert found["short_on_spot"] == (100.0, "bought", None, True)
+    assert not rules_of(limits=Limits(long_only=True))["short_on_spot"][3]
+    assert "short_on_spot" not in rules_of()
+
+
 def test_a_waiting_entry_is_measured_against_its_levels_and_its_wait() -> None:
     found = rules_of(entry=Entry(99.0, False, False, 5000))
     assert found["long_scheduled_open_beyond_stop"] == (99.0, ">", 98.0, False)

@@ -290,7 +290,7 @@ def test_every_validation_rule_has_its_remedy() -> None:
         stop_loss=one,
         lifetime=one,
         wait=one,
-        limits=Limits(),
+        limits=Limits(long_only=True),
     )
     names = [name for name, _ in rules] + [name for _, name in DISTANCE_RULES]
     assert len(names) > 30
