@@ -1,12 +1,14 @@
 """What can go wrong on purpose: kinds of faults, and when each strikes.
 
-A fault strikes a number of times, at a rate (with a seed), or always; on one path or on all.
+A fault strikes a number of times, at a rate (with a seed), or always; on one path or on all, for one method or all.
 """
 
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from random import Random
+
+from loopback.order import PLAIN, Quirk
 
 HTML = "<html><head><title>Attention required</title></head><body>not the answer you asked for</body></html>"
 
@@ -66,6 +68,34 @@ ROW_FAULTS: dict[str, Callable[[Rows, int], Rows]] = {
     "seconds": _in_seconds,
 }
 
+_UNKNOWN = "Timeout waiting for response from backend server. Send status unknown; execution status unknown."
+
+# kind: a refusal of the account's routes
+ORDER_REPLIES: dict[str, tuple[int, str, str]] = {
+    kind: (status, "application/json", json.dumps({"code": code, "msg": words}))
+    for kind, status, code, words in (
+        ("insufficient_balance", 400, -2010, "Account has insufficient balance for requested action."),
+        ("duplicate", 400, -2010, "Duplicate order sent."),
+        ("account_disabled", 400, -2010, "This action is disabled on this account."),
+        ("rejected", 400, -2010, "NEW_ORDER_REJECTED"),
+        ("oco_refused", 400, -2010, "The relationship of the prices for the orders is not correct."),
+        ("market_closed", 400, -1013, "Market is closed."),
+        ("lot_size", 400, -1013, "Filter failure: LOT_SIZE"),
+        ("price_filter", 400, -1013, "Filter failure: PRICE_FILTER"),
+        ("notional", 400, -1013, "Filter failure: NOTIONAL"),
+        ("cancel_rejected", 400, -2011, "Unknown order sent."),
+        ("no_such_order", 400, -2013, "Order does not exist."),
+        ("status_unknown", 408, -1007, _UNKNOWN),
+        ("too_many_orders", 429, -1015, "Too many new orders; current limit is 50 orders per 10 SECOND."),
+    )
+}  # fmt: skip
+
+# `late`: the reply comes after `seconds`; `partial`: the order fills in `parts`, or `stays` at the first;
+# `hidden`: queries do not see the order for `asks` of them, or `hidden_ms`;
+# `filled_first`: the order fills, then comes its cancel
+ORDER_QUIRKS = ("late", "partial", "hidden", "filled_first")
+ORDER_FAULTS = (*ORDER_REPLIES, *ORDER_QUIRKS)
+
 CONNECTION_FAULTS = ("no_reply", "close", "reset", "cut_short", "slow_drip")
 FAULT_KINDS = (*REPLIES, *ROW_FAULTS, *CONNECTION_FAULTS)
 
@@ -74,7 +104,9 @@ FAULT_KINDS = (*REPLIES, *ROW_FAULTS, *CONNECTION_FAULTS)
 class Fault:
     """One switch. Without `count` and `rate` it strikes always; of several kinds one is drawn each time.
 
-    `after` requests pass first; `path` is where it strikes; `retry_after` becomes the header of that name.
+    `after` requests pass first; `path` and `method` are where it strikes; `retry_after` becomes that header.
+    `accepted` says whether the exchange does what was asked before the reply goes wrong; if not told, it does when the
+    connection breaks, and does not when another reply is given.
     """
 
     kinds: Sequence[str]
@@ -84,17 +116,40 @@ class Fault:
     seed: int = 1
     after: int = 0
     retry_after: str | None = None
+    method: str | None = None
+    accepted: bool | None = None
+    seconds: float = 0.2
+    parts: int = 3
+    stays: bool = False
+    asks: int = 0
+    hidden_ms: int = 0
     _random: Random = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        unknown = set(self.kinds) - set(FAULT_KINDS)
+        unknown = set(self.kinds) - {*FAULT_KINDS, *ORDER_FAULTS}
         if unknown:
-            raise ValueError(f"unknown faults: {sorted(unknown)}; known: {', '.join(FAULT_KINDS)}")
+            raise ValueError(f"unknown faults: {sorted(unknown)}; known: {', '.join((*FAULT_KINDS, *ORDER_FAULTS))}")
         self._random = Random(self.seed)
 
-    def strikes(self, path: str) -> str | None:
+    def is_accepted(self, kind: str) -> bool:
+        """Whether the exchange does what was asked when this kind strikes."""
+        if self.accepted is not None:
+            return self.accepted
+        return kind not in REPLIES and kind not in ORDER_REPLIES
+
+    def quirk(self, kind: str) -> Quirk:
+        """What the fault does to an order that is accepted."""
+        match kind:
+            case "partial":
+                return Quirk(parts=self.parts, stays=self.stays)
+            case "hidden":
+                return Quirk(hidden_asks=self.asks, hidden_ms=self.hidden_ms)
+            case _:
+                return PLAIN
+
+    def strikes(self, path: str, method: str = "GET") -> str | None:
         """The kind that strikes this request, if any; counts the request."""
-        if self.path not in (path, "*"):
+        if self.path not in (path, "*") or self.method not in (method, None):
             return None
         if self.after > 0:
             self.after -= 1

@@ -31,6 +31,7 @@ class Market:
     price_step: str
     quantity_step: str
     level: float
+    smallest_cost: str = "5.00000000"
     listed_ms: int = LISTED_MS
     delisted_ms: int | None = None
 
@@ -45,7 +46,17 @@ class Market:
             "quoteAsset": self.quote,
             "quotePrecision": places,
             "quoteAssetPrecision": places,
-            "orderTypes": ["LIMIT", "MARKET"],
+            "orderTypes": [
+                "LIMIT",
+                "LIMIT_MAKER",
+                "MARKET",
+                "STOP_LOSS",
+                "STOP_LOSS_LIMIT",
+                "TAKE_PROFIT",
+                "TAKE_PROFIT_LIMIT",
+            ],
+            "ocoAllowed": True,
+            "quoteOrderQtyMarketAllowed": True,
             "isSpotTradingAllowed": True,
             "isMarginTradingAllowed": False,
             "permissions": ["SPOT"],
@@ -62,7 +73,7 @@ class Market:
                     "maxQty": "9000000.00000000",
                     "stepSize": self.quantity_step,
                 },
-                {"filterType": "NOTIONAL", "minNotional": "5.00000000"},
+                {"filterType": "NOTIONAL", "minNotional": self.smallest_cost},
             ],
         }
 
@@ -70,7 +81,15 @@ class Market:
 MARKETS = (
     Market(id="BTCUSDT", base="BTC", quote="USDT", price_step="0.01", quantity_step="0.00001", level=30_000.0),
     Market(id="ETHUSDT", base="ETH", quote="USDT", price_step="0.05", quantity_step="0.001", level=2_000.0),
-    Market(id="DOGEBTC", base="DOGE", quote="BTC", price_step="0.00000001", quantity_step="1", level=0.00000350),
+    Market(
+        id="DOGEBTC",
+        base="DOGE",
+        quote="BTC",
+        price_step="0.00000001",
+        quantity_step="1",
+        level=0.00000350,
+        smallest_cost="0.00010000",
+    ),
 )
 
 

@@ -1,0 +1,253 @@
+"""Real ccxt trades on the loopback exchange, sync and async: orders, their ids, queries, money, and what goes wrong."""
+
+import asyncio
+import importlib
+import json
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from loopback import FakeClock, LoopbackExchange, RefusedError, Row
+
+from backtestkit_cli.data.wire import moved
+from backtestkit_cli.model.time import MINUTE_MS
+
+START_MS = 1_700_000_040_000
+PRICES = [100.0, 100.0, 99.0, 101.0, 102.0, 95.0, 110.0, 100.0, 100.0, 100.0]  # where each minute opens
+ROWS: list[Row] = [
+    (START_MS + minute * MINUTE_MS, price, price + 0.5, price - 0.5, price, 9.0) for minute, price in enumerate(PRICES)
+]
+SYMBOL = "BTC/USDT"
+Trader = Callable[..., Any]
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock(START_MS + 1000)
+
+
+@pytest.fixture
+def exchange(clock: FakeClock) -> Iterator[LoopbackExchange]:
+    balances = {"USDT": "1000", "BTC": "2"}
+    with LoopbackExchange(clock=clock, rows={"BTCUSDT": ROWS}, balances=balances) as running:
+        yield running
+    assert running.errors == []
+
+
+def settings(**more: Any) -> dict[str, Any]:
+    return {
+        "apiKey": "KEYKEYKEY",
+        "secret": "SECSECSEC",
+        "enableRateLimit": False,
+        "timeout": 5000,
+        "options": {"defaultType": "spot", "fetchMarkets": {"types": ["spot"]}, "fetchCurrencies": False},
+        **more,
+    }
+
+
+@pytest.fixture(params=["sync", "async"])
+def trader(request: pytest.FixtureRequest, exchange: LoopbackExchange) -> Iterator[Trader]:
+    """Calls a method of ccxt's Binance by its name."""
+    if request.param == "sync":
+        made = importlib.import_module("ccxt").binance(settings())
+        made.urls["api"] = moved(made.urls["api"], exchange.url)
+        yield lambda name, *given, **named: getattr(made, name)(*given, **named)
+        return
+    with asyncio.Runner() as runner:
+        later = importlib.import_module("ccxt.async_support").binance(settings(asyncio_loop=runner.get_loop()))
+        later.timeout_on_exit = 0
+        later.urls["api"] = moved(later.urls["api"], exchange.url)
+
+        async def call(name: str, *given: Any, **named: Any) -> Any:
+            found = getattr(later, name)(*given, **named)
+            return await found if asyncio.iscoroutine(found) else found
+
+        yield lambda name, *given, **named: runner.run(call(name, *given, **named))
+        runner.run(later.close())
+
+
+def total(trader: Trader) -> dict[str, tuple[float, float]]:
+    balance = trader("fetch_balance")
+    return {asset: (balance["free"][asset], balance["used"][asset]) for asset in ("USDT", "BTC")}
+
+
+def by_client_id(trader: Trader, client_id: str) -> Any:
+    return trader("fetch_order", None, SYMBOL, {"origClientOrderId": client_id})
+
+
+# --- what is right ---------------------------------------------------------------------------------------------------
+
+
+def test_a_market_order_trades_at_the_price_now_and_pays_in_what_it_got(trader: Trader) -> None:
+    bought = trader("create_order", SYMBOL, "market", "buy", 0.5, None, {"newClientOrderId": "entry-1"})
+    assert (bought["status"], bought["clientOrderId"], bought["average"]) == ("closed", "entry-1", 100.0)
+    assert (bought["filled"], bought["cost"], bought["fee"]) == (0.5, 50.0, {"cost": 0.0005, "currency": "BTC"})
+    assert total(trader) == {"USDT": (950.0, 0.0), "BTC": (2.4995, 0.0)}
+    sold = trader("create_order", SYMBOL, "market", "sell", 1, None, {"newClientOrderId": "exit-1"})
+    assert sold["fee"] == {"cost": 0.1, "currency": "USDT"}
+    assert total(trader) == {"USDT": (1049.9, 0.0), "BTC": (1.4995, 0.0)}
+    (trade,) = trader("fetch_my_trades", SYMBOL, None, None, {"orderId": bought["id"]})
+    assert (trade["order"], trade["price"], trade["amount"], trade["takerOrMaker"]) == (
+        bought["id"],
+        100.0,
+        0.5,
+        "taker",
+    )
+    assert len(trader("fetch_my_trades", SYMBOL)) == 2
+
+
+def test_a_limit_order_waits_for_its_price_and_holds_its_money(trader: Trader, clock: FakeClock) -> None:
+    placed = trader("create_order", SYMBOL, "limit", "buy", 1, 98.5, {"newClientOrderId": "entry-1"})
+    assert (placed["status"], placed["filled"]) == ("open", 0.0)
+    assert total(trader)["USDT"] == (901.5, 98.5)
+    (waiting,) = trader("fetch_open_orders", SYMBOL)
+    assert waiting["id"] == placed["id"]
+    clock.time_ms = START_MS + 3 * MINUTE_MS - 2  # the candle that comes to 98.5 has not closed
+    assert by_client_id(trader, "entry-1")["status"] == "open"
+    clock.time_ms += 1
+    filled = by_client_id(trader, "entry-1")
+    assert (filled["status"], filled["average"], filled["clientOrderId"]) == ("closed", 98.5, "entry-1")
+    assert filled["lastTradeTimestamp"] == clock.time_ms
+    assert trader("fetch_open_orders", SYMBOL) == []
+    assert total(trader) == {"USDT": (901.5, 0.0), "BTC": (2.999, 0.0)}
+    assert trader("fetch_my_trades", SYMBOL)[0]["takerOrMaker"] == "maker"
+    assert [order["id"] for order in trader("fetch_orders", SYMBOL)] == [placed["id"]]
+
+
+def test_a_limit_past_the_price_trades_at_once_at_the_better_price(trader: Trader) -> None:
+    bought = trader("create_order", SYMBOL, "limit", "buy", 1, 105)
+    assert (bought["status"], bought["average"], bought["price"]) == ("closed", 100.0, 105.0)
+    assert total(trader)["USDT"] == (900.0, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("kind", "price", "trigger", "minute", "average"),
+    [
+        ("market", None, {"stopLossPrice": 97}, 5, 95.0),  # the gap is paid
+        ("limit", 96.5, {"stopLossPrice": 97}, 6, 96.5),  # the limit waits below no more: 95 opened, 110 comes
+        ("limit", 94, {"stopLossPrice": 97}, 5, 95.0),
+        ("market", None, {"takeProfitPrice": 101.25}, 3, 101.25),
+        ("limit", 102, {"takeProfitPrice": 101.25}, 4, 102.0),
+    ],
+)
+def test_a_stop_waits_for_its_price_then_trades(
+    trader: Trader,
+    clock: FakeClock,
+    kind: str,
+    price: float | None,
+    trigger: dict[str, float],
+    minute: int,
+    average: float,
+) -> None:
+    placed = trader("create_order", SYMBOL, kind, "sell", 1, price, {"newClientOrderId": "stop-1", **trigger})
+    assert (placed["status"], placed["info"]["status"]) == ("open", "NEW")
+    clock.time_ms = START_MS + minute * MINUTE_MS - 1
+    assert by_client_id(trader, "stop-1")["status"] == "open"
+    clock.time_ms = START_MS + (minute + 1) * MINUTE_MS
+    done = by_client_id(trader, "stop-1")
+    assert (done["status"], done["average"]) == ("closed", average)
+    assert total(trader)["BTC"] == (1.0, 0.0)
+
+
+def test_a_cancel_frees_the_money_and_an_ended_order_cannot_be_cancelled(trader: Trader) -> None:
+    placed = trader("create_order", SYMBOL, "limit", "buy", 1, 90, {"newClientOrderId": "entry-1"})
+    gone = trader("cancel_order", None, SYMBOL, {"origClientOrderId": "entry-1"})
+    assert (gone["id"], gone["status"]) == (placed["id"], "canceled")
+    assert gone["clientOrderId"] != "entry-1", "ccxt shows the id of the cancel"
+    assert gone["info"]["origClientOrderId"] == "entry-1"
+    assert by_client_id(trader, "entry-1")["status"] == "canceled"
+    assert total(trader)["USDT"] == (1000.0, 0.0)
+    for name, given in (
+        ("cancel_order", (placed["id"], SYMBOL)),
+        ("cancel_order", ("99", SYMBOL)),
+        ("fetch_order", ("99", SYMBOL)),
+        ("fetch_order", (None, SYMBOL, {"origClientOrderId": "nobody"})),
+    ):
+        with pytest.raises(importlib.import_module("ccxt").OrderNotFound):
+            trader(name, *given)
+
+
+def test_a_client_id_is_used_once_at_a_time(trader: Trader, exchange: LoopbackExchange) -> None:
+    used = {"newClientOrderId": "entry-1"}
+    first = trader("create_order", SYMBOL, "limit", "buy", 1, 90, used)
+    with pytest.raises(importlib.import_module("ccxt").InvalidOrder, match="Duplicate order sent"):
+        trader("create_order", SYMBOL, "limit", "buy", 1, 91, used)
+    trader("cancel_order", first["id"], SYMBOL)
+    second = trader("create_order", SYMBOL, "limit", "buy", 1, 91, used)
+    assert by_client_id(trader, "entry-1")["id"] == second["id"]
+    assert [order["clientOrderId"] for order in exchange.orders()] == ["entry-1", "entry-1"]
+    assert len(exchange.requests("/api/v3/order", "POST")) == 3
+
+
+# what is asked, what ccxt raises, what the exchange said
+REFUSED: list[tuple[tuple[Any, ...], str, str]] = [
+    (("limit", "buy", 11, 100), "InsufficientFunds", "insufficient balance"),
+    (("market", "sell", 3), "InsufficientFunds", "insufficient balance"),
+    (("limit", "buy", 0.04, 100), "BadRequest", "NOTIONAL"),
+    (("market", "buy", 0.04), "BadRequest", "NOTIONAL"),
+    (("limit", "sell", 1, 1_500_000), "InvalidOrder", "order price is invalid"),
+    (("limit", "buy", 9_500_000, 1), "InvalidOrder", "lot size"),
+    (("market", "sell", 1, None, {"stopLossPrice": 101}), "OrderImmediatelyFillable", "trigger immediately"),
+    (("limit", "buy", 1, 101, {"postOnly": True}), "OrderImmediatelyFillable", "immediately match"),
+    (("limit", "buy", 1, 90, {"newClientOrderId": "a.b:c"}), "BadRequest", "-1100"),
+    (("limit", "buy", 1, 90, {"newClientOrderId": "x" * 37}), "BadRequest", "-1100"),
+]
+
+
+def test_what_the_exchange_refuses_is_one_of_these_classes(trader: Trader, exchange: LoopbackExchange) -> None:
+    for asked, name, words in REFUSED:
+        with pytest.raises(importlib.import_module("ccxt").BaseError, match=words) as caught:
+            trader("create_order", SYMBOL, *asked)
+        assert (asked, type(caught.value).__name__) == (asked, name)
+    assert exchange.orders() == []
+
+
+def test_requests_are_signed_and_sent_at_the_time_of_the_exchange(clock: FakeClock) -> None:
+    ccxt = importlib.import_module("ccxt")
+    with LoopbackExchange(clock=clock, is_strict=True) as exchange:
+        made = ccxt.binance(settings())
+        made.urls["api"] = moved(made.urls["api"], exchange.url)
+        made.nonce = clock.now_ms
+        made.load_markets()
+        for offset_ms, is_right in ((0, True), (999, True), (1001, False), (-10_000, True), (-10_001, False)):
+            made.nonce = lambda offset_ms=offset_ms: clock.time_ms + offset_ms
+            if is_right:
+                assert made.fetch_balance()["USDT"]["free"] == 1000.0
+            else:
+                with pytest.raises(ccxt.InvalidNonce):
+                    made.fetch_balance()
+        for headers, code in (({}, -2014), ({"X-MBX-APIKEY": "k"}, -2015)):
+            asked = urllib.request.Request(f"{exchange.url}/api/v3/account", headers=headers)
+            with pytest.raises(urllib.error.HTTPError) as caught:
+                urllib.request.urlopen(asked)
+            with caught.value as answer:
+                assert (answer.code, json.load(answer)["code"]) == (401, code)
+        assert exchange.errors == []
+
+
+# --- by hand ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_person_fills_cancels_and_sells_outside(trader: Trader, exchange: LoopbackExchange) -> None:
+    for client_id in ("first", "second"):
+        trader("create_order", SYMBOL, "limit", "buy", 1, 90, {"newClientOrderId": client_id})
+    exchange.by_hand("fill", symbol="BTCUSDT", origClientOrderId="first", quantity="0.4", price="89")
+    exchange.by_hand("cancel", symbol="BTCUSDT", origClientOrderId="second")
+    first, second = (by_client_id(trader, client_id) for client_id in ("first", "second"))
+    assert (first["status"], first["filled"], first["average"]) == ("open", 0.4, 89.0)
+    assert second["status"] == "canceled"
+    with urllib.request.urlopen(f"{exchange.url}/_test/sell?symbol=BTCUSDT&quantity=2") as answer:
+        assert json.load(answer)["status"] == "FILLED"
+    with urllib.request.urlopen(f"{exchange.url}/_test/orders") as answer:
+        told = json.load(answer)
+    assert [(order["status"], len(order["trades"])) for order in told] == [
+        ("PARTIALLY_FILLED", 1),
+        ("CANCELED", 0),
+        ("FILLED", 1),
+    ]
+    exchange.by_hand("balance", asset="BTC", free="7")
+    assert total(trader)["BTC"] == (7.0, 0.0)
+    with pytest.raises(RefusedError, match="insufficient"):
+        exchange.by_hand("sell", symbol="BTCUSDT", quantity="8")
