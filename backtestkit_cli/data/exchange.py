@@ -22,7 +22,7 @@ from typing import Any
 import polars as pl
 
 from backtestkit_cli.data.exchange_client import Account, ExchangeClient
-from backtestkit_cli.data.retry import Clock, Patience, Tally
+from backtestkit_cli.data.retry import LONGEST_SILENCE_MS, Clock, Patience, Tally
 from backtestkit_cli.errors import DataError, Problem, Source, TransientError
 from backtestkit_cli.model.candle import CANDLE_COLUMNS, Candle, MarketSteps
 from backtestkit_cli.model.time import MINUTE_MS
@@ -80,7 +80,8 @@ class _Page:
 class CcxtExchange:
     """1m candles and steps of one exchange, over the network.
 
-    `retries` is how often a failed question is asked again, `retry_delay_ms` the first wait, doubled each time.
+    `retries` is how often a failed question is asked again, `retry_delay_ms` the first wait, doubled each time; a
+    silence of up to `longest_silence_ms` that the exchange asks for is waited out.
     `tally` counts what was met since the object was made, `patience` can tell what is waited for.
     """
 
@@ -95,6 +96,7 @@ class CcxtExchange:
         timeout_ms: int = 10_000,
         retries: int = 3,
         retry_delay_ms: int = 5000,
+        longest_silence_ms: int = LONGEST_SILENCE_MS,
         clock: Clock,
     ) -> None:
         account = Account(
@@ -102,7 +104,14 @@ class CcxtExchange:
         )
         self.id = id
         self.tally = Tally()
-        self.patience = Patience(exchange=id, retries=retries, delay_ms=retry_delay_ms, clock=clock, tally=self.tally)
+        self.patience = Patience(
+            exchange=id,
+            retries=retries,
+            delay_ms=retry_delay_ms,
+            longest_silence_ms=longest_silence_ms,
+            clock=clock,
+            tally=self.tally,
+        )
         self._client = ExchangeClient(account, clock=clock, patience=self.patience, tally=self.tally)
 
     def candles(self, symbol: str, start_ms: int, end_ms: int) -> pl.DataFrame:

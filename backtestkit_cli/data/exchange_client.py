@@ -1,8 +1,9 @@
 """One ccxt exchange: how it is made, and how a question to it ends in time, in an answer or in an error of ours.
 
 Rules: ccxt is imported by the first question. With `base_url` nothing is sent anywhere else. A request that has not
-ended after `timeout_ms`, however slowly it drips, is abandoned together with its ccxt object. Texts that leave carry
-the exchange's own words only, without key, secret, signature or URL; ccxt's errors never travel along.
+ended after `timeout_ms`, however slowly it drips, is abandoned together with its ccxt object. Threads may ask at once:
+each has a ccxt object of its own, and all keep one pace and share the list of markets. Texts that leave carry the
+exchange's own words only, without key, secret, signature or URL; ccxt's errors never travel along.
 """
 
 import logging
@@ -73,15 +74,23 @@ class _Wire:
     is_abandoned: bool = False
 
 
+class _OwnWire(threading.local):
+    wire: _Wire | None = None
+
+
 class ExchangeClient:
-    """Questions to one exchange, each asked once."""
+    """Questions to one exchange, each asked once; from any thread."""
 
     def __init__(self, account: Account, *, clock: Clock, patience: Patience, tally: Tally) -> None:
         self._account = account
         self._clock = clock
         self._patience = patience
         self._tally = tally
-        self._wire: _Wire | None = None
+        self._own = _OwnWire()
+        self._loading = threading.Lock()
+        self._loaded: Any = None
+        self._pacing = threading.Lock()
+        self._sent_ms: float = 0
 
     def market(self, symbol: str) -> Mapping[str, Any]:
         """The market of a symbol, written `BTC/USDT` or `BTCUSDT`.
@@ -91,8 +100,7 @@ class ExchangeClient:
         """
         wire = self._connected()
         where = Source(symbol=symbol)
-        if not wire.exchange.markets and not self._call(wire, where, "load_markets"):
-            raise self._error(UNREADABLE, wire, where)
+        self._load_markets(wire, where)
         if wire.exchange.has.get("fetchOHLCV") is not True or "1m" not in (wire.exchange.timeframes or {}):
             raise self._error(NOT_SUPPORTED, wire, where, what="does not offer 1m candles")
         if symbol not in wire.exchange.markets and symbol not in wire.exchange.markets_by_id:
@@ -125,13 +133,24 @@ class ExchangeClient:
         return Answer(rows=wire.rows or read, now_ms=self._exchange_time_ms(wire))
 
     def _connected(self) -> _Wire:
-        if self._wire is None or self._wire.is_abandoned:
-            former = self._wire
-            self._wire = _Wire(self._new_exchange(_ccxt()))
-            self._watch(self._wire)
-            if former is not None and former.exchange.markets:
-                self._wire.exchange.set_markets(former.exchange.markets, former.exchange.currencies)
-        return self._wire
+        wire = self._own.wire
+        if wire is None or wire.is_abandoned:
+            wire = self._own.wire = _Wire(self._new_exchange(_ccxt()))
+            self._watch(wire)
+            if self._loaded is not None:
+                wire.exchange.set_markets_from_exchange(self._loaded)
+        return wire
+
+    def _load_markets(self, wire: _Wire, where: Source) -> None:
+        with self._loading:
+            if wire.exchange.markets:
+                return
+            if self._loaded is not None:
+                wire.exchange.set_markets_from_exchange(self._loaded)
+            elif self._call(wire, where, "load_markets"):
+                self._loaded = wire.exchange
+            else:
+                raise self._error(UNREADABLE, wire, where)
 
     def _new_exchange(self, ccxt: ModuleType) -> Any:
         account = self._account
@@ -152,7 +171,7 @@ class ExchangeClient:
     def _watch(self, wire: _Wire) -> None:
         """Put ourselves between ccxt and the network, where it offers a seam, on this one object."""
         exchange = wire.exchange
-        send, read_candle = exchange.fetch, exchange.parse_ohlcv
+        send, read_candle, wait = exchange.fetch, exchange.parse_ohlcv, exchange.throttle
 
         def fetch(url: str, *rest: Any, **named: Any) -> Any:
             wire.status, wire.headers, wire.body = None, {}, ""
@@ -170,7 +189,14 @@ class ExchangeClient:
             wire.rows.append(candle)
             return candle
 
+        def throttle(cost: Any = None) -> None:
+            with self._pacing:  # the next one waits for its own turn
+                exchange.lastRestRequestTimestamp = self._sent_ms
+                wait(cost)
+                self._sent_ms = exchange.milliseconds()
+
         exchange.fetch, exchange.on_rest_response, exchange.parse_ohlcv = fetch, on_rest_response, parse_ohlcv
+        exchange.throttle = throttle
 
     def _in_time(self, wire: _Wire, send: Callable[[], Any]) -> Any:
         outcome: queue.SimpleQueue[tuple[Any, Exception | None]] = queue.SimpleQueue()

@@ -2,7 +2,7 @@
 
 Rules: what may work later is tried `retries` times more, after `delay`, 2 x `delay`, 4 x `delay` ...; what is refused
 for good is not. While the exchange asks for silence (`Retry-After`) nothing is sent; a silence longer than
-`LONGEST_SILENCE_MS` is not waited for but raised at once. Waits have no jitter: one seed replays a whole download.
+`longest_silence_ms` is not waited for but raised at once. Waits have no jitter: one seed replays a whole download.
 Whoever wants to know is told what is waited for, and how long.
 """
 
@@ -51,10 +51,20 @@ def _nobody(_text: str) -> None:
 class Patience:
     """The waits of one exchange: a ban holds for all its questions. `tell` is told of each wait."""
 
-    def __init__(self, *, exchange: str, retries: int, delay_ms: int, clock: Clock, tally: Tally) -> None:
+    def __init__(
+        self,
+        *,
+        exchange: str,
+        retries: int,
+        delay_ms: int,
+        longest_silence_ms: int = LONGEST_SILENCE_MS,
+        clock: Clock,
+        tally: Tally,
+    ) -> None:
         self._exchange = exchange
         self._retries = retries
         self._delay_ms = delay_ms
+        self._longest_silence_ms = longest_silence_ms
         self._clock = clock
         self._tally = tally
         self._silent_until_ms = 0
@@ -90,7 +100,7 @@ class Patience:
         silence_ms = self._silent_until_ms - self._clock.now_ms()
         if silence_ms <= 0:
             return
-        if silence_ms > LONGEST_SILENCE_MS:
+        if silence_ms > self._longest_silence_ms:
             raise TransientError(
                 Problem(
                     code="exchange-ban",

@@ -25,6 +25,16 @@ from backtestkit_cli.plugins.registry import Registry
 from backtestkit_cli.run.clock import Clock, WallClock
 from backtestkit_cli.run.plan import checked_symbol, read_range
 
+LIVE_SILENCE_MS = 5000
+"""How long a live session waits when an exchange asks for silence; after a longer one it asks in a later minute."""
+QUESTIONS_AT_ONCE = 8
+"""How many symbols a live session asks an exchange of ccxt for at once."""
+
+
+def questions_at_once(schema: ExchangeSchema) -> int:
+    """How many symbols may be asked for at once; a plugin of your own need not stand several threads."""
+    return QUESTIONS_AT_ONCE if isinstance(schema, CcxtExchange) else 1
+
 
 def store_of(project: Path) -> CandleStore:
     """The candle store of a project."""
@@ -63,7 +73,7 @@ def live_source(config: Config, name: str, registry: Registry, clock: Clock) -> 
     schema = config.exchanges[name]
     params = _local_params(config, schema) if is_local(schema) else _remote_params(config, schema)
     if isinstance(schema, CcxtExchange):
-        params |= {"retries": 1, "retry_delay_ms": 1000}
+        params |= {"retries": 1, "retry_delay_ms": 1000, "longest_silence_ms": LIVE_SILENCE_MS}
     source: CandleSource = _plugin(config, schema, registry, params, clock)
     return source
 

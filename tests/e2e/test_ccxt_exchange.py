@@ -10,6 +10,7 @@ import sys
 import traceback
 import urllib.request
 from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
 from types import ModuleType
@@ -297,9 +298,9 @@ def test_an_abandoned_request_does_not_disturb_the_next(exchange: LoopbackExchan
     exchange.faults = [Fault(["slow_drip"], count=1)]
     source = source_of(exchange, clock, timeout_ms=600)
     source.steps("BTCUSDT")
-    before = source._client._wire
+    before = source._client._own.wire
     assert download(source) == exchange.finished("BTCUSDT", START_MS, END_MS)
-    assert source._client._wire is not before
+    assert source._client._own.wire is not before
     assert len(exchange.requests("/api/v3/exchangeInfo")) == 1
 
 
@@ -308,6 +309,25 @@ def test_a_request_that_drips_is_ended_as_a_whole(exchange: LoopbackExchange, cl
     source = source_of(exchange, clock, timeout_ms=600, retries=0)
     with pytest.raises(TransientError, match=r"^binance did not answer in time$"):
         source.candles("BTCUSDT", NOW_MS + MINUTE_MS, NOW_MS + 9 * MINUTE_MS)  # two bytes in 800 ms
+
+
+def test_threads_that_ask_at_once_share_pace_and_markets_and_mix_nothing(
+    exchange: LoopbackExchange, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent_before: list[float] = []
+    monkeypatch.setattr(
+        importlib.import_module("ccxt").Exchange,
+        "throttle",
+        lambda self, _cost=None: sent_before.append(self.lastRestRequestTimestamp),
+    )
+    source, symbols = source_of(exchange, clock), ("BTCUSDT", "ETHUSDT", "DOGEBTC")
+    with ThreadPoolExecutor(3) as threads:
+        frames = list(threads.map(lambda symbol: source.candles(symbol, START_MS, END_MS), symbols))
+    for symbol, frame in zip(symbols, frames, strict=True):
+        assert frame.rows() == exchange.finished(symbol, START_MS, END_MS)
+    assert len(exchange.requests("/api/v3/exchangeInfo")) == 1
+    assert sent_before.count(0) == 1  # every request but the first knows of the one before it, whoever sent that
+    assert sent_before == sorted(sent_before)
 
 
 # --- secrets and addresses -------------------------------------------------------------------------------------------
@@ -349,7 +369,7 @@ def test_an_answer_that_repeats_the_key_does_not_carry_it_out(exchange: Loopback
 def test_every_address_of_ccxt_is_moved_to_the_base_url(exchange: LoopbackExchange, clock: FakeClock) -> None:
     source = source_of(exchange, clock)
     source.steps("BTCUSDT")
-    wire = source._client._wire
+    wire = source._client._own.wire
     assert wire is not None
     addresses = wire.exchange.urls["api"]
     assert len(addresses) > 15

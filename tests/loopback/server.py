@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from decimal import Decimal
+from itertools import takewhile
 from random import Random
 from types import TracebackType
 from typing import Any, Self
@@ -155,7 +156,10 @@ class LoopbackExchange:
     def seen(self, request: Request) -> Struck | None:
         """Log a request and draw its fault."""
         with self._lock:
-            drawn = ((fault, fault.strikes(request.path, request.method)) for fault in self.faults)
+            drawn = (
+                (fault, fault.strikes(request.path, request.method, request.query.get("symbol")))
+                for fault in self.faults
+            )
             struck = next(((fault, kind) for fault, kind in drawn if kind), None)
             self.log.append(
                 LoggedRequest(
@@ -163,11 +167,16 @@ class LoopbackExchange:
                     path=request.path,
                     query=request.query,
                     time_ms=self.now_ms(),
-                    weight=sum(2 for one in self.log if one.time_ms > self.now_ms() - MINUTE_MS) + 2,
+                    weight=self._weight(),
                     fault=struck[1] if struck else None,
                 )
             )
             return struck
+
+    def _weight(self) -> int:
+        """Two for each request of the last minute, and this one."""
+        since_ms = self.now_ms() - MINUTE_MS
+        return 2 + sum(2 for _ in takewhile(lambda one: one.time_ms > since_ms, reversed(self.log)))
 
     def answer(self, request: Request, struck: Struck | None) -> Reply:
         """The reply to one request, bent by its fault."""

@@ -32,9 +32,10 @@ from backtestkit_cli.run.callbacks import callbacks_of
 from backtestkit_cli.run.clock import Clock, WallClock
 from backtestkit_cli.run.jobs import Runs
 from backtestkit_cli.run.listen import Listeners
+from backtestkit_cli.run.live.asking import Asking
 from backtestkit_cli.run.live.audience import LiveAudience
 from backtestkit_cli.run.live.calls import Caller
-from backtestkit_cli.run.live.feed import Feed
+from backtestkit_cli.run.live.feed import ANSWER_SECONDS, Feed
 from backtestkit_cli.run.live.hearing import Hearing
 from backtestkit_cli.run.live.identity import identity_of
 from backtestkit_cli.run.live.keeping import Keeping
@@ -46,7 +47,7 @@ from backtestkit_cli.run.live.view import StreamView, view_of
 from backtestkit_cli.run.plan import LivePlan
 from backtestkit_cli.run.risk import ledger_for
 from backtestkit_cli.run.sizing import prepare_sizing
-from backtestkit_cli.run.sources import anomaly_of, is_local, live_source
+from backtestkit_cli.run.sources import anomaly_of, is_local, live_source, questions_at_once
 from backtestkit_cli.run.standing import Key, Standing
 from backtestkit_cli.run.stores import store_for
 from backtestkit_cli.run.strategies import prepare
@@ -80,7 +81,8 @@ class Live:
     """One live session. `on_trouble` is told of what goes wrong while it goes on, `on_minute` when a minute is done,
     `on_asked` of requests from other terminals.
 
-    `after_close_ms` is how long after the end of a minute its candle is asked for.
+    `after_close_ms` is how long after the end of a minute its candle is asked for, `answer_seconds` how long all wait
+    for one symbol.
     """
 
     config: Config
@@ -95,6 +97,7 @@ class Live:
     on_minute: Callable[[], None] = lambda: None
     on_asked: Callable[[StopRequest], None] = lambda _: None
     after_close_ms: int = AFTER_CLOSE_MS
+    answer_seconds: float = ANSWER_SECONDS
     standing: Standing = field(default_factory=Standing)
     streams: dict[Key, LiveStream] = field(default_factory=dict)
     record: SessionRecord = field(init=False)
@@ -126,7 +129,8 @@ class Live:
     def leave(self) -> None:
         """End now; positions stay open in the state, and the next start goes on with them. From any thread."""
         self.asked_to_leave = True
-        self.wake()
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._hurry)
 
     def stop_after(self, after_ms: int) -> None:
         """Stop by itself after a time."""
@@ -137,6 +141,12 @@ class Live:
         """Look at once what there is to do; from any thread."""
         if self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._woken.set)
+
+    def _hurry(self) -> None:
+        """Wait for no minute and no answer any more."""
+        self._woken.set()
+        if hasattr(self, "_feed"):
+            self._feed.give_up()
 
     def run(self) -> None:
         """Run until it is asked to stop.
@@ -254,7 +264,16 @@ class Live:
         self._journal = Journal(self.logs / "live" / self.record.session)
         self._keeping.restore_money()
         source = live_source(config, plan.exchange, self.registry, self.clock)
-        self._feed = Feed(source, not is_local(config.exchanges[plan.exchange]), anomaly_of(config), self._trouble)
+        schema = config.exchanges[plan.exchange]
+        self._feed = Feed(
+            source,
+            not is_local(schema),
+            anomaly_of(config),
+            self._trouble,
+            asking=Asking(min(questions_at_once(schema), len(plan.symbols))),
+            seconds=self.answer_seconds,
+            on_late=self._woken.set,
+        )
         seconds = config.settings.limits.signal_seconds
         self._callers = {name: Caller(f"strategy {name}", seconds, self._abandoned) for name in plan.strategies}
         for symbol in plan.symbols:
@@ -300,8 +319,9 @@ class Live:
 
     async def _catch_up(self) -> AsyncIterator[Event]:
         """Take the candles that came, and settle every instant that they end."""
-        for symbol, market in self._markets.items():
-            newer = await self._feed.newer(symbol, market.known_ms, self._present_ms())
+        known_ms = {symbol: market.known_ms for symbol, market in self._markets.items()}
+        for symbol, newer in (await self._feed.newer(known_ms, self._present_ms())).items():
+            market = self._markets[symbol]
             if not newer:
                 self._journal.add("no_candle", self.clock.now_ms(), symbol=symbol)
             for candle in newer:
