@@ -38,7 +38,7 @@ def block_days(days: int) -> int:
     Source: P. Hall, J. Horowitz and B.-Y. Jing, On Blocking Rules for the Bootstrap with Dependent Data, Biometrika 82
     (1995): for the variance of a mean the best length grows with the cube root.
     """
-    return max(1, round(days ** (1 / 3)))
+    return max(1, round(math.cbrt(days)))
 
 
 def ranks(changes: Matrix, seed: int, ranked: Sequence[int] | None = None) -> list[int]:
