@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from e2e.project import make_project, snapshot
 from loopback import FakeClock, LoopbackExchange
-from loopback.server import fault_from
+from loopback.faults import fault_from
 
 from backtestkit_cli.model.time import MINUTE_MS
 from crash.lives import SECRETS, START_MS, Lives, Nursery

@@ -1,6 +1,7 @@
 """Real ccxt trades on the loopback exchange, sync and async: orders, their ids, queries, money, and what goes wrong."""
 
 import asyncio
+import contextlib
 import importlib
 import json
 import urllib.error
@@ -9,7 +10,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from loopback import FakeClock, LoopbackExchange, RefusedError, Row
+from loopback import FakeClock, Fault, LoopbackExchange, RefusedError, Row
+from loopback.faults import CONNECTION_FAULTS, ORDER_REPLIES, REPLIES, order_faults
 
 from backtestkit_cli.data.wire import moved
 from backtestkit_cli.model.time import MINUTE_MS
@@ -19,7 +21,7 @@ PRICES = [100.0, 100.0, 99.0, 101.0, 102.0, 95.0, 110.0, 100.0, 100.0, 100.0]  #
 ROWS: list[Row] = [
     (START_MS + minute * MINUTE_MS, price, price + 0.5, price - 0.5, price, 9.0) for minute, price in enumerate(PRICES)
 ]
-SYMBOL = "BTC/USDT"
+SYMBOL, ORDER = "BTC/USDT", "/api/v3/order"
 Trader = Callable[..., Any]
 
 
@@ -48,9 +50,14 @@ def settings(**more: Any) -> dict[str, Any]:
 
 
 @pytest.fixture(params=["sync", "async"])
-def trader(request: pytest.FixtureRequest, exchange: LoopbackExchange) -> Iterator[Trader]:
+def way(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def trader(way: str, exchange: LoopbackExchange) -> Iterator[Trader]:
     """Calls a method of ccxt's Binance by its name."""
-    if request.param == "sync":
+    if way == "sync":
         made = importlib.import_module("ccxt").binance(settings())
         made.urls["api"] = moved(made.urls["api"], exchange.url)
         yield lambda name, *given, **named: getattr(made, name)(*given, **named)
@@ -178,7 +185,7 @@ def test_a_client_id_is_used_once_at_a_time(trader: Trader, exchange: LoopbackEx
     second = trader("create_order", SYMBOL, "limit", "buy", 1, 91, used)
     assert by_client_id(trader, "entry-1")["id"] == second["id"]
     assert [order["clientOrderId"] for order in exchange.orders()] == ["entry-1", "entry-1"]
-    assert len(exchange.requests("/api/v3/order", "POST")) == 3
+    assert len(exchange.requests(ORDER, "POST")) == 3
 
 
 # what is asked, what ccxt raises, what the exchange said
@@ -251,3 +258,252 @@ def test_a_person_fills_cancels_and_sells_outside(trader: Trader, exchange: Loop
     assert total(trader)["BTC"] == (7.0, 0.0)
     with pytest.raises(RefusedError, match="insufficient"):
         exchange.by_hand("sell", symbol="BTCUSDT", quantity="8")
+
+
+# --- two orders of which one cancels the other ------------------------------------------------------------------------
+
+BRACKET = {
+    "symbol": "BTCUSDT",
+    "side": "SELL",
+    "quantity": "1.00000",
+    "listClientOrderId": "bracket",
+    "aboveType": "LIMIT_MAKER",
+    "abovePrice": "108.00",
+    "aboveClientOrderId": "profit",
+    "belowType": "STOP_LOSS",
+    "belowStopPrice": "97.00",
+    "belowClientOrderId": "loss",
+}
+OLD_BRACKET = {
+    "symbol": "BTCUSDT",
+    "side": "SELL",
+    "quantity": "1.00000",
+    "listClientOrderId": "bracket",
+    "price": "108.00",
+    "limitClientOrderId": "profit",
+    "stopPrice": "97.00",
+    "stopClientOrderId": "loss",
+}
+BOTH_FORMS = pytest.mark.parametrize(
+    ("route", "asked"),
+    [("privatePostOrderListOco", BRACKET), ("privatePostOrderOco", OLD_BRACKET)],
+    ids=["current", "old"],
+)
+
+
+@BOTH_FORMS
+def test_one_order_of_a_list_cancels_the_other(
+    trader: Trader, clock: FakeClock, exchange: LoopbackExchange, route: str, asked: dict[str, str]
+) -> None:
+    trader("load_markets")
+    placed = trader(route, dict(asked))
+    assert (placed["listOrderStatus"], placed["listClientOrderId"]) == ("EXECUTING", "bracket")
+    reports = {report["clientOrderId"]: trader("parse_order", report) for report in placed["orderReports"]}
+    assert {(report["status"], report["amount"]) for report in reports.values()} == {("open", 1.0)}
+    assert (reports["profit"]["price"], reports["loss"]["triggerPrice"]) == (108.0, 97.0)
+    assert total(trader)["BTC"] == (1.0, 1.0), "held once for both"
+    assert {order["clientOrderId"] for order in trader("fetch_open_orders", SYMBOL)} == {"profit", "loss"}
+    clock.time_ms = START_MS + 5 * MINUTE_MS
+    assert [by_client_id(trader, name)["status"] for name in ("loss", "profit")] == ["closed", "expired"]
+    assert by_client_id(trader, "loss")["average"] == 95.0
+    assert trader("privateGetOrderList", {"origClientOrderId": "bracket"})["listOrderStatus"] == "ALL_DONE"
+    assert total(trader)["BTC"] == (1.0, 0.0)
+
+
+def test_the_profit_cancels_the_stop_when_it_comes_first(trader: Trader, clock: FakeClock) -> None:
+    trader("load_markets")
+    trader("privatePostOrderListOco", {**BRACKET, "belowStopPrice": "90.00"})
+    clock.time_ms = START_MS + 7 * MINUTE_MS
+    profit, loss = (by_client_id(trader, name) for name in ("profit", "loss"))
+    assert (profit["status"], profit["average"], loss["status"]) == ("closed", 108.0, "expired")
+
+
+def test_a_list_is_cancelled_whole_by_its_id_or_by_one_of_its_orders(trader: Trader) -> None:
+    trader("load_markets")
+    trader("privatePostOrderListOco", dict(BRACKET))
+    gone = trader("privateDeleteOrderList", {"symbol": "BTCUSDT", "listClientOrderId": "bracket"})
+    assert [report["status"] for report in gone["orderReports"]] == ["CANCELED", "CANCELED"]
+    trader("privatePostOrderListOco", dict(BRACKET))
+    answered = trader("cancel_order", None, SYMBOL, {"origClientOrderId": "loss"})
+    assert (answered["id"], answered["status"]) == (None, None), "a list is answered, which ccxt does not read"
+    assert len(answered["info"]["orderReports"]) == 2
+    assert [by_client_id(trader, name)["status"] for name in ("loss", "profit")] == ["canceled", "canceled"]
+    ccxt = importlib.import_module("ccxt")
+    for route, asked in (
+        ("privateDeleteOrderList", {"symbol": "BTCUSDT", "listClientOrderId": "bracket"}),
+        ("privateGetOrderList", {"origClientOrderId": "nobody"}),
+    ):
+        with pytest.raises(ccxt.OrderNotFound):
+            trader(route, asked)
+    assert total(trader)["BTC"] == (2.0, 0.0)
+
+
+def test_a_list_that_cannot_stand_is_refused_whole(trader: Trader, exchange: LoopbackExchange) -> None:
+    trader("load_markets")
+    for change, name in (
+        ({"belowStopPrice": "101.00"}, "InvalidOrder"),
+        ({"abovePrice": "99.00"}, "InvalidOrder"),
+        ({"quantity": "3.00000"}, "InsufficientFunds"),
+        ({"aboveType": "STOP_LOSS", "aboveStopPrice": "108.00"}, "ExchangeError"),
+        ({"abovePrice": "108.001"}, "InvalidOrder"),
+    ):
+        with pytest.raises(importlib.import_module("ccxt").BaseError) as caught:
+            trader("privatePostOrderListOco", {**BRACKET, **change})
+        assert (change, type(caught.value).__name__) == (change, name)
+    exchange.faults = [Fault(["oco_refused"], path="/api/v3/orderList/oco", count=1)]
+    with pytest.raises(importlib.import_module("ccxt").InvalidOrder, match="relationship of the prices"):
+        trader("privatePostOrderListOco", dict(BRACKET))
+    assert exchange.orders() == []
+
+
+# --- what goes wrong -------------------------------------------------------------------------------------------------
+
+# fault: what ccxt makes of it for a new order, sync and async (None: an order without id or status)
+FINDINGS: dict[str, tuple[str | None, str | None]] = {
+    "authentication": ("AuthenticationError", "AuthenticationError"),  # first: any answer before it would change it
+    "http_429": ("DDoSProtection", "DDoSProtection"),
+    "http_418": ("DDoSProtection", "DDoSProtection"),
+    "http_500": ("ExchangeNotAvailable", "ExchangeNotAvailable"),
+    "http_502_html": ("ExchangeNotAvailable", "ExchangeNotAvailable"),
+    "http_503_html": ("ExchangeNotAvailable", "ExchangeNotAvailable"),
+    "http_403_html": ("ExchangeNotAvailable", "ExchangeNotAvailable"),
+    "http_451": ("ExchangeNotAvailable", "ExchangeNotAvailable"),
+    "no_reply": ("RequestTimeout", "RequestTimeout"),
+    "close": ("NetworkError", "ExchangeNotAvailable"),
+    "reset": ("NetworkError", "ExchangeNotAvailable"),
+    "cut_short": ("NetworkError", "ExchangeError"),
+    "html_page": (None, None),
+    "empty_body": (None, None),
+    "null": (None, None),
+    "empty_object": (None, None),
+    "empty_list": (None, None),
+    "bad_symbol_200": ("BadSymbol", "BadSymbol"),
+    "bad_symbol_400": ("BadSymbol", "BadSymbol"),
+    "clock_skew": ("InvalidNonce", "InvalidNonce"),
+    "insufficient_balance": ("InsufficientFunds", "InsufficientFunds"),
+    "duplicate": ("InvalidOrder", "InvalidOrder"),
+    "account_disabled": ("InvalidOrder", "InvalidOrder"),
+    "rejected": ("InvalidOrder", "InvalidOrder"),
+    "oco_refused": ("InvalidOrder", "InvalidOrder"),
+    "market_closed": ("MarketClosed", "MarketClosed"),
+    "lot_size": ("InvalidOrder", "InvalidOrder"),
+    "price_filter": ("InvalidOrder", "InvalidOrder"),
+    "notional": ("BadRequest", "BadRequest"),
+    "cancel_rejected": ("OrderNotFound", "OrderNotFound"),
+    "no_such_order": ("OrderNotFound", "OrderNotFound"),
+    "status_unknown": ("RequestTimeout", "RequestTimeout"),
+    "too_many_orders": ("DDoSProtection", "DDoSProtection"),
+}
+
+
+def test_every_fault_of_a_new_order_has_a_finding() -> None:
+    assert set(FINDINGS) == {*REPLIES, *CONNECTION_FAULTS, *ORDER_REPLIES} - {"slow_drip"}
+
+
+@pytest.mark.parametrize("accepted", [True, False], ids=["after", "before"])
+def test_ccxt_says_the_same_whether_the_order_was_accepted_or_not(
+    trader: Trader, exchange: LoopbackExchange, way: str, accepted: bool
+) -> None:
+    trader("load_markets")
+    met: dict[str, str | None] = {}
+    for kind in FINDINGS:
+        trader("__setattr__", "timeout", 250 if kind == "no_reply" else 5000)
+        exchange.faults = [Fault([kind], path=ORDER, method="POST", accepted=accepted)]
+        try:
+            made = trader("create_order", SYMBOL, "limit", "buy", 0.06, 90, {"newClientOrderId": kind})
+            met[kind] = made["id"] or made["status"]
+        except importlib.import_module("ccxt").BaseError as error:
+            met[kind] = type(error).__name__
+    assert met == {kind: found[way == "async"] for kind, found in FINDINGS.items()}
+    arrived = [asked.query["newClientOrderId"] for asked in exchange.requests(ORDER, "POST")]
+    assert arrived == list(FINDINGS), "none is sent twice"
+    assert [order["clientOrderId"] for order in exchange.orders()] == (arrived if accepted else [])
+
+
+def test_a_refused_key_is_called_overload_once_a_key_has_worked(trader: Trader, exchange: LoopbackExchange) -> None:
+    trader("fetch_balance")
+    exchange.faults = [Fault(["authentication"], path=ORDER)]
+    with pytest.raises(importlib.import_module("ccxt").DDoSProtection):
+        trader("create_order", SYMBOL, "limit", "buy", 1, 90)
+
+
+def test_a_cancel_whose_reply_is_lost_is_sent_again_by_async_ccxt_alone(
+    trader: Trader, exchange: LoopbackExchange, way: str
+) -> None:
+    trader("create_order", SYMBOL, "limit", "buy", 1, 90, {"newClientOrderId": "entry-1"})
+    exchange.faults = [Fault(["close"], path=ORDER, method="DELETE", count=1)]
+    ccxt = importlib.import_module("ccxt")
+    with pytest.raises(ccxt.OrderNotFound if way == "async" else ccxt.NetworkError):
+        trader("cancel_order", None, SYMBOL, {"origClientOrderId": "entry-1"})
+    assert len(exchange.requests(ORDER, "DELETE")) == (2 if way == "async" else 1)
+    assert by_client_id(trader, "entry-1")["status"] == "canceled"
+
+
+def test_an_accepted_order_may_be_unknown_to_queries_at_first(
+    trader: Trader, exchange: LoopbackExchange, clock: FakeClock
+) -> None:
+    ccxt = importlib.import_module("ccxt")
+    for client_id, asks, hidden_ms in (("asked", 2, 0), ("timed", 0, 3000)):
+        exchange.faults = [Fault(["hidden"], path=ORDER, method="POST", asks=asks, hidden_ms=hidden_ms)]
+        trader("create_order", SYMBOL, "limit", "buy", 1, 90, {"newClientOrderId": client_id})
+        for _ in range(2):
+            assert trader("fetch_open_orders", SYMBOL) == []
+            assert trader("fetch_orders", SYMBOL) == []
+            with pytest.raises(ccxt.OrderNotFound):
+                by_client_id(trader, client_id)
+        clock.time_ms += hidden_ms
+        assert by_client_id(trader, client_id)["status"] == "open"
+        assert len(trader("fetch_open_orders", SYMBOL)) == 1
+        trader("cancel_order", None, SYMBOL, {"origClientOrderId": client_id})
+        exchange.book.orders.clear()
+
+
+def test_orders_fill_in_parts_and_a_late_reply_is_a_reply(
+    trader: Trader, exchange: LoopbackExchange, clock: FakeClock
+) -> None:
+    exchange.faults = [Fault(["partial"], path=ORDER, parts=2)]
+    bought = trader("create_order", SYMBOL, "market", "buy", 1)
+    assert (bought["status"], bought["average"], len(bought["trades"])) == ("closed", 100.005, 2)
+    placed = trader("create_order", SYMBOL, "limit", "buy", 1, 99.5)
+    clock.time_ms = START_MS + MINUTE_MS - 1
+    half = trader("fetch_order", placed["id"], SYMBOL)
+    assert (half["status"], half["filled"], half["remaining"]) == ("open", 0.5, 0.5)
+    exchange.faults = [Fault(["late"], path=ORDER, seconds=0.05)]
+    assert trader("create_order", SYMBOL, "market", "buy", 1)["status"] == "closed"
+
+
+def test_a_cancel_may_come_after_the_fill_or_take_the_id_away(trader: Trader, exchange: LoopbackExchange) -> None:
+    ccxt = importlib.import_module("ccxt")
+    trader("create_order", SYMBOL, "limit", "buy", 1, 90, {"newClientOrderId": "entry-1"})
+    exchange.faults = [Fault(["filled_first"], path=ORDER, method="DELETE")]
+    with pytest.raises(ccxt.OrderNotFound):
+        trader("cancel_order", None, SYMBOL, {"origClientOrderId": "entry-1"})
+    assert by_client_id(trader, "entry-1")["status"] == "closed"
+    placed = trader("create_order", SYMBOL, "limit", "buy", 1, 90, {"newClientOrderId": "entry-2"})
+    exchange.faults = [Fault(["renamed"], path=ORDER, method="DELETE")]
+    trader("cancel_order", None, SYMBOL, {"origClientOrderId": "entry-2"})
+    with pytest.raises(ccxt.OrderNotFound):
+        by_client_id(trader, "entry-2")
+    assert trader("fetch_order", placed["id"], SYMBOL)["status"] == "canceled"
+
+
+def test_a_seeded_mix_of_lost_replies_is_the_same_each_time(clock: FakeClock) -> None:
+    first, again, other = (mixed(clock, seed) for seed in (3, 3, 4))
+    assert first == again
+    assert first != other
+    for struck, accepted in (first, other):
+        assert {"close", "reset", "http_500"} <= set(struck)
+        assert 100 - len(struck) < accepted < 100, "some were accepted before their reply was lost, and some were not"
+
+
+def mixed(clock: FakeClock, seed: int) -> tuple[list[str], int]:
+    """The faults that a hundred orders met, and how many of those were accepted."""
+    with LoopbackExchange(
+        clock=clock, faults=order_faults(0.3, seed, method="POST"), balances={"USDT": "9e9"}
+    ) as exchange:
+        made = importlib.import_module("ccxt").binance(settings())
+        made.urls["api"] = moved(made.urls["api"], exchange.url)
+        for _ in range(100):
+            with contextlib.suppress(importlib.import_module("ccxt").BaseError):
+                made.create_order(SYMBOL, "limit", "buy", 1, 20_000)
+        return [asked.fault for asked in exchange.requests(ORDER) if asked.fault], len(exchange.orders())

@@ -5,7 +5,8 @@ import signal
 import sys
 
 from loopback.clock import FakeClock
-from loopback.server import LoopbackExchange, fault_from
+from loopback.faults import fault_from
+from loopback.server import LoopbackExchange
 
 
 def main() -> int:
@@ -15,12 +16,16 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=7, help="of the made candles")
     parser.add_argument("--now", type=int, help="stop the exchange's clock at this time, UTC ms")
     parser.add_argument("--fault", action="append", default=[], metavar="KEY=VALUE,…", help="kind=http_500;count=2")
+    parser.add_argument("--balance", action="append", default=[], metavar="ASSET=AMOUNT", help="of the account")
     options = parser.parse_args()
     clock = None if options.now is None else FakeClock(options.now)
     faults = [fault_from(dict(part.split("=", 1) for part in text.split(";"))) for text in options.fault]
+    balances = dict(text.split("=", 1) for text in options.balance) or None
     signals = {signal.SIGINT, signal.SIGTERM}
     signal.pthread_sigmask(signal.SIG_BLOCK, signals)
-    with LoopbackExchange(port=options.port, clock=clock, seed=options.seed, faults=faults) as exchange:
+    with LoopbackExchange(
+        port=options.port, clock=clock, seed=options.seed, faults=faults, balances=balances
+    ) as exchange:
         print(exchange.url, flush=True)
         signal.sigwait(signals)
     return 0

@@ -1,21 +1,21 @@
 """The matching book: orders of one account against the candles of the exchange. Pure: time is what it is told.
 
-Rules: the price now is the open of the forming candle, as klines show it; the candle's range comes with its last
-millisecond, and counts for every order accepted by then. A market order, a limit that is past the price when it is
-accepted and a hit stop trade at the price of that moment as taker; a waiting limit trades at its own price as maker.
-When one candle reaches both orders of a list, the stop loss has it. All of a hold is freed when nothing needs it.
+Rules: the range of a candle counts for every order accepted before its last millisecond. A market order, a limit that
+is past the price when it is accepted and a hit stop trade at the price of that moment as taker; a waiting limit trades
+at its own price as maker. When one candle reaches both orders of a list, the stop loss has it. All of a hold is freed
+when nothing needs it.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from decimal import ROUND_DOWN, Decimal
 
 from loopback.account import Account, Hold
-from loopback.market import MINUTE_MS, Candles, Market
+from loopback.market import MINUTE_MS, Market
 from loopback.order import (
     MARKET_KINDS,
     NO_LIST,
     PLAIN,
+    STOP_KINDS,
     STOP_LOSS_KINDS,
     Draft,
     Move,
@@ -25,16 +25,16 @@ from loopback.order import (
     RefusedError,
     Trade,
 )
+from loopback.prices import Prices
 
 SMALLEST = Decimal("0.00000001")
-_DAY_MINUTES = 1440
 
 
 @dataclass(slots=True, kw_only=True)
 class Book:
     """Every order ever accepted, oldest first, and the trades."""
 
-    candles: Candles
+    prices: Prices
     account: Account
     fee_rate: Decimal = Decimal("0.001")
     now_ms: int = 0
@@ -46,22 +46,9 @@ class Book:
         """Those that can still trade."""
         return [order for order in self.orders if order.is_open and symbol in (None, order.draft.symbol)]
 
-    def find(self, symbol: str, order_id: int | None, client_id: str | None) -> Order | None:
-        """The order with an id; of several that had one client id, the newest."""
-        for order in reversed(self.orders):
-            is_meant = order.id == order_id if order_id is not None else order.draft.client_id == client_id
-            if is_meant and order.draft.symbol == symbol:
-                return order
-        return None
-
     def price(self, symbol: str) -> Decimal:
-        """The price now: where the forming candle opened, else the last close of a day."""
-        minute = self.now_ms // MINUTE_MS * MINUTE_MS
-        for back in range(_DAY_MINUTES):
-            row = self.candles.minute(symbol, minute - back * MINUTE_MS)
-            if row is not None:
-                return _exact(row[4 if back else 1])
-        raise RefusedError(-1013, "Market is closed.")
+        """The price now."""
+        return self.prices.at(symbol, self.now_ms)
 
     # --- time --------------------------------------------------------------------------------------------------------
 
@@ -72,16 +59,10 @@ class Book:
             if not waiting:
                 break
             for symbol in sorted(waiting):
-                for move in self._moves(symbol, minute_ms):
+                for move in self.prices.moves(symbol, minute_ms):
                     if self.now_ms < move.time_ms <= now_ms:
                         self._meet(symbol, move)
         self.now_ms = max(self.now_ms, now_ms)
-
-    def _moves(self, symbol: str, minute_ms: int) -> Iterator[Move]:
-        row = self.candles.minute(symbol, minute_ms)
-        if row is not None:
-            yield Move(minute_ms, _exact(row[1]), _exact(row[1]))
-            yield Move(minute_ms + MINUTE_MS - 1, _exact(row[3]), _exact(row[2]))
 
     def _meet(self, symbol: str, move: Move) -> None:
         for order in sorted(self.open_orders(symbol), key=lambda order: order.draft.kind not in STOP_LOSS_KINDS):
@@ -90,7 +71,7 @@ class Book:
             if order.waits_for_stop:
                 self._try_stop(order, move)
             elif move.meets(order.draft) and not (order.filled and order.quirk.stays):
-                self._fill(order, self._part(order), order.draft.price, move.time_ms, is_maker=True)
+                self._fill(order, order.part(self._step(order)), order.draft.price, move.time_ms, is_maker=True)
 
     def _try_stop(self, order: Order, move: Move) -> None:
         price = move.trigger_price(order.draft)
@@ -101,7 +82,7 @@ class Book:
         if order.draft.kind in MARKET_KINDS:
             self._take(order, price, move.time_ms)
         elif Move(move.time_ms, price, price).meets(order.draft):
-            self._fill(order, self._part(order), price, move.time_ms, is_maker=False)
+            self._fill(order, order.part(self._step(order)), price, move.time_ms, is_maker=False)
 
     # --- orders ------------------------------------------------------------------------------------------------------
 
@@ -113,7 +94,8 @@ class Book:
         """
         price = self.price(draft.symbol)
         self._refuse_used_id(draft.client_id)
-        self._refuse_at_once(draft, price)
+        if words := self._at_once(draft, price):
+            raise RefusedError(-2010, words)
         order = self._added(draft, self._held(draft, price, quirk), quirk)
         self._start(order, price)
         return order
@@ -129,12 +111,11 @@ class Book:
             raise RefusedError(-2010, "Duplicate order sent.")
         for draft in (above, below):
             self._refuse_used_id(draft.client_id)
-            self._refuse_at_once(draft, price)
+            if self._at_once(draft, price):
+                raise RefusedError(-2010, "The relationship of the prices for the orders is not correct.")
         dearer = max((above, below), key=lambda draft: draft.price or draft.stop_price)
         hold, list_id = self._held(dearer, price, quirk), len(self.lists) + 1
         first, second = (self._added(draft, hold, quirk, list_id) for draft in (below, above))
-        for order in (first, second):
-            order.working_ms = -1 if order.waits_for_stop else self.now_ms
         pair = OrderList(
             id=list_id, client_id=client_id, symbol=above.symbol, time_ms=self.now_ms, orders=(first, second)
         )
@@ -159,19 +140,18 @@ class Book:
             raise RefusedError(-2011, "Unknown order sent.")
         order.working_ms = self.now_ms
         own = order.draft.price or order.draft.stop_price or self.price(order.draft.symbol)
-        rest = order.rest if quantity is None else quantity
-        self._fill(order, rest, own if price is None else price, self.now_ms, is_maker=True)
+        self._fill(order, quantity or order.rest, price or own, self.now_ms, is_maker=True)
 
     def _refuse_used_id(self, client_id: str) -> None:
         if any(order.draft.client_id == client_id for order in self.open_orders()):
             raise RefusedError(-2010, "Duplicate order sent.")
 
-    def _refuse_at_once(self, draft: Draft, price: Decimal) -> None:
+    def _at_once(self, draft: Draft, price: Decimal) -> str | None:
+        """What is wrong with an order that should wait, and would not."""
         here = Move(self.now_ms, price, price)
         if draft.stop_price and here.trigger_price(draft) is not None:
-            raise RefusedError(-2010, "Stop price would trigger immediately.")
-        if draft.kind == "LIMIT_MAKER" and here.meets(draft):
-            raise RefusedError(-2010, "Order would immediately match and take.")
+            return "Stop price would trigger immediately."
+        return "Order would immediately match and take." if draft.kind == "LIMIT_MAKER" and here.meets(draft) else None
 
     def _held(self, draft: Draft, price: Decimal, quirk: Quirk) -> Hold:
         market = self._market(draft.symbol)
@@ -193,6 +173,7 @@ class Book:
             quirk=quirk,
             list_id=list_id,
             updated_ms=self.now_ms,
+            working_ms=-1 if draft.kind in STOP_KINDS else self.now_ms,
         )
         self.orders.append(order)
         return order
@@ -201,11 +182,10 @@ class Book:
         draft = order.draft
         if order.waits_for_stop:
             return
-        order.working_ms = self.now_ms
         if draft.kind == "MARKET":
             self._take(order, price, self.now_ms)
         elif Move(self.now_ms, price, price).meets(draft):
-            self._fill(order, self._part(order), price, self.now_ms, is_maker=False)
+            self._fill(order, order.part(self._step(order)), price, self.now_ms, is_maker=False)
         if order.is_open and draft.time_in_force in ("IOC", "FOK"):
             self._end(order, "EXPIRED", self.now_ms)
 
@@ -215,15 +195,10 @@ class Book:
         """Trade at the market: each part one price step worse than the last."""
         step = Decimal(self._market(order.draft.symbol).price_step) * (1 if order.draft.side == "BUY" else -1)
         while order.is_open:
-            self._fill(order, self._part(order), price, time_ms, is_maker=False)
+            self._fill(order, order.part(self._step(order)), price, time_ms, is_maker=False)
             price += step
             if order.quirk.stays and order.rest:
                 self._end(order, "EXPIRED", time_ms)
-
-    def _part(self, order: Order) -> Decimal:
-        step = Decimal(self._market(order.draft.symbol).quantity_step)
-        part = max(step, order.draft.quantity / order.quirk.parts // step * step)
-        return part if order.rest - part >= part else order.rest
 
     def _fill(self, order: Order, quantity: Decimal, price: Decimal, time_ms: int, *, is_maker: bool) -> None:
         market, is_buy = self._market(order.draft.symbol), order.draft.side == "BUY"
@@ -268,9 +243,8 @@ class Book:
         if not any(other.is_open for other in self._others(order)):
             self.account.release(order.hold)
 
+    def _step(self, order: Order) -> Decimal:
+        return Decimal(self._market(order.draft.symbol).quantity_step)
+
     def _market(self, symbol: str) -> Market:
-        return self.candles.markets[symbol]
-
-
-def _exact(price: float) -> Decimal:
-    return Decimal(repr(price))
+        return self.prices.candles.markets[symbol]

@@ -4,7 +4,7 @@ A fault strikes a number of times, at a rate (with a seed), or always; on one pa
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
 
@@ -92,8 +92,8 @@ ORDER_REPLIES: dict[str, tuple[int, str, str]] = {
 
 # `late`: the reply comes after `seconds`; `partial`: the order fills in `parts`, or `stays` at the first;
 # `hidden`: queries do not see the order for `asks` of them, or `hidden_ms`;
-# `filled_first`: the order fills, then comes its cancel
-ORDER_QUIRKS = ("late", "partial", "hidden", "filled_first")
+# `filled_first`: the order fills, then comes its cancel; `renamed`: the cancelled order has the id of its cancel
+ORDER_QUIRKS = ("late", "partial", "hidden", "filled_first", "renamed")
 ORDER_FAULTS = (*ORDER_REPLIES, *ORDER_QUIRKS)
 
 CONNECTION_FAULTS = ("no_reply", "close", "reset", "cut_short", "slow_drip")
@@ -145,6 +145,8 @@ class Fault:
                 return Quirk(parts=self.parts, stays=self.stays)
             case "hidden":
                 return Quirk(hidden_asks=self.asks, hidden_ms=self.hidden_ms)
+            case "renamed":
+                return Quirk(renames=True)
             case _:
                 return PLAIN
 
@@ -162,3 +164,37 @@ class Fault:
         if self.rate is not None and self._random.random() >= self.rate:
             return None
         return self._random.choice(list(self.kinds))
+
+
+def fault_from(query: Mapping[str, str]) -> Fault:
+    """A fault from texts: kind (several with commas), path, method, count, rate, seed, after, and what kinds take."""
+    return Fault(
+        kinds=tuple(query["kind"].split(",")),
+        path=query.get("path", "/api/v3/klines"),
+        count=int(query["count"]) if "count" in query else None,
+        rate=float(query["rate"]) if "rate" in query else None,
+        seed=int(query.get("seed", "1")),
+        after=int(query.get("after", "0")),
+        retry_after=query.get("retry_after"),
+        method=query.get("method"),
+        accepted=query["accepted"] == "1" if "accepted" in query else None,
+        seconds=float(query.get("seconds", "0.2")),
+        parts=int(query.get("parts", "3")),
+        stays=query.get("stays") == "1",
+        asks=int(query.get("asks", "0")),
+        hidden_ms=int(query.get("hidden_ms", "0")),
+    )
+
+
+LOST_KINDS = ("close", "reset", "cut_short", "http_500", "http_502_html")
+
+
+def order_faults(
+    rate: float, seed: int, kinds: Sequence[str] = LOST_KINDS, path: str = "*", method: str | None = None
+) -> list[Fault]:
+    """Replies that go wrong at a rate, as often after the exchange did what was asked as before it did."""
+    share = 1 - (1 - rate) ** 0.5
+    return [
+        Fault(kinds, path=path, method=method, rate=share, seed=2 * seed + int(accepted), accepted=accepted)
+        for accepted in (True, False)
+    ]

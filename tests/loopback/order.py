@@ -47,12 +47,14 @@ class Draft:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quirk:
-    """How an order misbehaves: it fills in parts (or stays at the first), or queries do not see it at first."""
+    """How an order misbehaves: it fills in parts (or stays at the first), queries do not see it at first, or its cancel
+    takes its client id away."""
 
     parts: int = 1
     stays: bool = False
     hidden_asks: int = 0
     hidden_ms: int = 0
+    renames: bool = False
 
 
 PLAIN = Quirk()
@@ -89,6 +91,11 @@ class Order:
     def rest(self) -> Decimal:
         """The quantity not filled."""
         return self.draft.quantity - self.filled
+
+    def part(self, step: Decimal) -> Decimal:
+        """What trades at once: an equal part, in steps of the market; the last one is what is left."""
+        part = max(step, self.draft.quantity / self.quirk.parts // step * step)
+        return part if self.rest - part >= part else self.rest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

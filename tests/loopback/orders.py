@@ -5,13 +5,14 @@ its cancel finds it, and so does the money.
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from itertools import count
 
 from loopback import shown
 from loopback.book import Book
 from loopback.drafts import client_id_of, draft_of, wanted
 from loopback.market import Market
-from loopback.order import Order, Quirk, RefusedError, Trade
+from loopback.order import NO_LIST, Order, OrderList, Quirk, RefusedError, Trade
 
 Query = Mapping[str, str]
 Route = Callable[[Query, Quirk], object]
@@ -41,7 +42,7 @@ class OrderRoutes:
 
     def market(self, query: Query) -> Market:
         """The market a request names."""
-        found = self.book.candles.markets.get(wanted(query, "symbol"))
+        found = self.book.prices.candles.markets.get(wanted(query, "symbol"))
         if found is None:
             raise RefusedError(-1121, "Invalid symbol.")
         return found
@@ -51,7 +52,7 @@ class OrderRoutes:
         return f"{kind}-{next(self._made_ids)}"
 
     def meant(self, query: Query, code: int, words: str) -> Order:
-        """The order a request names by one id or the other."""
+        """The order a request names by either id; of several that had one client id, the newest."""
         market = self.market(query)
         if "orderId" not in query and "origClientOrderId" not in query:
             raise RefusedError(-1102, "Param 'origClientOrderId' or 'orderId' must be sent, but both were empty/null!")
@@ -59,11 +60,11 @@ class OrderRoutes:
             raise RefusedError(
                 -1100, "Illegal characters found in parameter 'orderId'; legal range is '^[0-9]{1,20}$'."
             )
-        order_id = int(query["orderId"]) if "orderId" in query else None
-        found = self.book.find(market.id, order_id, query.get("origClientOrderId"))
-        if found is None:
-            raise RefusedError(code, words)
-        return found
+        for order in reversed(self.book.orders):
+            ids = {"orderId": str(order.id), "origClientOrderId": order.draft.client_id}
+            if order.draft.symbol == market.id and all(query.get(name, own) == own for name, own in ids.items()):
+                return order
+        raise RefusedError(code, words)
 
     def _place(self, query: Query, quirk: Quirk) -> object:
         market = self.market(query)
@@ -71,6 +72,16 @@ class OrderRoutes:
         order = self.book.accept(draft, quirk)
         detail = query.get("newOrderRespType", "FULL" if draft.kind in ("MARKET", "LIMIT") else "ACK")
         return shown.placed(order, self._of(order), detail, self.book.now_ms)
+
+    def is_seen(self, order: Order) -> bool:
+        """Whether queries see it already."""
+        is_late = self.book.now_ms >= order.time_ms + order.quirk.hidden_ms
+        return is_late and (not order.quirk.hidden_asks or order.asks > order.quirk.hidden_asks)
+
+    def cancelled_list(self, pair: OrderList) -> object:
+        """The answer to the cancel of a list, or of one order of it."""
+        reports = [shown.cancelled(order, self.made_id("cancel"), self.book.now_ms) for order in pair.orders]
+        return {**shown.listed(pair), "orderReports": reports}
 
     def fill_first(self, query: Query) -> None:
         """Let the named order trade just before its cancel arrives."""
@@ -84,13 +95,13 @@ class OrderRoutes:
     def _query(self, query: Query, _quirk: Quirk) -> object:
         order = self.meant(query, *_NO_ORDER)
         order.asks += 1
-        if not self._is_seen(order):
+        if not self.is_seen(order):
             raise RefusedError(*_NO_ORDER)
         return shown.queried(order)
 
     def _open(self, query: Query, _quirk: Quirk) -> object:
         orders = self.book.open_orders(self.market(query).id if "symbol" in query else None)
-        return [shown.queried(order) for order in orders if self._is_seen(order)]
+        return [shown.queried(order) for order in orders if self.is_seen(order)]
 
     def _all(self, query: Query, _quirk: Quirk) -> object:
         market, first = self.market(query), int(query.get("orderId", "0"))
@@ -99,13 +110,18 @@ class OrderRoutes:
             for order in self.book.orders
             if order.draft.symbol == market.id and order.id >= first and _is_within(query, order.time_ms)
         ]
-        return [shown.queried(order) for order in found[-_limit(query) :] if self._is_seen(order)]
+        return [shown.queried(order) for order in found[-_limit(query) :] if self.is_seen(order)]
 
-    def _cancel(self, query: Query, _quirk: Quirk) -> object:
+    def _cancel(self, query: Query, quirk: Quirk) -> object:
         order = self.meant(query, -2011, "Unknown order sent.")
         cancel_id = client_id_of(query, "newClientOrderId", self.made_id("cancel"))
         self.book.cancel(order)
-        return shown.cancelled(order, cancel_id, self.book.now_ms)
+        answer = shown.cancelled(order, cancel_id, self.book.now_ms)
+        if quirk.renames:
+            order.draft = replace(order.draft, client_id=cancel_id)
+        if order.list_id != NO_LIST:
+            return self.cancelled_list(self.book.lists[order.list_id - 1])
+        return answer
 
     def _cancel_all(self, query: Query, _quirk: Quirk) -> object:
         orders = self.book.open_orders(self.market(query).id)
@@ -115,10 +131,6 @@ class OrderRoutes:
             if order.is_open:
                 self.book.cancel(order)
         return [shown.cancelled(order, self.made_id("cancel"), self.book.now_ms) for order in orders]
-
-    def _is_seen(self, order: Order) -> bool:
-        is_late = self.book.now_ms >= order.time_ms + order.quirk.hidden_ms
-        return is_late and (not order.quirk.hidden_asks or order.asks > order.quirk.hidden_asks)
 
     def _trades(self, query: Query, _quirk: Quirk) -> object:
         market, order_id = self.market(query), query.get("orderId")

@@ -21,11 +21,13 @@ from loopback.book import Book
 from loopback.by_hand import by_hand, every_order
 from loopback.clock import FakeClock
 from loopback.data_routes import data_answer
-from loopback.faults import ORDER_REPLIES, REPLIES, Fault
+from loopback.faults import ORDER_REPLIES, REPLIES, Fault, fault_from
 from loopback.listener import OWN_ROUTES, Listener, Reply, Request, Struck
+from loopback.lists import ListRoutes
 from loopback.market import MARKETS, MINUTE_MS, Candles, Market, Row
 from loopback.order import PLAIN, Quirk, RefusedError
 from loopback.orders import OrderRoutes, Query
+from loopback.prices import Prices
 from loopback.signing import refuse_other_time, refuse_stranger
 
 EMPTY_ROUTES = ("/sapi/v1/capital/config/getall", "/sapi/v1/margin/allPairs", "/sapi/v1/margin/isolated/allPairs")
@@ -69,7 +71,7 @@ class LoopbackExchange:
             missing=missing or {},
         )
         account = Account.of({"USDT": "1000"} if balances is None else balances)
-        self.book = Book(candles=self.candles, account=account, fee_rate=Decimal(fee_rate))
+        self.book = Book(prices=Prices(self.candles), account=account, fee_rate=Decimal(fee_rate))
         self.faults = list(faults)
         self.latency_ms = latency_ms
         self.is_strict = is_strict
@@ -78,7 +80,11 @@ class LoopbackExchange:
         self.errors: list[BaseException] = []
         self.stopping = threading.Event()
         self._routes = OrderRoutes(self.book)
-        self._account_routes = {**self._routes.table(), **{("GET", path): _nothing for path in EMPTY_ROUTES}}
+        self._account_routes = {
+            **self._routes.table(),
+            **ListRoutes(self._routes).table(),
+            **{("GET", path): _nothing for path in EMPTY_ROUTES},
+        }
         self._random = Random(seed)
         self._lock = threading.Lock()
         self._book_lock = threading.Lock()
@@ -234,26 +240,6 @@ class LoopbackExchange:
         if struck and struck[1] == "filled_first":
             self._routes.fill_first(request.query)
         return route(request.query, struck[0].quirk(struck[1]) if struck else PLAIN)
-
-
-def fault_from(query: Mapping[str, str]) -> Fault:
-    """A fault from texts: kind (several with commas), path, method, count, rate, seed, after, and what kinds take."""
-    return Fault(
-        kinds=tuple(query["kind"].split(",")),
-        path=query.get("path", "/api/v3/klines"),
-        count=int(query["count"]) if "count" in query else None,
-        rate=float(query["rate"]) if "rate" in query else None,
-        seed=int(query.get("seed", "1")),
-        after=int(query.get("after", "0")),
-        retry_after=query.get("retry_after"),
-        method=query.get("method"),
-        accepted=query["accepted"] == "1" if "accepted" in query else None,
-        seconds=float(query.get("seconds", "0.2")),
-        parts=int(query.get("parts", "3")),
-        stays=query.get("stays") == "1",
-        asks=int(query.get("asks", "0")),
-        hidden_ms=int(query.get("hidden_ms", "0")),
-    )
 
 
 def _nothing(_query: Query, _quirk: Quirk) -> object:

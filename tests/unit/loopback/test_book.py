@@ -10,6 +10,7 @@ from loopback.account import Account
 from loopback.book import Book
 from loopback.market import MINUTE_MS, Candles, Market, Row
 from loopback.order import Draft, Order, Quirk, RefusedError
+from loopback.prices import Prices
 
 MARKET = Market(id="AB", base="A", quote="B", price_step="1", quantity_step="0.1", level=1, listed_ms=0)
 FLAT = (100.0, 100.0, 100.0, 100.0)
@@ -19,7 +20,7 @@ def book_of(*shapes: tuple[float, float, float, float], fee_rate: str = "0") -> 
     """A book at the first of these minutes, each open, high, low, close; 10 A and 1000 B in the account."""
     rows: dict[int, Row] = {place * MINUTE_MS: (place * MINUTE_MS, *shape, 1.0) for place, shape in enumerate(shapes)}
     candles = Candles(markets={"AB": MARKET}, rows={"AB": rows})
-    return Book(candles=candles, account=Account.of({"A": "10", "B": "1000"}), fee_rate=Decimal(fee_rate))
+    return Book(prices=Prices(candles), account=Account.of({"A": "10", "B": "1000"}), fee_rate=Decimal(fee_rate))
 
 
 def draft(side: str, kind: str, quantity: str = "1", **prices: int) -> Draft:
@@ -122,6 +123,18 @@ def test_cancelling_one_order_of_a_list_cancels_both_and_frees_the_hold_once() -
         book.cancel(pair.orders[0])
 
 
+def test_what_is_left_of_a_list_stays_held_when_one_order_traded_in_part() -> None:
+    book = book_of(FLAT, (100, 105, 100, 100), (100, 105, 100, 100))
+    above, below = draft("SELL", "LIMIT_MAKER", price=105), draft("SELL", "STOP_LOSS", stop_price=95)
+    stop, profit = book.accept_pair(above, below, "pair", Quirk(parts=2)).orders
+    after(book, 2)
+    assert (profit.status, stop.status) == ("PARTIALLY_FILLED", "EXPIRED")
+    assert money(book) == (9, 0.5, 1052.5, 0)
+    after(book, 3)
+    assert profit.status == "FILLED"
+    assert money(book) == (9, 0, 1105, 0)
+
+
 def test_a_limit_fills_in_parts_over_time_or_stays_at_the_first() -> None:
     book = book_of(FLAT, *[(100.0, 100.0, 94.0, 100.0)] * 3)
     parted = book.accept(draft("BUY", "LIMIT", price=95), Quirk(parts=3))
@@ -142,7 +155,7 @@ def test_the_price_now_is_where_the_minute_opened_or_the_last_close() -> None:
     book = book_of((100, 110, 90, 105), FLAT)
     assert book.price("AB") == 100
     book.advance(2 * MINUTE_MS - 1)
-    del book.candles.rows["AB"][MINUTE_MS]  # type: ignore[attr-defined]
+    del book.prices.candles.rows["AB"][MINUTE_MS]  # type: ignore[attr-defined]
     assert book.price("AB") == 105
     book.now_ms = 10**12
     with pytest.raises(RefusedError, match="Market is closed"):
