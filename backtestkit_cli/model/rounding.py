@@ -20,6 +20,11 @@ def cut_quantity(quantity: float, step: float | None) -> float:
     return quantity if step is None else float(write_quantity(quantity, step))
 
 
+def difference(whole: float, *parts: float) -> float:
+    """What is left of a quantity without some parts, exact in decimals: 0.3 without 0.1 is 0.2."""
+    return float(Decimal(repr(float(whole))) - sum(Decimal(repr(float(part))) for part in parts))
+
+
 def _write(value: float, step: float | None, rounding: str) -> str:
     exact = Decimal(repr(float(value)))  # `repr` of a numpy double is no number
     if step is None:

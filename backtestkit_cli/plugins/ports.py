@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 from backtestkit_cli.model.candle import MarketSteps
+from backtestkit_cli.model.order import Answer, Order
 from backtestkit_cli.model.signal import SignalDraft
 
 if TYPE_CHECKING:
@@ -52,6 +53,26 @@ class StateStore(Protocol):
 
     def save(self, kind: str, key: str, body: Mapping[str, Any]) -> None:
         """Keep a body; once this returns it survives a power cut, before it is the old one or the new one."""
+        ...
+
+
+class Broker(Protocol):
+    """Who carries out orders, all of them by their client id. No method raises: what went wrong is an answer.
+
+    Opening, closing and closing in part are orders to buy or to sell some quantity. An answer that is not known is
+    `Unanswered`; a broker sends nothing a second time by itself.
+    """
+
+    def place(self, order: Order) -> Answer:
+        """Send an order, once, its quantity and prices brought to the market's steps."""
+        ...
+
+    def query(self, order: Order) -> Answer:
+        """What became of an order: a `Report`, or `NotThere`."""
+        ...
+
+    def cancel(self, order: Order) -> Answer:
+        """Ask for the end of an order; what it traded is asked afterwards."""
         ...
 
 

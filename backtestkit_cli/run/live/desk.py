@@ -1,0 +1,153 @@
+"""The desk: carries errands through an exchange, and keeps each step before it is taken.
+
+* Before an order leaves, that it leaves is on disk; what the exchange answered is on disk before anybody acts on it.
+* What cannot be kept opens nothing. Exits go on in memory: a position that cannot be written down is still managed.
+* A disputed errand is left alone until a person has said what is true.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import assert_never
+
+from backtestkit_cli.engine.orders.errand import (
+    Closing,
+    Disputed,
+    Ended,
+    Entering,
+    Errand,
+    GivenUp,
+    Protecting,
+    Task,
+    begun,
+    due_ms,
+    moved,
+    order_of,
+    with_order,
+)
+from backtestkit_cli.engine.orders.tracked import Ask, ask_of, heard, sending
+from backtestkit_cli.errors import BacktestkitError, ExchangeError, Problem, Source, StateError
+from backtestkit_cli.model.order import Answer, Order
+from backtestkit_cli.plugins.ports import Broker
+from backtestkit_cli.run.standing import Key
+from backtestkit_cli.state.order import OrderState
+
+Call = Callable[[Callable[[], Answer]], Awaitable[Answer]]
+"""Runs a question to the broker where nobody waits for it."""
+
+
+@dataclass(slots=True, eq=False)
+class Desk:
+    """The errands of a session. `on_trouble` is told of a symbol and what is wrong with its orders."""
+
+    broker: Broker
+    state: OrderState
+    now_ms: Callable[[], int]
+    call: Call
+    on_trouble: Callable[[str, BacktestkitError], None]
+    errands: dict[Key, Errand] = field(default_factory=dict)
+    _unkept: set[Key] = field(default_factory=set)
+
+    def begin(self, key: Key, task: Task) -> None:
+        """Intend an entry; nothing leaves yet.
+
+        Raises:
+            StateError: it could not be written, and there is no errand.
+        """
+        errand = begun(task)
+        self.state.keep(*key, errand)
+        self.errands[key] = errand
+
+    def change(self, key: Key, wish: Callable[[Errand], Errand]) -> None:
+        """Take a wish; it is kept before anything comes of it."""
+        self._take(key, wish(self.errands[key]))
+
+    def due_ms(self) -> int | None:
+        """When something is to be done, None when nothing ever is."""
+        return min((time for errand in self.errands.values() if (time := due_ms(errand)) is not None), default=None)
+
+    @property
+    def is_unprotected(self) -> bool:
+        """Whether a position is without its stop, or may become one any moment."""
+        return any(isinstance(one, Entering | Protecting | Closing) for one in self.errands.values())
+
+    @property
+    def disputed(self) -> dict[Key, Disputed]:
+        """What a person has to look at."""
+        return {key: one for key, one in self.errands.items() if isinstance(one, Disputed)}
+
+    async def work(self) -> None:
+        """Do all that is to be done now."""
+        for key in sorted(self._unkept):
+            self._keep(key)
+        for key in sorted(self.errands):
+            while await self._ask(key):
+                pass
+
+    async def _ask(self, key: Key) -> bool:
+        """Ask one thing of the exchange, if there is one to ask now."""
+        self._take(key, moved(self.errands[key], self.now_ms()))
+        errand = self.errands[key]
+        order = order_of(errand)
+        ask = None if order is None else ask_of(order, self.now_ms())
+        if order is None or ask is None:
+            return False
+        if ask == "place":
+            order = sending(order)
+            if not self._take(key, with_order(errand, order)) and isinstance(errand, Entering):
+                self.errands[key] = errand
+                return False
+        answer = await self.call(partial(_asked, self.broker, ask, order.order))
+        now_ms = self.now_ms()
+        self._take(key, moved(with_order(self.errands[key], heard(order, ask, answer, now_ms)), now_ms))
+        return True
+
+    def _take(self, key: Key, errand: Errand) -> bool:
+        """Take and keep what an errand has become; whether it could be kept."""
+        before = self.errands[key]
+        if errand == before:
+            return True
+        self.errands[key] = errand
+        self._tell(key, before, errand)
+        return self._keep(key)
+
+    def _keep(self, key: Key) -> bool:
+        try:
+            self.state.keep(*key, self.errands[key])
+        except StateError as error:
+            self._unkept.add(key)
+            self.on_trouble(key[1], error)
+            return False
+        self._unkept.discard(key)
+        return True
+
+    def _tell(self, key: Key, before: Errand, errand: Errand) -> None:
+        """Raise the alarm where something did not go as planned."""
+        where = Source(symbol=key[1])
+        match errand:
+            case Disputed(what=what) if not isinstance(before, Disputed):
+                told = f"{key[0]} on {key[1]}: {what}"
+                hint = "look at the exchange, then say what is true with `backtestkit session reconcile`"
+                self.on_trouble(key[1], StateError(Problem("order-disputed", told, where, hint=hint)))
+            case Closing(why=why) if why and not isinstance(before, Closing):
+                told = f"the position of {key[0]} on {key[1]} is {why}"
+                self.on_trouble(key[1], ExchangeError(Problem("no-stop", told, where, hint="look at the exchange")))
+            case _:
+                pass
+
+
+def is_over(errand: Errand) -> bool:
+    """Whether nothing is on its way any more."""
+    return isinstance(errand, GivenUp | Ended)
+
+
+def _asked(broker: Broker, ask: Ask, order: Order) -> Answer:
+    match ask:
+        case "place":
+            return broker.place(order)
+        case "query":
+            return broker.query(order)
+        case "cancel":
+            return broker.cancel(order)
+        case _:
+            assert_never(ask)

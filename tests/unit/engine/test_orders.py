@@ -1,0 +1,352 @@
+"""One order, and one position, answer by answer."""
+
+from dataclasses import replace
+
+import pytest
+
+from backtestkit_cli.engine.orders.errand import (
+    CLOSE_TRIES,
+    MARKET_MS,
+    PARTIAL_MS,
+    UNPROTECTED_MS,
+    Closing,
+    Disputed,
+    Ended,
+    Entering,
+    Errand,
+    GivenUp,
+    Guarded,
+    Protecting,
+    Task,
+    begun,
+    closed,
+    due_ms,
+    given_up,
+    moved,
+    order_of,
+    with_order,
+)
+from backtestkit_cli.engine.orders.tracked import (
+    ABSENT_ASKS,
+    ABSENT_MS,
+    AGAIN_MS,
+    NEVER_ARRIVED,
+    POLL_MS,
+    Accepted,
+    Ask,
+    Cancelled,
+    Filled,
+    Intended,
+    Lost,
+    Rejected,
+    Sent,
+    Tracked,
+    Unknown,
+    ask_of,
+    heard,
+    sending,
+    tracked,
+    unwanted,
+)
+from backtestkit_cli.model.event import CancelReason, CloseReason
+from backtestkit_cli.model.order import (
+    Answer,
+    AtLimit,
+    AtMarket,
+    NotSent,
+    NotThere,
+    Order,
+    Pair,
+    Refused,
+    Report,
+    Stop,
+    Unanswered,
+    client_id,
+)
+from backtestkit_cli.model.signal import Position, Signal
+
+SIGNAL = Signal(
+    id="5f0c7a7e-23a1-4f6e-8d52-3f8b1a0c9d4e",
+    strategy="s",
+    symbol="AAA",
+    position=Position.LONG,
+    price_open=100.0,
+    price_take_profit=110.0,
+    price_stop_loss=90.0,
+    lifetime_minutes=60,
+    decided_at=0,
+    quantity=2.0,
+)
+TASK = Task(signal=SIGNAL, is_market=True, wait_until_ms=MARKET_MS, quantity_step=0.1, least_value=5.0)
+LIMIT = replace(TASK, is_market=False, wait_until_ms=600_000)
+ORDER = Order(client_id="a", symbol="AAA", side="buy", quantity=2.0, way=AtLimit(price=100.0))
+OPEN, GONE = Report(status="open"), Report(status="cancelled")
+BOUGHT = Report(status="filled", quantity=2.0, value=202.0, fee_quantity=0.05)
+
+
+def placed(answer: Answer, *, resends: bool = False, now_ms: int = 0) -> Tracked:
+    return heard(sending(tracked(ORDER, resends=resends)), "place", answer, now_ms)
+
+
+def asked(one: Tracked, *answers: Answer, every_ms: int = AGAIN_MS) -> Tracked:
+    """The order after questions, one after the other."""
+    for turn, answer in enumerate(answers):
+        one = heard(one, "query", answer, turn * every_ms)
+    return one
+
+
+def test_an_order_is_kept_as_sent_with_its_attempt_before_it_leaves() -> None:
+    one = tracked(ORDER, resends=False)
+    assert ask_of(one, 0) == "place"
+    assert sending(one).state == Sent(attempts=1)
+    assert sending(replace(one, state=Intended(attempts=1))).state == Sent(attempts=2)
+
+
+def test_who_finds_an_order_sent_asks_before_anything_else() -> None:
+    assert ask_of(sending(tracked(ORDER, resends=True)), 0) == "query"
+
+
+@pytest.mark.parametrize(
+    ("answer", "state"),
+    [
+        (OPEN, Accepted),
+        (BOUGHT, Filled),
+        (GONE, Cancelled),
+        (Refused(why="no"), Rejected),
+        (NotSent(why="later"), Intended),
+        (Unanswered(why="?"), Unknown),
+        (NotThere(), Unknown),
+    ],
+)
+def test_what_an_answer_to_a_new_order_means(answer: Answer, state: type) -> None:
+    assert isinstance(placed(answer).state, state)
+
+
+def test_an_unknown_outcome_is_asked_for_at_once_and_never_sent_again_by_itself() -> None:
+    one = placed(Unanswered(why="?"))
+    assert ask_of(one, 0) == "query"
+    one = asked(one, *[Unanswered(why="?")] * 100)
+    assert isinstance(one.state, Unknown)
+    assert ask_of(one, 10**9) == "query"
+
+
+def absences(count: int, over_ms: int, *, resends: bool) -> Tracked:
+    one = placed(Unanswered(why="?"), resends=resends)
+    return asked(one, *[NotThere()] * count, every_ms=over_ms // max(1, count - 1))
+
+
+def test_it_counts_as_never_arrived_only_after_many_absences_over_a_time() -> None:
+    enough = ABSENT_ASKS + 1
+    assert isinstance(absences(ABSENT_ASKS - 1, ABSENT_MS * 3, resends=False).state, Unknown)
+    assert isinstance(absences(enough, ABSENT_MS - enough, resends=False).state, Unknown)
+    assert absences(enough, ABSENT_MS, resends=False).state == Rejected(why=NEVER_ARRIVED)
+    assert absences(enough, ABSENT_MS, resends=True).state == Intended(attempts=1)
+
+
+def test_an_order_that_is_found_after_all_is_accepted() -> None:
+    assert isinstance(asked(placed(Unanswered(why="?")), NotThere(), NotThere(), OPEN).state, Accepted)
+
+
+def test_a_report_with_less_than_is_known_is_stale() -> None:
+    one = asked(placed(replace(OPEN, quantity=1.0)), replace(GONE, quantity=0.5))
+    assert isinstance(one.state, Accepted)
+    assert one.state.report.quantity == 1.0
+    assert ask_of(one, AGAIN_MS) == "query"
+
+
+def test_an_accepted_order_that_is_not_there_any_more_is_lost_after_a_time() -> None:
+    assert isinstance(asked(placed(OPEN), NotThere(), every_ms=1).state, Accepted)
+    assert isinstance(asked(placed(OPEN), NotThere(), NotThere(), every_ms=ABSENT_MS).state, Lost)
+
+
+def test_a_resting_order_is_asked_for_again_and_again() -> None:
+    one = placed(OPEN)
+    assert ask_of(one, POLL_MS - 1) is None
+    assert ask_of(one, POLL_MS) == "query"
+
+
+def test_what_has_not_left_is_cancelled_by_nobody() -> None:
+    assert isinstance(unwanted(tracked(ORDER, resends=False), 0).state, Cancelled)
+
+
+@pytest.mark.parametrize("answer", [GONE, NotThere(), Unanswered(why="?"), Refused(why="no"), BOUGHT])
+def test_after_a_cancel_the_exchange_is_asked_what_was_filled(answer: Answer) -> None:
+    one = unwanted(placed(OPEN), 5)
+    assert ask_of(one, 5) == "cancel"
+    one = heard(one, "cancel", answer, 5)
+    assert ask_of(one, 5) == "query"
+    assert isinstance(heard(one, "query", BOUGHT, 5).state, Filled)
+    still = heard(one, "query", OPEN, 5)
+    assert ask_of(still, 5 + AGAIN_MS) == "cancel"
+
+
+def test_an_unwanted_order_whose_outcome_is_unknown_is_asked_for_first() -> None:
+    one = unwanted(placed(Unanswered(why="?"), resends=True), 0)
+    assert ask_of(one, 0) == "query"
+    assert ask_of(asked(one, OPEN), AGAIN_MS) == "cancel"
+    gone = asked(one, *[NotThere()] * 5, every_ms=ABSENT_MS // 4)
+    assert isinstance(gone.state, Cancelled)
+
+
+def test_ids_follow_from_the_signal_and_fit_everywhere() -> None:
+    assert client_id(SIGNAL.id, "e") == "5f0c7a7e23a14f6e8d523f8b1a0c9d4ee1"
+    own = client_id("my own id: ärger/1 " * 10, "c", 12)
+    assert own == client_id("my own id: ärger/1 " * 10, "c", 12)
+    assert len(own) <= 36
+    assert own.isascii()
+    assert own.isalnum()
+
+
+# one position
+
+
+def after(errand: Errand, *steps: tuple[Ask, Answer], now_ms: int = 0) -> Errand:
+    """The errand after answers, each to what it asks."""
+    for ask, answer in steps:
+        order = order_of(errand)
+        assert order is not None
+        assert ask_of(order, now_ms) == ask
+        order = sending(order) if ask == "place" else order
+        errand = moved(with_order(errand, heard(order, ask, answer, now_ms)), now_ms)
+    return errand
+
+
+HELD = after(begun(TASK), ("place", BOUGHT))
+GUARDED = after(HELD, ("place", OPEN))
+
+
+def test_a_filled_entry_is_guarded_by_a_pair_of_what_is_left_after_the_fee() -> None:
+    assert isinstance(HELD, Protecting)
+    assert HELD.held.price == 101.0
+    assert HELD.held.quantity == 2.0
+    assert HELD.guard.order.quantity == 1.9
+    assert isinstance(HELD.guard.order.way, Pair)
+    assert isinstance(GUARDED, Guarded)
+
+
+def test_a_refused_entry_is_given_up_and_not_tried_again() -> None:
+    refused = after(begun(TASK), ("place", Refused(why="too poor")))
+    assert refused == GivenUp(task=TASK, reason=CancelReason.RISK, why="too poor", time_ms=0)
+    assert due_ms(refused) is None
+
+
+def test_an_entry_that_never_arrived_is_given_up() -> None:
+    errand = after(begun(TASK), ("place", Unanswered(why="?")))
+    for turn in range(ABSENT_ASKS + 1):
+        errand = after(errand, ("query", NotThere()), now_ms=turn * ABSENT_MS // ABSENT_ASKS)
+    assert isinstance(errand, GivenUp)
+    assert errand.why in ("", NEVER_ARRIVED)
+
+
+def test_a_limit_entry_waits_until_its_wait_is_over() -> None:
+    waiting = after(begun(LIMIT), ("place", OPEN))
+    assert isinstance(moved(waiting, LIMIT.wait_until_ms - 1), Entering)
+    over = moved(waiting, LIMIT.wait_until_ms)
+    ended = after(over, ("cancel", GONE), ("query", GONE), now_ms=LIMIT.wait_until_ms)
+    assert isinstance(ended, GivenUp)
+    assert ended.reason == CancelReason.WAIT_OVER
+
+
+def test_what_was_filled_of_an_entry_counts_and_the_rest_is_cancelled_soon() -> None:
+    part = replace(OPEN, quantity=1.0, value=100.0)
+    waiting = after(begun(LIMIT), ("place", part))
+    assert due_ms(waiting) == min(POLL_MS, PARTIAL_MS)
+    over = moved(moved(waiting, 0), PARTIAL_MS)
+    held = after(over, ("cancel", GONE), ("query", replace(part, status="cancelled")), now_ms=PARTIAL_MS)
+    assert isinstance(held, Protecting)
+    assert held.held.quantity == 1.0
+
+
+def test_a_cancel_that_comes_too_late_leaves_a_position() -> None:
+    stopped = given_up(after(begun(LIMIT), ("place", OPEN)), CancelReason.STOPPED, 0)
+    assert isinstance(after(stopped, ("cancel", NotThere()), ("query", BOUGHT)), Protecting)
+
+
+def test_a_refused_pair_is_followed_by_a_stop_alone_and_a_refused_stop_by_a_sale() -> None:
+    alone = after(HELD, ("place", Refused(why="no pairs")))
+    assert isinstance(alone, Protecting)
+    assert alone.guard.order.way == Stop(price=90.0)
+    assert isinstance(HELD, Protecting)
+    assert alone.guard.order.client_id != HELD.guard.order.client_id
+    selling = after(alone, ("place", Refused(why="would trigger")))
+    assert isinstance(selling, Closing)
+    assert "would trigger" in selling.why
+    ended = after(selling, ("place", Report(status="filled", quantity=1.9, value=171.0)))
+    assert isinstance(ended, Ended)
+    assert (ended.price, ended.reason) == (90.0, CloseReason.STOP_LOSS)
+
+
+def test_without_a_stop_in_time_the_position_is_closed_once_it_is_known_that_none_stands() -> None:
+    unknown = after(HELD, ("place", Unanswered(why="?")))
+    assert isinstance(moved(unknown, UNPROTECTED_MS - 1), Protecting)
+    late = moved(unknown, UNPROTECTED_MS)
+    assert isinstance(late, Closing)
+    assert order_of(late) == late.guard
+    cancelled = after(late, ("query", OPEN), now_ms=UNPROTECTED_MS)
+    selling = after(cancelled, ("cancel", GONE), ("query", GONE), now_ms=UNPROTECTED_MS + AGAIN_MS)
+    order = order_of(selling)
+    assert order is not None
+    assert order.order.way == AtMarket()
+    assert order.order.quantity == 1.9
+
+
+@pytest.mark.parametrize(
+    ("level", "reason"), [("take_profit", CloseReason.TAKE_PROFIT), ("stop_loss", CloseReason.STOP_LOSS)]
+)
+def test_a_level_that_the_exchange_filled_ends_the_position_at_the_true_price(level: str, reason: CloseReason) -> None:
+    report = Report(status="filled", quantity=1.9, value=200.0, level=level)  # type: ignore[arg-type]
+    ended = after(GUARDED, ("query", report), now_ms=POLL_MS)
+    assert isinstance(ended, Ended)
+    assert ended.reason == reason
+    assert ended.price == 200.0 / 1.9
+
+
+@pytest.mark.parametrize("status", ["cancelled", "open"])
+def test_what_a_level_left_is_sold_at_the_market(status: str) -> None:
+    part = Report(status=status, quantity=1.0, value=110.0, level="take_profit")  # type: ignore[arg-type]
+    seen = after(GUARDED, ("query", part), now_ms=POLL_MS)
+    if status == "open":
+        assert isinstance(seen, Guarded)
+        over = moved(seen, POLL_MS + PARTIAL_MS)
+        gone = replace(part, status="cancelled")
+        seen = after(over, ("cancel", gone), ("query", gone), now_ms=POLL_MS + PARTIAL_MS)
+    assert isinstance(seen, Closing)
+    assert seen.close is not None
+    assert seen.close.order.quantity == 0.9
+    ended = after(seen, ("place", Report(status="filled", quantity=0.9, value=90.0)), now_ms=10**6)
+    assert isinstance(ended, Ended)
+    assert ended.price == 200.0 / 1.9
+    assert ended.reason == CloseReason.TAKE_PROFIT
+
+
+def test_a_stop_that_was_cancelled_by_hand_is_disputed_and_left_alone() -> None:
+    disputed = after(GUARDED, ("query", GONE), now_ms=POLL_MS)
+    assert isinstance(disputed, Disputed)
+    assert due_ms(disputed) is None
+    assert closed(disputed, CloseReason.TIME_EXPIRED) == disputed
+
+
+def test_an_expired_position_cancels_its_guard_first_and_sells_only_what_that_has_not_sold() -> None:
+    closing = moved(closed(GUARDED, CloseReason.TIME_EXPIRED), 0)
+    sold = Report(status="filled", quantity=1.9, value=209.0, level="take_profit")
+    ended = after(closing, ("cancel", NotThere()), ("query", sold))
+    assert isinstance(ended, Ended)
+    assert ended.reason == CloseReason.TAKE_PROFIT
+
+
+def test_a_sale_that_is_refused_is_tried_a_few_times_under_new_ids_and_then_disputed() -> None:
+    errand = after(moved(closed(GUARDED, CloseReason.TIME_EXPIRED), 0), ("cancel", GONE), ("query", GONE))
+    ids = set()
+    for turn in range(CLOSE_TRIES):
+        order = order_of(errand)
+        assert order is not None
+        ids.add(order.order.client_id)
+        errand = after(errand, ("place", Refused(why="too poor")), now_ms=turn * 10_000)
+    assert isinstance(errand, Disputed)
+    assert "too poor" in errand.what
+    assert len(ids) == CLOSE_TRIES
+
+
+def test_too_little_to_be_sold_again_is_disputed() -> None:
+    dust = Report(status="cancelled", quantity=0.04, value=4.0)
+    assert isinstance(after(begun(TASK), ("place", dust)), Disputed)
