@@ -22,7 +22,7 @@ class JumpingClock:
     """Time that passes only while somebody waits. `at` is called, once, when its time has come."""
 
     time_ms: int
-    at: dict[int, Callable[[], None]] = field(default_factory=dict)
+    at: dict[int, Callable[[], object]] = field(default_factory=dict)
 
     def now_ms(self) -> int:
         """The time."""

@@ -1,6 +1,15 @@
 """A clock that moves only when told: sleeping moves it, and is remembered."""
 
 from dataclasses import dataclass, field
+from typing import Protocol
+
+
+class ShownClock(Protocol):
+    """What the exchange needs of a clock."""
+
+    def now_ms(self) -> int:
+        """The time in UTC ms."""
+        ...
 
 
 @dataclass(slots=True)

@@ -19,7 +19,7 @@ from typing import Any, Self
 from loopback.account import Account
 from loopback.book import Book
 from loopback.by_hand import by_hand, every_order
-from loopback.clock import FakeClock
+from loopback.clock import FakeClock, ShownClock
 from loopback.data_routes import data_answer
 from loopback.faults import ORDER_REPLIES, REPLIES, Fault, fault_from
 from loopback.listener import OWN_ROUTES, Listener, Reply, Request, Struck
@@ -52,7 +52,7 @@ class LoopbackExchange:
         self,
         *,
         port: int = 0,
-        clock: FakeClock | None = None,
+        clock: ShownClock | None = None,
         seed: int = 7,
         markets: Iterable[Market] = MARKETS,
         rows: Mapping[str, Sequence[Row]] | None = None,

@@ -18,7 +18,7 @@ import polars as pl
 
 from backtestkit_cli.data.border import Anomaly, checked, typed
 from backtestkit_cli.errors import BacktestkitError, DataError, Problem, Source, StrategyError, TransientError
-from backtestkit_cli.model.candle import Candle
+from backtestkit_cli.model.candle import Candle, MarketSteps
 from backtestkit_cli.model.time import MINUTE_MS
 from backtestkit_cli.plugins.places import place_of, raised
 from backtestkit_cli.plugins.ports import CandleSource
@@ -62,6 +62,14 @@ class Feed:
         whole = checked(frame, where=symbol, anomaly=self.anomaly)
         self._context[symbol] = whole.tail(CONTEXT_ROWS)
         return whole
+
+    async def steps(self, symbol: str) -> MarketSteps:
+        """The price and quantity steps of a market.
+
+        Raises:
+            DataError, ExchangeError: they cannot be had.
+        """
+        return await self.asking.ask(partial(self.source.steps, symbol))
 
     async def newer(self, known_ms: Mapping[str, int], now_ms: int) -> dict[str, Sequence[Candle]]:
         """The candles that have closed, by symbol, from the time on until which each is known, oldest first.

@@ -281,7 +281,7 @@ class Live:
             self._markets[symbol] = await market_of(config, plan, self._feed, symbol, start_ms, self._present_ms())
         opening = Opening(config, plan, self.record, self._ledger, self._audience)
         for key in plan.keys:
-            market, steps = self._markets[key[1]], source.steps(key[1])
+            market, steps = self._markets[key[1]], await self._feed.steps(key[1])
             stream = opening.stream(key, strategies[key[0]], sizings[key[0]], records[key], market, steps)
             stream.walk.tells_idle, stream.walk.tells_active = self._wants_quiet(Idle), self._wants_quiet(Active)
             self.streams[key] = stream
