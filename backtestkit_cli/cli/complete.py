@@ -54,6 +54,11 @@ def sessions(ctx: typer.Context, incomplete: str) -> list[str]:
     return _folders(ctx, incomplete, "live")
 
 
+def subjects(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Ids of runs and of live sessions, and `last`."""
+    return list(dict.fromkeys([*runs(ctx, incomplete), *sessions(ctx, incomplete)]))
+
+
 def _folders(context: typer.Context, incomplete: str, name: str) -> list[str]:
     from backtestkit_cli.cli.project import logs_folder
 
@@ -73,5 +78,6 @@ def kinds(incomplete: str) -> list[str]:
 def reports(incomplete: str) -> list[str]:
     """The kinds of reports."""
     from backtestkit_cli.report.kinds import KINDS as REPORTS
+    from backtestkit_cli.report.written import LIVE
 
-    return [kind for kind in REPORTS if kind.startswith(incomplete)]
+    return [kind for kind in (*REPORTS, LIVE) if kind.startswith(incomplete)]

@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,15 +13,22 @@ from backtestkit_cli.cli.project import logs_folder, short
 from backtestkit_cli.cli.tables import columns, pairs
 from backtestkit_cli.errors import Problem, Source, UsageError
 
+if TYPE_CHECKING:
+    from backtestkit_cli.run.told import Told
+
 app = typer.Typer(help="Read and write the reports of runs.", no_args_is_help=True, rich_markup_mode=None)
 runs = typer.Typer(help="List and show runs.", no_args_is_help=True, rich_markup_mode=None)
 
-KindOption = Annotated[
+SubjectArgument = Annotated[
     str,
+    typer.Argument(metavar="RUN", help="Run or session: id, unique prefix, or last.", autocompletion=complete.subjects),
+]
+KindOption = Annotated[
+    str | None,
     typer.Option(
         "--kind",
         metavar="K",
-        help="backtest, heat, schedule, partial, risk or performance.",
+        help="backtest, heat, schedule, partial, risk or performance; live for sessions.",
         autocompletion=complete.reports,
     ),
 ]
@@ -101,8 +108,8 @@ def show_run(
 
 @app.command("show")
 def show_report(
-    run: RunArgument = "last",
-    kind: KindOption = "backtest",
+    run: SubjectArgument = "last",
+    kind: KindOption = None,
     format_: Annotated[
         str | None,
         typer.Option(
@@ -113,30 +120,29 @@ def show_report(
     as_json: JsonOption = False,
     verbose: VerboseOption = 0,
 ) -> int:
-    """Print a report of a run, all trades included."""
-    from backtestkit_cli.report.dump import find_bundle
+    """Print a report of a run, all trades included, or of a live session."""
     from backtestkit_cli.report.terminal import whole_terminal
-    from backtestkit_cli.report.written import formats_named, kind_named, report_text, stored_report
+    from backtestkit_cli.report.written import formats_named
 
     output = Output(as_json=as_json, verbose=verbose)
     formats = formats_named(format_ or ("json" if as_json else "md"))
     if len(formats) > 1 or (as_json and formats != ["json"]):
         what = "one text cannot be in several formats" if len(formats) > 1 else f"--json prints no {formats[0]}"
         raise UsageError(Problem("conflict", what, hint="choose one format"))
-    bundle, named = find_bundle(logs_folder(config), run), kind_named(kind)
+    told = _told(logs_folder(config), run, kind)
     if as_json:
-        output.result(json.loads(report_text(bundle, named, "json")), "")
+        output.result(json.loads(told.text("json")), "")
     elif format_ is None and output.width is not None:
-        output.result(None, whole_terminal(stored_report(bundle, named), output.console()))
+        output.result(None, whole_terminal(told.report(), output.console()))
     else:
-        output.result(None, report_text(bundle, named, formats[0]))
+        output.result(None, told.text(formats[0]))
     return 0
 
 
 @app.command("dump")
 def dump_report(
-    run: RunArgument = "last",
-    kind: KindOption = "backtest",
+    run: SubjectArgument = "last",
+    kind: KindOption = None,
     formats: FormatsOption = None,
     to: Annotated[
         Path | None, typer.Option("--to", metavar="DIR", help="Folder. Default: the one of the kind.")
@@ -145,17 +151,16 @@ def dump_report(
     as_json: JsonOption = False,
     verbose: VerboseOption = 0,
 ) -> int:
-    """Write a report of a run to files."""
+    """Write a report of a run, or of a live session, to files."""
     from backtestkit_cli.disk import DISK, write_atomic
-    from backtestkit_cli.report.dump import find_bundle
-    from backtestkit_cli.report.written import DEFAULT_FORMATS, formats_named, kind_named, report_files
+    from backtestkit_cli.report.written import DEFAULT_FORMATS, formats_named
 
     output = Output(as_json=as_json, verbose=verbose)
     chosen = formats_named(DEFAULT_FORMATS if formats is None else formats)
     logs = logs_folder(config)
-    bundle = find_bundle(logs, run)
-    files = report_files(bundle, kind_named(kind), chosen)
-    folder = to or logs / kind
+    told = _told(logs, run, kind)
+    files = told.files(chosen)
+    folder = to or logs / told.kind
     if folder.exists() and not folder.is_dir():
         raise UsageError(Problem("no-folder", "this is no folder", Source(file=str(folder))))
     DISK.make_folder(folder)
@@ -186,6 +191,12 @@ def diff_reports(
     sections = diff(*(read_stored(find_bundle(logs, run)) for run in (run_a, run_b)))
     output.result(sections_document(sections), sections_text(sections, output.console()))
     return 0
+
+
+def _told(logs: Path, text: str, kind: str | None) -> "Told":
+    from backtestkit_cli.run.told import told
+
+    return told(logs, text, kind)
 
 
 def _names(value: Any) -> Any:

@@ -59,6 +59,15 @@ def restored(values: Mapping[str, Any], project: Path, name: str) -> Config:
                 what = f"{name} cannot be done again: {param} is a secret, and secrets are not stored"
                 hint = "give the param another name if it is no secret"
                 raise UsageError(Problem("run-not-repeatable", what, hint=hint))
+    return reread(values, project)
+
+
+def reread(values: Mapping[str, Any], project: Path) -> Config:
+    """Make the config that was kept, to be looked at: what rests on a secret is not as it was.
+
+    Raises:
+        ConfigError: this version of the program cannot read it.
+    """
     with tempfile.TemporaryDirectory(prefix="backtestkit-") as folder:
         path = Path(folder) / "config-of-the-run.yaml"
         path.write_text(write_text(dict(values)), encoding="utf-8")

@@ -14,7 +14,8 @@ from backtestkit_cli.model.funnel import Funnel
 from backtestkit_cli.model.policy import Costs, Policy
 from backtestkit_cli.model.time import Interval, TimeRange
 
-RunStatus = Literal["complete", "interrupted", "stopped"]
+RunStatus = Literal["complete", "interrupted", "stopped", "not ended", "left", "ended"]
+"""The last three are those of live sessions: nobody said that it ended, it goes on with the next start, it is over."""
 
 
 class Story(Protocol):
@@ -112,7 +113,7 @@ class RunResult:
     """
 
     run_id: str
-    kind: Literal["backtest"]
+    kind: Literal["backtest", "live"]
     exchange: str
     frame: str
     range: TimeRange

@@ -159,5 +159,8 @@ def _no_decision(funnel: Funnel) -> str:
         return "the range holds no decision time: choose a longer one"
     if funnel.stopped == funnel.ticks:
         return "the run was stopped before the first decision time"
+    if funnel.missed:
+        told = _of(funnel.missed, funnel.ticks, "decision time")
+        return f"{told} {_were(funnel.missed)} learnt of too late: look whether the exchange and the clock are on time"
     told = _of(funnel.no_price, funnel.ticks, "decision time")
     return f"{told} had no fresh price: candles are missing there; audit them, or choose another range"

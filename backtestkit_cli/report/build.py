@@ -94,7 +94,7 @@ def build(run: RunResult, events: "pl.DataFrame | None" = None) -> Report:
         strategies=_distinct(stream.strategy for stream in run.streams),
         symbols=_distinct(stream.symbol for stream in run.streams),
         lead=_lead(run, told),
-        head=_head(run),
+        head=head_of(run),
         overview=_overview(run) if several and run.streams else None,
         chapters=tuple(chapters),
     )
@@ -137,7 +137,8 @@ def _together(run: RunResult) -> Trades | None:
     return merged([stream.result.trades for stream in run.streams]) if run.streams else None
 
 
-def _head(run: RunResult) -> Facts:
+def head_of(run: RunResult) -> Facts:
+    """What a run was."""
     days = (run.range.end_ms - run.range.start_ms) / DAY_MS
     optimistic = OPTIMISTIC if run.policy.is_optimistic else ""
     costs = run.costs
@@ -211,7 +212,7 @@ def _stream_chapter(
     trades = stream.result.trades
     of_trades: Depth = "summary" if len(trades) else "record"
     sections = (
-        *_result_sections(
+        *result_sections(
             trades,
             stream_equity(stream, run.range, run.balance),
             run,
@@ -235,10 +236,10 @@ def _whole_chapter(run: RunResult, findings: tuple[Finding, ...]) -> Chapter:
     if trades is None:
         return Chapter(sections=(Section(key="warnings", title="How far to trust it", block=Findings(findings)),))
     funnel = sum_of(stream.result.funnel for stream in run.streams)
-    return Chapter(sections=tuple(_result_sections(trades, run_equity(run), run, funnel, findings)))
+    return Chapter(sections=tuple(result_sections(trades, run_equity(run), run, funnel, findings)))
 
 
-def _result_sections(
+def result_sections(
     trades: Trades,
     equity: DailyEquity,
     run: RunResult,

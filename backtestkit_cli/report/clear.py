@@ -16,6 +16,7 @@ from backtestkit_cli.errors import Problem, UsageError
 from backtestkit_cli.plugins.ports import Mode
 from backtestkit_cli.report.dump import RUNS, Bundle, bundles, newest_heat, newest_report
 from backtestkit_cli.report.kinds import KINDS
+from backtestkit_cli.report.written import LIVE
 
 _ENDINGS = (".md", ".html", ".json", ".csv")
 
@@ -36,7 +37,10 @@ class _Meant:
 
     def has_report(self, path: Path, kind: str) -> bool:
         """Whether a newest report is of what is meant."""
-        if path.suffix not in _ENDINGS or self.mode not in (None, "backtest"):
+        if path.suffix not in _ENDINGS or self.mode not in (
+            None,
+            *(("paper", "live") if kind == LIVE else ("backtest",)),
+        ):
             return False
         if kind == "heat":
             is_own = self.strategy is None or path.stem == newest_heat(path, self.strategy).stem
@@ -69,6 +73,6 @@ def clear(logs: Path, strategy: str | None, symbol: str | None, mode: Mode | Non
 
 
 def _reports(logs: Path, meant: _Meant) -> Iterator[Path]:
-    for kind in KINDS:
+    for kind in (*KINDS, LIVE):
         folder = logs / kind
         yield from sorted(path for path in folder.glob("*") if path.is_file() and meant.has_report(path, kind))

@@ -18,6 +18,7 @@ BLOCKS = "▁▂▃▄▅▆▇█"
 PRICE_DIGITS = 8
 LARGEST_PLAIN = 1e15
 KIND_TITLES = {
+    "live": "Live session",
     "heat": "Heat map",
     "schedule": "Limit entries",
     "partial": "Levels",

@@ -20,6 +20,8 @@ from backtestkit_cli.report.stored import read_record
 Format = Literal["md", "json", "csv", "html"]
 FORMATS: tuple[Format, ...] = get_args(Format)
 DEFAULT_FORMATS = "md,json,csv"
+LIVE = "live"
+"""The kind of report that sessions have, and runs have not."""
 TEXTS: dict[Format, Callable[[Report], str]] = {"md": markdown, "json": json_text, "html": page}
 
 
@@ -33,7 +35,12 @@ def kind_named(text: str) -> Kind:
         if kind == text:
             return kind
     raise UsageError(
-        Problem("unknown-report-kind", f"there is no report of the kind {text!r}", expected=", ".join(KINDS))
+        Problem(
+            "unknown-report-kind",
+            f"there is no report of the kind {text!r}",
+            expected=", ".join(KINDS),
+            hint=f"sessions have the kind {LIVE}",
+        )
     )
 
 
@@ -56,11 +63,9 @@ def report_text(bundle: Path, kind: Kind, format: Format) -> str:  # noqa: A002 
     Raises:
         UsageError, DataError: the bundle keeps too little, or is damaged.
     """
-    if format == "csv":
-        return csv_texts(stored_report(bundle, kind)).get(MAIN_TABLES[kind], "")
-    if kind == "backtest":
+    if kind == "backtest" and format != "csv":
         return stored_page(bundle) if format == "html" else read_report(bundle, format)
-    return TEXTS[format](stored_report(bundle, kind))
+    return text_of(stored_report(bundle, kind), MAIN_TABLES[kind], format)
 
 
 def report_files(bundle: Path, kind: Kind, formats: list[Format]) -> dict[str, str]:
@@ -72,9 +77,25 @@ def report_files(bundle: Path, kind: Kind, formats: list[Format]) -> dict[str, s
     files: dict[str, str] = {}
     for one in formats:
         if one == "csv":
-            files |= {f"{bundle.name}__{key}.csv": text for key, text in csv_texts(stored_report(bundle, kind)).items()}
+            files |= files_of(stored_report(bundle, kind), bundle.name, [one])
         else:
             files[f"{bundle.name}.{one}"] = report_text(bundle, kind, one)
+    return files
+
+
+def text_of(report: Report, main: str, format: Format) -> str:  # noqa: A002  # the option's word
+    """Write a report as one text; of the tables of CSV the one of the section `main`."""
+    return csv_texts(report).get(main, "") if format == "csv" else TEXTS[format](report)
+
+
+def files_of(report: Report, name: str, formats: list[Format]) -> dict[str, str]:
+    """Write a report in some formats: texts by file name."""
+    files: dict[str, str] = {}
+    for one in formats:
+        if one == "csv":
+            files |= {f"{name}__{key}.csv": text for key, text in csv_texts(report).items()}
+        else:
+            files[f"{name}.{one}"] = TEXTS[one](report)
     return files
 
 

@@ -9,8 +9,11 @@ from backtestkit_cli.engine.result import ColumnChoice
 from backtestkit_cli.errors import Problem
 from backtestkit_cli.report.columns import wrong_format, wrong_unit
 from backtestkit_cli.report.empty import known_columns
-from backtestkit_cli.report.kinds import KINDS, Kind
+from backtestkit_cli.report.kinds import KINDS
 from backtestkit_cli.report.report import Column
+from backtestkit_cli.report.written import LIVE, kind_named
+
+WITH_COLUMNS = (*KINDS, LIVE)
 
 
 def column_choices(config: Config) -> dict[str, tuple[ColumnChoice, ...]]:
@@ -23,7 +26,7 @@ def column_choices(config: Config) -> dict[str, tuple[ColumnChoice, ...]]:
 def column_problems(config: Config) -> Iterator[Problem]:
     """Find keys that no column has, and formats and units that would not tell its values as they are."""
     for kind, chosen in _given(config).items():
-        known = {column.key: column for column in known_columns(kind)}
+        known = {column.key: column for column in _known_columns(kind)}
         for index, given in enumerate(chosen):
             if given.key not in known:
                 where = config.where("settings", "columns", kind, index, "key")
@@ -39,17 +42,22 @@ def column_problems(config: Config) -> Iterator[Problem]:
 def default_columns() -> dict[str, list[str]]:
     """The keys of the columns that each kind of report has without a choice, by the path of its setting."""
     return {
-        f"settings.columns.{kind}": [column.key for column in known_columns(kind) if column.depth != "record"]
-        for kind in KINDS
+        f"settings.columns.{kind}": [column.key for column in _known_columns(kind) if column.depth != "record"]
+        for kind in WITH_COLUMNS
     }
 
 
-def _given(config: Config) -> Mapping[Kind, tuple[ColumnSchema, ...]]:
-    given = {kind: getattr(config.settings.columns, kind) for kind in KINDS}
+def _known_columns(kind: str) -> tuple[Column, ...]:
+    """Sessions list trades as backtests do."""
+    return known_columns("backtest" if kind == LIVE else kind_named(kind))
+
+
+def _given(config: Config) -> Mapping[str, tuple[ColumnSchema, ...]]:
+    given = {kind: getattr(config.settings.columns, kind) for kind in WITH_COLUMNS}
     return {kind: chosen for kind, chosen in given.items() if chosen}
 
 
-def _wrong_ways(config: Config, kind: Kind, index: int, given: ColumnSchema, column: Column) -> Iterator[Problem]:
+def _wrong_ways(config: Config, kind: str, index: int, given: ColumnSchema, column: Column) -> Iterator[Problem]:
     place = ("columns", kind, index)
     expected = None if given.format is None else wrong_format(column, given.format)
     if expected is not None:

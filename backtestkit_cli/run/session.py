@@ -98,6 +98,19 @@ class Sessions:
             warnings=tuple(store.warnings),
         )
 
+    def report(self, session: str = "last", format: str = "md") -> str:  # noqa: A002  # the option's word
+        """The report of a session as its journal tells it; of the tables of CSV that of the newest trades.
+
+        Raises:
+            UsageError: there is none, its journal keeps too little, or there is no such format.
+            ConfigError: this version cannot read its config.
+        """
+        from backtestkit_cli.report.written import formats_named, text_of
+        from backtestkit_cli.run.live.so_far import session_report
+
+        report = session_report(find_session(self.logs, session), self.config.project)
+        return text_of(report, "trades", formats_named(format)[0])
+
     def stop(self, session: str | None = None, *, manner: Manner = "gently", after_ms: int = 0) -> Holder:
         """Ask the session that runs to stop; who was asked. It hears within seconds.
 

@@ -4,7 +4,7 @@ It is for people, for reports and for `parity`; no position depends on it. A lin
 """
 
 import json
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -12,22 +12,27 @@ JOURNAL = "journal.jsonl"
 
 
 class Journal:
-    """An open journal. What the disk does not take is told once and left out."""
+    """An open journal. What the disk does not take is left out, and told by a line that says how many at most.
 
-    def __init__(self, folder: Path) -> None:
+    `heard` is told of each line, in the thread that adds it, whatever the disk does.
+    """
+
+    def __init__(self, folder: Path, heard: Callable[[Mapping[str, Any]], None] = lambda _: None) -> None:
         self.path = folder / JOURNAL
+        self._heard = heard
+        self._unsure = 0
+        self._lost = 0
         self._file: IO[str] | None = None
         self.failure: OSError | None = None
 
     def add(self, what: str, time_ms: int, **told: Any) -> None:
         """Add a line; `what` names its kind."""
-        line = json.dumps({"what": what, "time_ms": time_ms, **told}, allow_nan=True, default=str)
+        self._heard(said := {"what": what, "time_ms": time_ms, **told})
+        line = json.dumps(said, allow_nan=True, default=str)
+        self._unsure += 1
         try:
             if self._file is None:
-                self.path.parent.mkdir(parents=True, exist_ok=True)
-                self._file = self.path.open("a", encoding="utf-8")
-                if self.path.stat().st_size:
-                    self._file.write("\n")  # a crash may have cut the last line off
+                self._file = self._opened()
             self._file.write(line + "\n")
         except OSError as error:
             self.failure = error
@@ -38,27 +43,54 @@ class Journal:
         try:
             if self._file is not None:
                 self._file.flush()
+                self._unsure = 0
         except OSError as error:
             self.failure = error
 
     def close(self) -> None:
         """End it."""
         file, self._file = self._file, None
-        if file is not None:
-            try:
+        try:
+            if file is not None:
                 file.close()
-            except OSError as error:
-                self.failure = error
+                self._unsure = 0
+        except OSError as error:
+            self.failure = error
+        self._lost, self._unsure = self._lost + self._unsure, 0
+
+    def _opened(self) -> IO[str]:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        file = self.path.open("a", encoding="utf-8")
+        if self.path.stat().st_size:
+            file.write("\n")  # a crash may have cut the last line off
+        if self._lost:
+            file.write(json.dumps({"what": "lost", "time_ms": 0, "lines": self._lost}) + "\n")
+            self._lost = 0
+        return file
 
 
-def read_journal(folder: Path, without: Collection[str] = ()) -> Iterator[Mapping[str, Any]]:
-    """Every whole line of a journal, oldest first, but those of some kinds; nothing where there is none."""
+def journal_bytes(folder: Path) -> int:
+    """How long a journal is just now; 0 where there is none."""
     path = folder / JOURNAL
+    return path.stat().st_size if path.is_file() else 0
+
+
+def read_journal(
+    folder: Path, without: Collection[str] = (), *, until: int | None = None
+) -> Iterator[Mapping[str, Any]]:
+    """Every whole line of a journal, oldest first, but those of some kinds; nothing where there is none.
+
+    `until` ends it after so many bytes.
+    """
+    path, place = folder / JOURNAL, 0
     if not path.is_file():
         return
-    with path.open(encoding="utf-8", errors="replace") as file:
-        skipped = tuple(f'{{"what": "{what}"' for what in without)
+    skipped = tuple(f'{{"what": "{what}"'.encode() for what in without)
+    with path.open("rb") as file:
         for line in file:
+            place += len(line)
+            if until is not None and place > until:
+                return
             if line.startswith(skipped):
                 continue
             try:

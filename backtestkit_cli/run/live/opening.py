@@ -107,10 +107,12 @@ def note_start(
     plan: LivePlan,
     record: SessionRecord,
     markets: Mapping[str, GrowingMarket],
+    forms: Mapping[str, str],
     now_ms: int,
 ) -> None:
-    """Note what is needed to do this session again as a backtest."""
+    """Note what is needed to do this session again as a backtest, and to report it."""
     used = used_by(config, record.strategies, record.exchange, None)
     known_ms = {symbol: market.known_ms for symbol, market in markets.items()}
     told = {**asdict(record), "streams": [list(key) for key in plan.keys], "known_ms": known_ms}
+    told |= {"forms": dict(forms), "price_candles": config.settings.limits.average_price_candles}
     journal.add("start", now_ms, **told, config=kept(config, used))

@@ -41,6 +41,7 @@ from backtestkit_cli.run.live.identity import identity_of
 from backtestkit_cli.run.live.keeping import Keeping
 from backtestkit_cli.run.live.opening import Opening, market_of, note_start
 from backtestkit_cli.run.live.people import People, people_of
+from backtestkit_cli.run.live.reporting import Reporting
 from backtestkit_cli.run.live.steadiness import Steadiness
 from backtestkit_cli.run.live.stream import LiveLedger, LiveStream, PreparedAnswer
 from backtestkit_cli.run.live.view import StreamView, view_of
@@ -112,6 +113,7 @@ class Live:
     _keeping: Keeping = field(init=False)
     _people: People = field(default_factory=lambda: People((), str))
     _journal: Journal = field(init=False)
+    _reporting: Reporting = field(init=False)
     _feed: Feed = field(init=False)
     _steadiness: Steadiness = field(init=False)
     _alarmed_ms: int = 0
@@ -231,6 +233,7 @@ class Live:
             if self._is_over():
                 break
             self._take_failures()
+            self._reporting.minute()
             self.on_minute()
             await self._next_minute()
         self._end(state)
@@ -261,7 +264,9 @@ class Live:
         }
         self.record, records = identity_of(self.config, plan, state, minutes, self.clock.now_ms())
         self._keeping.session = self.record.session
-        self._journal = Journal(self.logs / "live" / self.record.session)
+        folder = self.logs / "live" / self.record.session
+        self._reporting = Reporting(folder, config, lambda error: self._tell_trouble("", error))
+        self._journal = Journal(folder, self._reporting.take)
         self._keeping.restore_money()
         source = live_source(config, plan.exchange, self.registry, self.clock)
         schema = config.exchanges[plan.exchange]
@@ -287,9 +292,12 @@ class Live:
             self.streams[key] = stream
         self.record = replace(self.record, run=run)
         state.begin(self.record)
-        note_start(self._journal, config, plan, self.record, self._markets, self.clock.now_ms())
+        forms = {name: strategy.form for name, strategy in strategies.items()}
+        note_start(self._journal, config, plan, self.record, self._markets, forms, self.clock.now_ms())
+        window_ms = (config.settings.limits.average_price_candles - 1) * MINUTE_MS
         for symbol, market in self._markets.items():
-            for candle in market.since(min(one.at_ms for one in self.streams.values() if one.market is market)):
+            settled_ms = min(one.at_ms for one in self.streams.values() if one.market is market)
+            for candle in market.since(settled_ms - window_ms):
                 self._note_candle(symbol, candle)
         for record in records.values():
             for event in record.untold:
@@ -361,12 +369,13 @@ class Live:
 
     def _decided(self, stream: LiveStream, time_ms: int) -> Iterator[Event]:
         walk, funnel = stream.walk, stream.walk.funnel
-        state, counts = walk.state, [getattr(funnel, gate) for gate in GATES]
+        state, counts, short = walk.state, [getattr(funnel, gate) for gate in GATES], funnel.short_history
         stream.decided_ms = time_ms
         events = tuple(walk.decide(time_ms))
         passed = [gate for gate, count in zip(GATES, counts, strict=True) if getattr(funnel, gate) != count]
         gate = passed[-1] if passed else "stopped"
-        self._journal.add("tick", time_ms, strategy=stream.key[0], symbol=stream.key[1], gate=gate)
+        more = {"short": True} if funnel.short_history != short else {}
+        self._journal.add("tick", time_ms, strategy=stream.key[0], symbol=stream.key[1], gate=gate, **more)
         yield from self._kept([stream], {stream.key: state}, events)
 
     def _kept(
@@ -482,6 +491,8 @@ class Live:
             self._audience.close()
         self._people.close()
         self._take_failures()
+        if hasattr(self, "_reporting"):
+            self._reporting.close()
         if hasattr(self, "_feed"):
             self._feed.close()
         if hasattr(self, "_journal"):

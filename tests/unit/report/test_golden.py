@@ -64,5 +64,5 @@ def test_report_of_each_kind_reads_as_agreed(kind: Kind, ending: str) -> None:
 def test_no_golden_text_is_without_its_case() -> None:
     expected = {f"{name}.{ending}" for name in GOLDEN for ending in WRITERS}
     expected |= {f"lifecycle-{kind}.{ending}" for kind in KINDS for ending in OF_KINDS}
-    expected |= {"diff.txt", "diff.json"}
+    expected |= {"diff.txt", "diff.json", "live.md"}
     assert {path.name for path in FOLDER.iterdir()} == expected

@@ -1,0 +1,102 @@
+"""What a report can be asked of, by the word that names it: a stored run, or a live session.
+
+* A word is a run where one fits. Else it is a session; with the kind `live` it is one in any case, `last` the newest.
+* A run has every kind but `live`, a session that one alone.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from backtestkit_cli.errors import Problem, UsageError
+from backtestkit_cli.report.dump import find_bundle
+from backtestkit_cli.report.kinds import Kind
+from backtestkit_cli.report.report import Report
+from backtestkit_cli.report.written import LIVE, Format, files_of, kind_named, report_files, report_text, stored_report
+from backtestkit_cli.report.written import text_of as written
+from backtestkit_cli.run.live.so_far import session_report
+from backtestkit_cli.run.session import find_session
+
+
+class Told(Protocol):
+    """A report that can be had in every format. `kind` is its kind."""
+
+    @property
+    def kind(self) -> str: ...
+
+    def report(self) -> Report:
+        """Itself."""
+        ...
+
+    def text(self, format: Format) -> str:  # noqa: A002  # the option's word
+        """As one text."""
+        ...
+
+    def files(self, formats: list[Format]) -> dict[str, str]:
+        """Texts by file name."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class OfRun:
+    """A report of a stored run."""
+
+    bundle: Path
+    kind: Kind
+
+    def report(self) -> Report:
+        """Make it again."""
+        return stored_report(self.bundle, self.kind)
+
+    def text(self, format: Format) -> str:  # noqa: A002  # the option's word
+        """As it was written, where it was."""
+        return report_text(self.bundle, self.kind, format)
+
+    def files(self, formats: list[Format]) -> dict[str, str]:
+        """Texts by file name."""
+        return report_files(self.bundle, self.kind, formats)
+
+
+@dataclass(frozen=True, slots=True)
+class OfSession:
+    """The report of a live session, made of its journal."""
+
+    folder: Path
+    project: Path
+    kind: str = LIVE
+
+    def report(self) -> Report:
+        """Make it."""
+        return session_report(self.folder, self.project)
+
+    def text(self, format: Format) -> str:  # noqa: A002  # the option's word
+        """As one text; of CSV the newest trades."""
+        return written(self.report(), "trades", format)
+
+    def files(self, formats: list[Format]) -> dict[str, str]:
+        """Texts by file name."""
+        return files_of(self.report(), self.folder.name, formats)
+
+
+def told(logs: Path, text: str, kind: str | None) -> Told:
+    """Find what is meant; without a kind the main one.
+
+    Raises:
+        UsageError: there is none, more than one, or it has no report of that kind.
+    """
+    if kind == LIVE:
+        return OfSession(find_session(logs, text), logs.parent)
+    named = kind_named(kind or "backtest")
+    try:
+        return OfRun(find_bundle(logs, text), named)
+    except UsageError as error:
+        if text == "last" or error.code == "ambiguous-run":
+            raise
+        try:
+            folder = find_session(logs, text)
+        except UsageError:
+            raise error from None
+    if kind is not None:
+        what, hint = f"session {folder.name} has no report of the kind {kind}", "leave out --kind"
+        raise UsageError(Problem("unknown-report-kind", what, expected=LIVE, hint=hint))
+    return OfSession(folder, logs.parent)

@@ -1,0 +1,47 @@
+"""The journal of a session: what the disk does not take is counted, and a part of it can be read."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from backtestkit_cli.state.journal import Journal, journal_bytes, read_journal
+
+
+def test_lines_that_the_disk_did_not_take_are_counted_once_it_takes_some_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard: list[Any] = []
+    journal = Journal(tmp_path, heard.append)
+    journal.add("tick", 1)
+    journal.flush()
+    journal.close()
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "open", full)
+        journal.add("tick", 2)
+        journal.add("tick", 3)
+    assert journal.failure is not None
+    journal.add("tick", 4)
+    journal.close()
+    told = list(read_journal(tmp_path))
+    assert [line["time_ms"] for line in told if line["what"] == "tick"] == [1, 4]
+    assert [line["lines"] for line in told if line["what"] == "lost"] == [2]
+    assert [line["time_ms"] for line in heard] == [1, 2, 3, 4]
+
+
+def test_a_journal_is_read_up_to_a_place_without_the_kinds_that_are_not_asked_for(tmp_path: Path) -> None:
+    journal = Journal(tmp_path)
+    assert journal_bytes(tmp_path) == 0
+    journal.add("tick", 1)
+    journal.add("candle", 2)
+    journal.flush()
+    place = journal_bytes(tmp_path)
+    journal.add("tick", 3)
+    journal.close()
+    assert [line["time_ms"] for line in read_journal(tmp_path, until=place)] == [1, 2]
+    assert [line["time_ms"] for line in read_journal(tmp_path, until=place - 1)] == [1]
+    assert [line["time_ms"] for line in read_journal(tmp_path, without=("candle",))] == [1, 3]
