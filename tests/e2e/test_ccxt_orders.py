@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from loopback import FakeClock, Fault, LoopbackExchange, RefusedError, Row
-from loopback.faults import CONNECTION_FAULTS, ORDER_REPLIES, REPLIES, order_faults
+from loopback.faults import CONNECTION_FAULTS, HTML, ORDER_REPLIES, REPLIES, order_faults
 
 from backtestkit_cli.data.wire import moved
 from backtestkit_cli.model.time import MINUTE_MS
@@ -418,6 +418,35 @@ def test_ccxt_says_the_same_whether_the_order_was_accepted_or_not(
     arrived = [asked.query["newClientOrderId"] for asked in exchange.requests(ORDER, "POST")]
     assert arrived == list(FINDINGS), "none is sent twice"
     assert [order["clientOrderId"] for order in exchange.orders()] == (arrived if accepted else [])
+
+
+# an answer that is none: what the list queries of ccxt make of it (a number: so many rows)
+UNREADABLE: dict[str, tuple[str | int, int]] = {
+    "html_page": ("AttributeError", len(HTML)),
+    "empty_body": ("AttributeError", 0),
+    "null": ("AttributeError", 4),
+    "empty_object": (0, 0),
+    "empty_list": (0, 0),
+}
+
+
+def test_a_query_answered_with_none_ends_in_nothing_in_letters_or_in_an_error_that_is_not_of_ccxt(
+    trader: Trader, exchange: LoopbackExchange
+) -> None:
+    trader("create_order", SYMBOL, "limit", "buy", 1, 90, {"newClientOrderId": "entry-1"})
+    met: dict[str, tuple[str | int, int]] = {}
+    for kind in UNREADABLE:
+        exchange.faults = [Fault([kind], path="*")]
+        found = by_client_id(trader, "entry-1")
+        assert (found["id"], found["status"]) == (None, None)
+        assert trader("fetch_balance")["free"] == {}
+        trades = trader("fetch_my_trades", SYMBOL)
+        assert {trade["id"] for trade in trades} <= {None}, "a trade for each letter"
+        try:
+            met[kind] = (len(trader("fetch_open_orders", SYMBOL)), len(trades))
+        except AttributeError as error:
+            met[kind] = (type(error).__name__, len(trades))
+    assert met == UNREADABLE
 
 
 def test_a_refused_key_is_called_overload_once_a_key_has_worked(trader: Trader, exchange: LoopbackExchange) -> None:

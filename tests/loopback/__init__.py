@@ -15,7 +15,8 @@ each held by a test:
 * What `cancel_order` answers has the client id of the cancel; the order's own is `info["origClientOrderId"]`.
 * A new order is never sent twice by itself, sync or async. Async sends a cancel (and a query) again when its connection
   breaks, so a cancel that worked can end in OrderNotFound.
-* An answer of status 200 that is no order reads as an order without id and status, without an error.
+* An answer of status 200 that is no JSON reads as an order without id and status, as balances of nothing, and as one
+  empty trade for each of its letters, without an error; queries of open or all orders raise a plain AttributeError.
 * A refused key (-2015) is DDoSProtection once any private answer came, an AuthenticationError only before.
 """
 
