@@ -3,14 +3,31 @@
 A sizing or check fails alike at every question, as a rule: each text is told once, with its first time.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeAlias
 
 from backtestkit_cli.engine.gate import CHECK_RAISED
+from backtestkit_cli.errors import Source
 from backtestkit_cli.model.event import Event, QuantityRefused, RiskRefused
 from backtestkit_cli.model.time import iso
+from backtestkit_cli.plugins.places import raised
+from backtestkit_cli.run.deadline import CallTimedOut
 
 GATE_FAILURES = frozenset(("sizing_raised", "sizing_answer", CHECK_RAISED))
 MOST_TOLD = 3
+
+Watched: TypeAlias = Callable[[str, Callable[[Any], Any]], Callable[[Any], Any]]
+"""Gives a function a deadline, so that calling it raises `CallTimedOut`; its name is for messages."""
+
+
+def unwatched(_what: str, function: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """No deadline."""
+    return function
+
+
+def failure_text(error: BaseException, place: Source, doing: str) -> str:
+    """What a sizing or check did in place of an answer."""
+    return str(error) if isinstance(error, CallTimedOut) else raised(error, place, doing).what
 
 
 def first_of(failures: Sequence[str]) -> list[str]:

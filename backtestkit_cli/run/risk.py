@@ -15,10 +15,10 @@ from backtestkit_cli.engine.rules.parse import RuleProblem
 from backtestkit_cli.engine.rules.scalar import parse_condition, value_of
 from backtestkit_cli.errors import ConfigError, Problem
 from backtestkit_cli.model.event import RiskAllowed, RiskCheckFailed
-from backtestkit_cli.plugins.places import raised
 from backtestkit_cli.plugins.reference import Plugin, resolve
 from backtestkit_cli.plugins.registry import Registry
 from backtestkit_cli.run.context import inside
+from backtestkit_cli.run.failures import Watched, failure_text, unwatched
 from backtestkit_cli.run.listen import Audience
 
 NUMBERS = frozenset(
@@ -69,14 +69,18 @@ class ToldProfile(RiskProfile):
         return found
 
 
-def ledger_for(config: Config, strategies: Sequence[str], registry: Registry, audience: Audience) -> Ledger:
+def ledger_for(
+    config: Config, strategies: Sequence[str], registry: Registry, audience: Audience, watched: Watched = unwatched
+) -> Ledger:
     """The ledger that streams of these strategies share, with an account where one of them is sized.
+
+    Checks in Python are `watched`.
 
     Raises:
         ConfigError: an expression or a reference is wrong.
     """
     names = {risk for strategy in strategies for risk in config.strategies[strategy].risk_names}
-    profiles = {name: _profile(config, config.risks[name], registry, audience) for name in sorted(names)}
+    profiles = {name: _profile(config, config.risks[name], registry, audience, watched) for name in sorted(names)}
     balance = config.settings.balance
     is_sized = any(config.strategies[name].sizing for name in strategies)
     return Ledger(
@@ -85,9 +89,11 @@ def ledger_for(config: Config, strategies: Sequence[str], registry: Registry, au
     )
 
 
-def _profile(config: Config, schema: RiskSchema, registry: Registry, audience: Audience) -> RiskProfile:
+def _profile(
+    config: Config, schema: RiskSchema, registry: Registry, audience: Audience, watched: Watched
+) -> RiskProfile:
     checks = {
-        f"checks[{place}]": _check(config, schema, place, check, registry, audience)
+        f"checks[{place}]": _check(config, schema, place, check, registry, audience, watched)
         for place, check in enumerate(schema.checks or ())
     }
     limits = {key: getattr(schema, key) for key in LIMITS}
@@ -95,11 +101,18 @@ def _profile(config: Config, schema: RiskSchema, registry: Registry, audience: A
 
 
 def _check(
-    config: Config, schema: RiskSchema, place: int, check: str | AllowSchema, registry: Registry, audience: Audience
+    config: Config,
+    schema: RiskSchema,
+    place: int,
+    check: str | AllowSchema,
+    registry: Registry,
+    audience: Audience,
+    watched: Watched,
 ) -> Check:
     if isinstance(check, str):
         plugin = resolve(check, "risk_check", config.project, registry)
-        return partial(_asked, plugin, plugin.bind({}), schema.name, audience)
+        function = watched(f"risk check {plugin.reference.text}", plugin.bind({}))
+        return partial(_asked, plugin, function, schema.name, audience)
     try:
         condition = parse_condition(check.allow, NUMBERS if config.settings.balance else NUMBERS - {"equity"}, TRUTHS)
     except RuleProblem as problem:
@@ -143,7 +156,7 @@ def _asked(
         raise
     except BaseException as error:  # user code, `sys.exit` too: a check that fails opens no position
         text = plugin.reference.text
-        what = raised(error, plugin.place, f"in the risk check {text}").what
+        what = failure_text(error, plugin.place, f"in the risk check {text}")
         time_ms, signal, price, *_ = question
         failed = RiskCheckFailed(time_ms=time_ms, signal=signal, price=price, profile=profile, check=text, what=what)
         audience.tell(failed)

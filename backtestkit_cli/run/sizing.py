@@ -42,10 +42,10 @@ from backtestkit_cli.errors import ConfigError, Problem
 from backtestkit_cli.model.event import Event, QuantityCalculated, QuantityRefused
 from backtestkit_cli.model.rounding import cut_quantity
 from backtestkit_cli.model.time import iso
-from backtestkit_cli.plugins.places import raised
 from backtestkit_cli.plugins.reference import Plugin, resolve
 from backtestkit_cli.plugins.registry import Registry
 from backtestkit_cli.run.context import inside
+from backtestkit_cli.run.failures import Watched, failure_text, unwatched
 from backtestkit_cli.run.listen import Audience
 
 Method = Callable[[SizingQuestion], float]
@@ -81,8 +81,8 @@ def ended_by_odds(events: Iterable[Event]) -> Iterator[str]:
         )
 
 
-def prepare_sizing(config: Config, strategy: str, registry: Registry) -> Sizing | None:
-    """Make the sizing of a strategy ready; None where it has none.
+def prepare_sizing(config: Config, strategy: str, registry: Registry, watched: Watched = unwatched) -> Sizing | None:
+    """Make the sizing of a strategy ready; None where it has none. One in Python is `watched`.
 
     Raises:
         ConfigError: its expression, its params or its reference are wrong.
@@ -100,11 +100,11 @@ def prepare_sizing(config: Config, strategy: str, registry: Registry) -> Sizing 
     if isinstance(schema, AtrBasedSizing):
         line = _AtrLine.of(config, schema, strategy)
         return Sizing(name=name, method_of=line.method_of, limits=limits, history_minutes=line.history_minutes)
-    method = _method(config, schema, registry)
+    method = _method(config, schema, registry, watched)
     return Sizing(name=name, method_of=lambda _: method, limits=limits)
 
 
-def _method(config: Config, schema: SizingSchema, registry: Registry) -> Method:
+def _method(config: Config, schema: SizingSchema, registry: Registry, watched: Watched) -> Method:
     match schema:
         case FixedPercentageSizing():
             return partial(_by_risk, schema.risk_percentage)
@@ -116,7 +116,8 @@ def _method(config: Config, schema: SizingSchema, registry: Registry) -> Method:
             if problems:
                 where = config.where("sizings", schema.name, "params")
                 raise ConfigError(*(replace(one, where=where) for one in problems))
-            return partial(_asked, plugin, plugin.bind(schema.params))
+            function = watched(f"sizing {schema.name}", plugin.bind(schema.params))
+            return partial(_asked, plugin, function)
         case _:
             raise TypeError(f"{schema.method} is no method of sizing")
 
@@ -146,7 +147,7 @@ def _asked(plugin: Plugin, function: Callable[[SizingQuestion], Any], question: 
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # `sys.exit` too: user code does not end the program
-        what = raised(error, plugin.place, f"in the sizing {text}").what
+        what = failure_text(error, plugin.place, f"in the sizing {text}")
         raise SizingError("sizing-raised", what) from error
     if answer is None:
         return 0.0

@@ -34,7 +34,7 @@ from backtestkit_cli.run.jobs import Runs
 from backtestkit_cli.run.listen import Listeners
 from backtestkit_cli.run.live.asking import Asking
 from backtestkit_cli.run.live.audience import LiveAudience
-from backtestkit_cli.run.live.calls import Caller
+from backtestkit_cli.run.live.calls import Caller, GateCalls
 from backtestkit_cli.run.live.feed import ANSWER_SECONDS, Feed
 from backtestkit_cli.run.live.hearing import Hearing
 from backtestkit_cli.run.live.identity import identity_of
@@ -118,6 +118,7 @@ class Live:
     _steadiness: Steadiness = field(init=False)
     _alarmed_ms: int = 0
     _callers: dict[str, Caller] = field(default_factory=dict)
+    _gate: GateCalls = field(init=False)
     _markets: dict[str, GrowingMarket] = field(default_factory=dict)
 
     def stop(self) -> None:
@@ -244,7 +245,10 @@ class Live:
         plan, config = self.plan, self.config
         self._people = people_of(config)
         strategies = {name: prepare(config, name, self.registry) for name in plan.strategies}
-        sizings = {name: prepare_sizing(config, name, self.registry) for name in plan.strategies}
+        seconds = config.settings.limits.signal_seconds
+        self._gate = GateCalls(self.clock, seconds, self._abandoned, lambda: self.asked_to_leave)
+        watched = self._gate.watched
+        sizings = {name: prepare_sizing(config, name, self.registry, watched) for name in plan.strategies}
         callbacks = callbacks_of(config, self.registry, strategies=plan.strategies, exchange=plan.exchange, frame=None)
         self._audience = LiveAudience(
             "paper",
@@ -252,10 +256,10 @@ class Live:
             self.listeners,
             exchange=plan.exchange,
             frame="live",
-            seconds=config.settings.limits.signal_seconds,
+            seconds=seconds,
             on_trouble=lambda problem: self._trouble("", StrategyError(problem)),
         )
-        base = ledger_for(config, plan.strategies, self.registry, self._audience)
+        base = ledger_for(config, plan.strategies, self.registry, self._audience, watched)
         self._ledger = LiveLedger(base.profiles, account=base.account)
         self._keeping = Keeping(state, self._ledger, self._alarm)
         minutes = {
@@ -279,7 +283,6 @@ class Live:
             seconds=self.answer_seconds,
             on_late=self._woken.set,
         )
-        seconds = config.settings.limits.signal_seconds
         self._callers = {name: Caller(f"strategy {name}", seconds, self._abandoned) for name in plan.strategies}
         for symbol in plan.symbols:
             start_ms = min(self.record.history_start_ms.values())
@@ -354,6 +357,7 @@ class Live:
     async def _instant(self, time_ms: int, streams: Sequence[LiveStream]) -> AsyncIterator[Event]:
         is_stale = self.clock.now_ms() - time_ms >= MINUTE_MS
         self._ledger.closed_for = self._closed_for(is_stale=is_stale)
+        self._gate.until_ms = time_ms + 2 * MINUTE_MS - self.after_close_ms
         before = {one.key: one.walk.state for one in streams}
         for one in streams:
             one.at_ms, one.walk.is_stale = time_ms, is_stale
@@ -416,7 +420,7 @@ class Live:
                 asked[one] = caller.ask(partial(one.ask, time_ms))
         if not asked:
             return
-        left_ms = time_ms + 2 * MINUTE_MS - self.clock.now_ms() - self.after_close_ms
+        left_ms = self._gate.until_ms - self.clock.now_ms()
         await asyncio.wait(asked.values(), timeout=max(1.0, min(left_ms, MINUTE_MS) / 1000))
         for one, answer in asked.items():
             if not answer.done():
@@ -487,6 +491,8 @@ class Live:
     def _close(self) -> None:
         for caller in self._callers.values():
             caller.close()
+        if hasattr(self, "_gate"):
+            self._gate.close()
         if hasattr(self, "_audience"):
             self._audience.close()
         self._people.close()
