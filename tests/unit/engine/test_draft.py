@@ -75,6 +75,18 @@ def test_a_stop_just_beyond_its_farthest_distance_passes_within_the_tolerance() 
     assert rules_of(draft_row(price_stop_loss=80.0 - 2e-8)) == ["long_sl_too_far"]
 
 
+@pytest.mark.parametrize(
+    "limits",
+    [
+        Limits(min_take_profit_percent=2 + TOLERANCE_PERCENT),
+        Limits(min_stop_loss_percent=2 + TOLERANCE_PERCENT),
+        Limits(max_stop_loss_percent=2 - TOLERANCE_PERCENT),
+    ],
+)
+def test_a_distance_on_the_edge_of_the_tolerance_passes(limits: Limits) -> None:
+    assert rules_of(draft_row(), limits) == []
+
+
 def test_a_limit_of_zero_switches_its_rule_off() -> None:
     off = Limits(min_take_profit_percent=0, min_stop_loss_percent=0, max_stop_loss_percent=0, max_lifetime_minutes=0)
     near = draft_row(price_take_profit=100.01, price_stop_loss=99.99, minute_estimated_time=10**6)

@@ -77,3 +77,13 @@ def test_history_stays_as_it_was() -> None:
     market.add(candle(4))
     np.testing.assert_array_equal(history.close, before)
     assert len(history) == 4
+
+
+def test_candles_since_an_instant_are_those_that_came_and_no_others() -> None:
+    market = GrowingMarket.of(candles(0, 1), WINDOW)
+    market.add(candle(4))
+    for since, minutes in ((-5, [0, 1, 4]), (0, [0, 1, 4]), (1, [1, 4]), (2, [4]), (5, [])):
+        assert [one.time for one in market.since(START_MS + since * MINUTE_MS)] == [candle(one).time for one in minutes]
+    bridging = GrowingMarket.of(candles(0, 1, bridge=True), WINDOW, bridges=True)
+    bridging.add(candle(4))
+    assert list(bridging.since(START_MS)) == [candle(0), candle(1), candle(4)]

@@ -23,6 +23,14 @@ def test_the_stake_is_lost_above_one_hundred_percent() -> None:
     assert "more-than-the-stake" in found(stream(-60.0, -40.5))
 
 
+def test_a_position_of_all_the_equity_needs_no_borrowed_money() -> None:
+    def told(quantity: float) -> bool:
+        one = stream(Deal(pnl=0.0, quantity=quantity), sizing="careful")
+        return "borrowed-money" in {finding.code for finding in trust(one, run(one, balance=1000.0))}
+
+    assert [told(quantity) for quantity in (9.95, 10.0, 10.05)] == [False, False, True]
+
+
 def test_costs_of_exactly_half_the_gross_profit_are_no_warning() -> None:
     costs = Costs(fee_percent=0.25, slippage_percent=0.0)
     half = stream(Deal(pnl=0.5, price_close=101.0), costs=costs)

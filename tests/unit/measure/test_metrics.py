@@ -121,6 +121,11 @@ def test_a_drawdown_that_never_recovers_lasts_to_the_end_of_the_range() -> None:
     assert (found["max_drawdown_percent"], found["max_drawdown_hours"]) == (5.0, 168.0 - 2.0)
 
 
+def test_a_drawdown_that_never_recovers_lasts_beyond_the_range_to_the_last_trade() -> None:
+    made = [Deal(pnl=2.0, hours=2), Deal(pnl=-5.0, opened_hours=8), Deal(pnl=1.0, opened_hours=160, hours=20)]
+    assert values(*made)["max_drawdown_hours"] == 180.0 - 2.0
+
+
 def test_gains_alone_have_no_drawdown() -> None:
     found = values(1.0, 2.0)
     assert (found["max_drawdown_percent"], found["max_drawdown_hours"]) == (0.0, 0.0)

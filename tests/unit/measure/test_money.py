@@ -58,6 +58,9 @@ def test_a_trade_brings_its_percent_of_what_its_entry_was_worth() -> None:
         pytest.param(
             [Deal(pnl=-100.0, quantity=10.0), Deal(pnl=0.0, quantity=1.0, opened_hours=1)], np.inf, id="spent"
         ),
+        pytest.param(
+            [Deal(pnl=-99.95, quantity=10.0), Deal(pnl=0.0, quantity=0.01, opened_hours=1)], 200.0, id="nearly spent"
+        ),
         pytest.param([STOPPED_AT_ONCE], 80.0, id="closed in the instant it opened"),
         pytest.param([STOPPED_AT_ONCE, STOPPED_AT_ONCE], 100 * 800 / 960, id="one after the other"),
         pytest.param(

@@ -174,6 +174,25 @@ def test_what_the_backtest_refused_or_was_busy_for_is_told() -> None:
     assert [one.cause for one in kept_busy] == ["unexplained", "follows"]
 
 
+def test_what_a_stream_was_busy_with_is_its_own_signal() -> None:
+    beside = signal(5, strategy="t")
+    session = lived(replace(opened(5), signal=beside), opened(8))
+    found = compared(session, replace(refused(5, 5), signal=beside), opened(5), closed(20, 5)).differences
+    assert [(one.strategy, one.cause) for one in found] == [("s", "missed-tick"), ("t", "risk"), ("s", "follows")]
+    assert found[-1].detail == f"busy with the signal of {iso(at(5))} (missed-tick)"
+
+
+def test_two_sides_that_were_both_stopped_differ_for_another_reason() -> None:
+    ours = lived(waiting(5), cancelled(7, 5, CancelReason.STOPPED))
+    assert cause(compared(ours, waiting(5), cancelled(8, 5, CancelReason.STOPPED)))[0] == "unexplained"
+
+
+def test_an_event_at_the_very_end_counts() -> None:
+    ours = lived(opened(5))
+    assert compared(ours, opened(5), closed(END, 5)).differences != ()
+    assert compared(ours, opened(5), closed(END + 1, 5)).differences == ()
+
+
 @pytest.mark.parametrize(
     ("live", "backtest", "expected"),
     [

@@ -1,6 +1,6 @@
 """How a story is put together: neighbours on the grid, what was held, the named prices of a booking, nearest prices."""
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ from backtestkit_cli.engine.vwap import vwap_all
 from backtestkit_cli.engine.walk import StreamWalk, walk_together
 from backtestkit_cli.engine.watch import WatchedWalk, gate_between, watched
 from backtestkit_cli.measure.booking import exit_prices, worst_of
-from backtestkit_cli.measure.story import Decision, Heard, Nearest, SizeSeen, nearest_of
+from backtestkit_cli.measure.story import Decision, Heard, Nearest, ProfileSeen, SizeSeen, nearest_of
 from backtestkit_cli.measure.telling import decision_of, held_at, life_of, neighbours, price_seen
 from backtestkit_cli.model.event import Active, Closed, CloseReason, Event, Opened, Scheduled
 from backtestkit_cli.model.funnel import Funnel
@@ -123,6 +123,21 @@ def test_what_a_failure_or_a_broken_draft_says_is_kept() -> None:
     broken = decided(draft(price_stop_loss=101.0))
     assert broken.broken_rules == tuple(one.rule for one in broken.figures if one.is_broken)
     assert decided(draft()).broken_rules == ()
+
+
+def test_what_was_said_at_the_activation_is_no_part_of_the_decision() -> None:
+    def seen(stage: Literal["decision", "activation"]) -> Heard:
+        size = SizeSeen(time_ms=0, stage=stage, sizing="z", equity=1.0, quantity=1.0)
+        return Heard(
+            sizes=[size], profiles=[ProfileSeen(time_ms=0, stage=stage, profile="p", held=(), limits=(), rule=None)]
+        )
+
+    walk, _ = walked(draft(), 10)
+    at_once, later = decision_of(walk, None, seen("decision")), decision_of(walk, None, seen("activation"))
+    assert at_once is not None
+    assert later is not None
+    assert (len(at_once.sizes), len(at_once.profiles)) == (1, 1)
+    assert (later.sizes, later.profiles) == ((), ())
 
 
 def test_a_busy_decision_was_not_asked_and_shows_no_answer() -> None:
@@ -333,6 +348,20 @@ def test_figures_of_a_short_are_mirrored() -> None:
     assert found["short_tp_wrong_side"] == (98.0, "<", 100.0, False)
     assert found["short_sl_too_close"] == (1.0, ">=", 0.5, False)
     assert not any(rule.startswith("long") for rule in found)
+
+
+def test_every_price_is_held_against_zero() -> None:
+    found = rules_of(entry=Entry(99.0, False, False, 30), price_take_profit=102.0, price_stop_loss=98.0)
+    assert {rule: told for rule, told in found.items() if "price" in rule} == {
+        "current_price_not_finite": (100.0, "finite", None, False),
+        "current_price_not_positive": (100.0, ">", 0.0, False),
+        "price_open_not_finite": (99.0, "finite", None, False),
+        "price_open_not_positive": (99.0, ">", 0.0, False),
+        "price_take_profit_not_finite": (102.0, "finite", None, False),
+        "price_take_profit_not_positive": (102.0, ">", 0.0, False),
+        "price_stop_loss_not_finite": (98.0, "finite", None, False),
+        "price_stop_loss_not_positive": (98.0, ">", 0.0, False),
+    }
 
 
 def test_a_limit_that_is_switched_off_has_no_figure() -> None:

@@ -82,6 +82,13 @@ def test_figures_of_a_hand_worked_sample(clock: Clock, stopwatch: Stopwatch) -> 
     assert {key: getattr(found, key) for key in expected} == pytest.approx(expected)
 
 
+def test_a_piece_that_took_no_time_has_a_mean_of_nothing(stopwatch: Stopwatch) -> None:
+    with stopwatch.piece("decide"):
+        pass
+    (found,) = stopwatch.timings()
+    assert (found.count, found.mean_ms, found.deviation_ms) == (1, 0.0, 0.0)
+
+
 @pytest.mark.parametrize(("count", "p95", "p99"), [(1, 1, 1), (20, 19, 20), (100, 95, 99), (101, 96, 100)])
 def test_percentiles_are_by_nearest_rank(count: int, p95: int, p99: int, clock: Clock, stopwatch: Stopwatch) -> None:
     for place in range(count):

@@ -113,6 +113,14 @@ def test_a_flat_trade_is_neither_win_nor_loss_and_breaks_no_streak() -> None:
     assert heat_figures(trades(1.0, 0.0, 1.0)).symbols[0].max_win_streak == 2
 
 
+def test_ratios_without_what_they_divide_by_are_zero() -> None:
+    gains = backtest_figures(trades(1.0, 2.0))
+    assert gains.certainty_ratio == 0.0
+    assert backtest_figures(trades(1.0, 1.0)).sharpe_ratio == 0.0
+    at_once = backtest_figures([ClosedTrade("A", 1.0, at(0), at(0))])
+    assert at_once.expected_yearly_returns == 0.0
+
+
 def test_the_heat_map_looks_backwards_for_its_drawdown() -> None:
     assert heat_figures(trades(3.0, -5.0)).symbols[0].max_drawdown == 5.0
     assert heat_figures(trades(-5.0, 3.0)).symbols[0].max_drawdown == 2.0

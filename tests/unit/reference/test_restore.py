@@ -7,6 +7,7 @@ import pytest
 from unit.reference.test_live import WAITING, calls, level, tick_through
 from unit.reference.worlds import NOW_MS, START_MS, at, draft, drafts_at, flat_candles, kinds, profile, stream_of, told
 
+from backtestkit_cli.engine.reference.documents import levels_of
 from backtestkit_cli.engine.reference.events import Called, OfferRejected, StepFailed
 from backtestkit_cli.engine.reference.loop import live_tick
 from backtestkit_cli.engine.reference.risk import HeldPosition, Question, ReferenceCheck, ReferenceProfile
@@ -238,6 +239,11 @@ def test_levels_that_were_told_are_not_told_again_and_those_of_others_stay() -> 
         {"gone": gone},
     ]
     assert stream.levels == {}
+
+
+def test_a_document_may_have_no_levels() -> None:
+    assert levels_of({"bare": {"profitLevels": None}}) == {"bare": {"profit": [], "loss": []}}
+    assert levels_of(None) == {}
 
 
 def test_streams_share_the_levels_of_signals_with_one_id() -> None:

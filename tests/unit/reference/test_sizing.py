@@ -76,6 +76,7 @@ def test_a_zero_limit_is_a_limit() -> None:
 
 def test_odds_are_those_of_the_last_trades_and_flat_ones_are_neither() -> None:
     assert odds_of([-50.0, 4.0, 2.0, -1.0, 0.0, 1e-12], 5) == (0.4, 3.0)
+    assert odds_of([-50.0, 4.0, 2.0, -1.0, 0.0, -1e-12], 5) == (0.4, 3.0)
     assert odds_of([1.0, -2.0], 2) == (0.5, 0.5)
     assert odds_of([4.0, 2.0, -1.0, -3.0], 4) == (0.5, 1.5)
 
