@@ -133,3 +133,11 @@ def test_rows_off_the_grid_are_added_up() -> None:
     made = run(stream(funnel=Funnel(off_grid=2)), stream(symbol="ETHUSDT", funnel=Funnel(off_grid=3)))
     found = compare([made])
     assert ([one.fills[0].off_grid for one in found.streams], found.total.fills[0].off_grid) == ([2, 3], 5)
+
+
+def test_a_comparison_says_whether_money_stands_beside_it() -> None:
+    made = stream(Deal(pnl=1.0))
+    both = [run(made, policy=PRESETS[name]) for name in ("honest", "touch")]
+    assert not compare(both).is_beside_money
+    assert compare([run(made, policy=PRESETS["honest"], balance=1000.0), both[1]]).is_beside_money
+    assert not compare([both[0], run(made, policy=PRESETS["touch"], balance=1000.0)]).is_beside_money

@@ -106,6 +106,11 @@ def test_a_flat_trade_is_neither_win_nor_loss(pnl: float, wins: int, losses: int
     assert (found["wins"], found["losses"], found["trades"], found["pnl_percent"]) == (wins, losses, 1, pnl)
 
 
+def test_the_trades_of_one_stream_are_merged_as_they_are() -> None:
+    one = trades(Deal(note="kept", id="a"))
+    assert merged([one]) is one
+
+
 def test_a_flat_trade_ends_a_streak() -> None:
     found = values(1.0, 1.0, 0.0, 1.0, -1.0, -1.0, -1.0)
     assert (found["longest_win_streak"], found["longest_loss_streak"]) == (2, 3)
@@ -114,6 +119,11 @@ def test_a_flat_trade_ends_a_streak() -> None:
 def test_a_first_loss_is_a_drawdown_from_the_start_of_the_range() -> None:
     found = values(Deal(pnl=-2.0, opened_hours=3, hours=2), Deal(pnl=5.0, opened_hours=8, hours=1))
     assert (found["max_drawdown_percent"], found["max_drawdown_hours"]) == (2.0, 9.0)
+
+
+def test_a_drawdown_lasts_to_the_first_trade_that_regains_its_peak() -> None:
+    made = [Deal(pnl=-2.0, opened_hours=3), Deal(pnl=5.0, opened_hours=8), Deal(pnl=1.0, opened_hours=20)]
+    assert values(*made)["max_drawdown_hours"] == 9.0
 
 
 def test_a_drawdown_that_never_recovers_lasts_to_the_end_of_the_range() -> None:

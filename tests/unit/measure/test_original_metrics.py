@@ -50,6 +50,12 @@ def test_five_trades_by_hand() -> None:
     assert {key: found[key] for key in expected} == pytest.approx(expected, rel=1e-12)
 
 
+def test_figures_are_in_their_units() -> None:
+    units = {one.key: one.unit for one in original_metrics(happened(stream_of(*FIVE)), "original")}
+    assert set(units.values()) == {"", "%", "min"}
+    assert (units["win_rate"], units["sharpe_ratio"], units["win_count"]) == ("%", "", "")
+
+
 def test_only_the_newest_250_count_under_original_and_all_under_original_all() -> None:
     told = happened(stream_of(*[-1.0] * 50, *[1.0] * HELD_EVENTS))
     held, whole = (by_key(original_metrics(told, scope)) for scope in ("original", "original_all"))

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from backtestkit_cli.measure.lived import Key, Lived, candle_differences
+from backtestkit_cli.measure.lived import Key, Lived, SignalLife, candle_differences
 from backtestkit_cli.measure.parity import Parity, compare
 from backtestkit_cli.model.candle import Candle
 from backtestkit_cli.model.event import (
@@ -185,6 +185,12 @@ def test_what_a_stream_was_busy_with_is_its_own_signal() -> None:
 def test_two_sides_that_were_both_stopped_differ_for_another_reason() -> None:
     ours = lived(waiting(5), cancelled(7, 5, CancelReason.STOPPED))
     assert cause(compared(ours, waiting(5), cancelled(8, 5, CancelReason.STOPPED)))[0] == "unexplained"
+
+
+@pytest.mark.parametrize(("minute", "covered"), [(4, False), (5, False), (6, True), (8, True), (9, False), (10, False)])
+def test_a_signal_keeps_its_stream_busy_between_its_decision_and_its_end(minute: int, covered: bool) -> None:
+    assert SignalLife(signal(5), closed=closed(9, 5)).covers(at(minute)) is covered
+    assert SignalLife(signal(5)).covers(at(minute)) is (minute > 5)
 
 
 def test_an_event_at_the_very_end_counts() -> None:

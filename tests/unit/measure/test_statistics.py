@@ -179,3 +179,5 @@ def test_every_figure_is_in_its_unit_and_signed_where_it_may_be_a_loss() -> None
             assert metric.unit == "%", metric.key
     assert {metric.unit for metric in found} == {"%", "trades", "h", "days", ""}
     assert len({metric.key for metric in found}) == len(found)
+    days = {metric.key: metric.value for metric in found}
+    assert (days["exposure_percent"], days["trades_per_day"]) == (0.0, 0.0)

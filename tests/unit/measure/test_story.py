@@ -1,5 +1,6 @@
 """How a story is put together: neighbours on the grid, what was held, the named prices of a booking, nearest prices."""
 
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
@@ -207,6 +208,17 @@ def test_a_waiting_entry_tells_how_near_the_price_came() -> None:
     assert held.is_waiting
     assert held_at(events, minute(15)) is None
     assert (life.closed, life.ending, life.minutes) == (None, None, 0)
+
+
+def test_a_waiting_entry_ends_where_it_becomes_a_position() -> None:
+    signal = replace(SIGNAL, price_open=99.0)
+    events: list[Event] = [
+        Scheduled(time_ms=minute(10), signal=signal, price=100.0),
+        Opened(time_ms=minute(12), signal=signal),
+    ]
+    held = held_at(events, minute(11))
+    assert held is not None
+    assert (held.is_waiting, held.ended) == (True, events[1])
 
 
 def test_how_near_the_price_came_to_a_short_entry_is_measured_upwards() -> None:

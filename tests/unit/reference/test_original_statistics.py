@@ -113,6 +113,12 @@ def test_a_flat_trade_is_neither_win_nor_loss_and_breaks_no_streak() -> None:
     assert heat_figures(trades(1.0, 0.0, 1.0)).symbols[0].max_win_streak == 2
 
 
+def test_a_row_of_the_heat_map_has_the_average_of_its_trades() -> None:
+    row_of = heat_figures(trades(1.0, 3.0, -1.0)).symbols[0]
+    assert (row_of.avg_pnl, row_of.total_pnl, row_of.win_rate) == (1.0, 3.0, 2 / 3 * 100)
+    assert row_of.expectancy == pytest.approx(2 / 3 * 2.0 + 1 / 3 * -1.0)
+
+
 def test_ratios_without_what_they_divide_by_are_zero() -> None:
     gains = backtest_figures(trades(1.0, 2.0))
     assert gains.certainty_ratio == 0.0
@@ -137,6 +143,8 @@ def test_of_equal_strategies_the_first_is_best_and_the_last_stands_first() -> No
     results = walker_results(figures.items(), "totalPnl")
     assert results[-1].best_strategy == "a"
     assert [one.strategy for one in walker_ranking(results)] == ["b", "a", "c"]
+    better = walker_results([*figures.items(), ("d", backtest_figures(trades(4.0)))], "totalPnl")
+    assert (better[-1].best_strategy, better[-1].best_metric) == ("d", 4.0)
 
 
 @given(some.floats(-1e15, 1e15), some.integers(0, 8))
