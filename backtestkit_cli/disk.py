@@ -144,10 +144,17 @@ def _write_synced(path: Path, payload: bytes, mode: int, disk: Disk) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """Who holds a folder: its process, 0 where that is not known, and a word that no other holder ever has."""
+    """Who holds a folder: its process, 0 where that is not known, and a word that no other holder ever has.
+
+    `host` is its computer where that is another one.
+    """
 
     process: int
     word: str
+    host: str = ""
+
+    def __str__(self) -> str:
+        return f"process {self.process} on {self.host}" if self.host else f"process {self.process}"
 
 
 @contextmanager

@@ -207,7 +207,7 @@ class Kit(Entries):
         """The live sessions of this project, to be seen and steered from outside."""
         from backtestkit_cli.run.session import Sessions
 
-        return Sessions(config=self.config, folder=self.state, logs=self.logs)
+        return Sessions(config=self.config, folder=self.state, logs=self.logs, registry=self.registry.child())
 
     def exchange(self, name: str) -> "OutsideExchange":
         """An exchange outside of a run: candles, price, steps and formats.

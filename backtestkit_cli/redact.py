@@ -8,7 +8,8 @@ characters are not masked: they are no secrets, and every text would be riddled 
 import json
 import re
 import threading
-from urllib.parse import quote, quote_plus, urlsplit
+from collections.abc import Iterable
+from urllib.parse import parse_qsl, quote, quote_plus, unquote, urlsplit
 
 MASK = "***"
 MIN_LENGTH = 4
@@ -29,8 +30,16 @@ class Redactor:
 
     def register(self, value: str) -> None:
         """Mask this value from now on."""
+        self._mask(_parts(value))
+
+    def register_login(self, address: str) -> None:
+        """Mask the password of a server's address, and the address with it; names of hosts and databases are known."""
+        password = _password_of(address)
+        self._mask([one for one in (address, password, unquote(password)) if len(password) >= MIN_LENGTH])
+
+    def _mask(self, values: Iterable[str]) -> None:
         with self._lock:
-            self._values.update(spelling for part in _parts(value) for spelling in _spellings(part))
+            self._values.update(spelling for value in values for spelling in _spellings(value))
             longest_first = sorted(self._values, key=lambda one: (-len(one), one))
             self._pattern = re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
 
@@ -38,6 +47,16 @@ class Redactor:
         """Give the text with every registered value masked."""
         pattern = self._pattern
         return text if pattern is None else pattern.sub(MASK, text)
+
+
+def _password_of(address: str) -> str:
+    """The password in an address, as it stands there: before the host, or in the query."""
+    try:
+        split = urlsplit(address)
+        query = dict(parse_qsl(split.query))
+    except ValueError:
+        return ""
+    return split.password or query.get("password", "")
 
 
 def _parts(value: str) -> list[str]:

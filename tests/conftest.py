@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from hypothesis import settings
+from servers import PostgresServer, RedisServer, postgres_running, redis_running
 
 # a slow machine is no finding
 settings.register_profile("steady", settings.default, deadline=None)
@@ -50,3 +51,17 @@ def _is_here(host: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[RedisServer]:
+    """A Redis server for all tests of a worker."""
+    with redis_running() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """A PostgreSQL server for all tests of a worker."""
+    with postgres_running() as server:
+        yield server

@@ -21,9 +21,9 @@ from backtestkit_cli.errors import Problem, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from backtestkit_cli.cli.screen import Screen
+    from backtestkit_cli.kit import Kit
     from backtestkit_cli.run.live.session import Live
     from backtestkit_cli.state.request import StopRequest
 
@@ -52,7 +52,7 @@ def live(
     output = Output(as_json=as_json, verbose=verbose)
     stop_ms = duration_ms(stop_after)
     kit = open_kit(output, config, set_)
-    _refuse_second(kit.state)
+    _refuse_second(kit)
     session = kit.live(*(strategies or ()), symbols=symbol or (), exchange=exchange)
     if stop_ms is not None:
         session.stop_at_ms = session.clock.now_ms() + stop_ms
@@ -134,13 +134,14 @@ def duration_ms(text: str | None) -> int | None:
         raise UsageError(problem) from error
 
 
-def _refuse_second(state: "Path") -> None:
-    """Another session holds the state: say so before anything heavy is loaded.
+def _refuse_second(kit: "Kit") -> None:
+    """Another session holds the state folder: say so before anything heavy is loaded.
 
     Raises:
         UsageError: it does.
     """
     from backtestkit_cli.disk import folder_lock
 
-    with folder_lock(state):
-        pass
+    if kit.settings.state.use in ("files", "sqlite"):
+        with folder_lock(kit.state):
+            pass

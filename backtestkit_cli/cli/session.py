@@ -103,7 +103,7 @@ def stop(
         "after": f"stops by itself after {stop_after}",
     }
     document = {"process": asked.process or None, "manner": manner, "after_ms": after_ms}
-    output.result(document, f"asked process {asked.process}, which hears it within 2 s: it {how[manner]}")
+    output.result(document, f"asked {asked}, which hears it within 2 s: it {how[manner]}")
     return 0
 
 
@@ -122,7 +122,7 @@ def kill(
         text = "the kill switch is off: sessions may open positions again"
     else:
         text = "the kill switch is on: nothing is opened until `backtestkit session kill --release`"
-    who = "no session runs just now" if hearing is None else f"process {hearing.process} hears it within 2 s"
+    who = "no session runs just now" if hearing is None else f"{hearing} hears it within 2 s"
     output.result({"is_killed": not release, "process": hearing.process if hearing else None}, f"{text}; {who}")
     return 0
 

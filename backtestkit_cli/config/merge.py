@@ -83,6 +83,9 @@ class Config:
         """
         kind, name, keys = self._path_of(text)
         value = resolve_env(text, os.environ, where=self.draft.where(kind, name, keys))
+        if kind == "settings" and keys == ("state", "url"):
+            self._mask_login(text, value)
+            return value
         if is_secret(keys):
             self.redactor.register(value)
         for name in _REFERENCE.findall(text):
@@ -93,6 +96,13 @@ class Config:
         """Give the engine's limits on an exchange; one that says `market: spot` has no shorts."""
         is_spot = self.exchanges[exchange].market == "spot"
         return replace(self.settings.limits_model(), long_only=is_spot)
+
+    def _mask_login(self, text: str, address: str) -> None:
+        """Of a server only the password is a secret; its name is needed in messages."""
+        self.redactor.register_login(address)
+        for name in _REFERENCE.findall(text):
+            if "://" not in os.environ[name]:
+                self.redactor.register(os.environ[name])
 
     def plain(self) -> dict[str, Any]:
         """Give the config as plain values that load to an equal one; secrets stay unresolved, defaults are left out."""

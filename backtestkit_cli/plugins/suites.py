@@ -11,7 +11,7 @@ from math import isfinite
 from numbers import Real
 from typing import TYPE_CHECKING, Any
 
-from backtestkit_cli.errors import Problem
+from backtestkit_cli.errors import Problem, Source
 from backtestkit_cli.model.time import iso
 from backtestkit_cli.plugins.answers import AnswerProblem, draft_from, frame_from
 from backtestkit_cli.plugins.conformance import Findings
@@ -28,40 +28,41 @@ Ask = Callable[[int], object]
 
 def check_decision_strategy(plugin: Plugin, ask: Ask, times_ms: Sequence[int]) -> list[Problem]:
     """Ask a strategy at each time, twice."""
-    return _found(plugin, lambda: _answers(ask, times_ms))
+    return found_by(plugin.place, lambda: _answers(ask, times_ms))
 
 
 def check_vector_strategy(
     plugin: Plugin, call: Callable[["pl.LazyFrame"], object], candles: "pl.DataFrame"
 ) -> list[Problem]:
     """Give a strategy all rows twice, then half of them, one row, and none."""
-    return _found(plugin, lambda: _frames(call, candles))
+    return found_by(plugin.place, lambda: _frames(call, candles))
 
 
 def check_risk_check(plugin: Plugin, call: Callable[[Any], object], questions: Sequence[object]) -> list[Problem]:
     """Ask a risk check each question, twice."""
-    return _found(plugin, lambda: _refusals(call, questions))
+    return found_by(plugin.place, lambda: _refusals(call, questions))
 
 
 def check_sizing(plugin: Plugin, call: Callable[[Any], object], questions: Sequence[object]) -> list[Problem]:
     """Ask a sizing each question, twice."""
-    return _found(plugin, lambda: _quantities(call, questions))
+    return found_by(plugin.place, lambda: _quantities(call, questions))
 
 
 def check_callback(plugin: Plugin) -> list[Problem]:
     """See whether a callback can be called with an event alone."""
-    return _found(plugin, lambda: _one_argument(plugin))
+    return found_by(plugin.place, lambda: _one_argument(plugin))
 
 
-def _found(plugin: Plugin, check: Callable[[], Findings]) -> list[Problem]:
+def found_by(place: Source, check: Callable[[], Findings]) -> list[Problem]:
+    """What a check of the plugin at a place finds; what that raises is a finding too."""
     found: list[Problem] = []
     try:
         for code, what in check():
-            found.append(Problem(f"port-{code}", what, plugin.place))
+            found.append(Problem(f"port-{code}", what, place))
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # noqa: BLE001  # around a plugin call, `sys.exit` too
-        problem = raised(error, plugin.place, "while it was checked")
+        problem = raised(error, place, "while it was checked")
         found.append(Problem("port-raised", problem.what, problem.where))
     return found
 

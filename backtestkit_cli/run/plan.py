@@ -20,7 +20,6 @@ from backtestkit_cli.model.time import MINUTE_MS, Interval, TimeRange, parse_tim
 from backtestkit_cli.run.clock import WallClock
 from backtestkit_cli.run.fit import known_present_ms, refuse_unfit
 from backtestkit_cli.run.request import Request, refuse_wrong_kinds
-from backtestkit_cli.run.stores import AVAILABLE
 
 _LONGEST_SYMBOL = 64
 
@@ -289,7 +288,6 @@ def _refuse_unavailable(config: Config, strategies: Sequence[str], exchange: str
 def _refuse_unavailable_live(config: Config) -> None:
     settings = config.settings
     asked = {
-        ("state", "use"): settings.state.use not in AVAILABLE,
         ("broker", "use"): settings.broker.use != "paper",
     }
     problems = [

@@ -31,10 +31,10 @@ if TYPE_CHECKING:
 def run_groups(backtest: "Backtest") -> None:
     """Run the groups of a backtest in `jobs` processes; streams arrive as their groups are finished."""
     plan = backtest.plan
-    with _sheltered_start():
+    with sheltered_start():
         pool = ProcessPoolExecutor(min(backtest.jobs, len(plan.groups)), mp_context=get_context("spawn"))
     try:
-        with _sheltered_start():
+        with sheltered_start():
             tasks = [
                 pool.submit(_run_one, backtest.config, replace(plan, groups=(group,)), str(backtest.logs), verbosity())
                 for group in plan.groups
@@ -59,7 +59,7 @@ def run_groups(backtest: "Backtest") -> None:
 
 
 @contextmanager
-def _sheltered_start() -> Iterator[None]:
+def sheltered_start() -> Iterator[None]:
     """Start processes that hear no Ctrl-C and do not look for modules in the working folder."""
     is_given = "PYTHONSAFEPATH" in os.environ
     os.environ.setdefault("PYTHONSAFEPATH", "1")

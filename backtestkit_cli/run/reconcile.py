@@ -14,6 +14,7 @@ from typing import get_args
 from backtestkit_cli.config.merge import Config
 from backtestkit_cli.errors import BacktestkitError, Problem, Source, StateError, UsageError
 from backtestkit_cli.model.signal import Flat
+from backtestkit_cli.plugins.registry import ROOT, Registry
 from backtestkit_cli.run.clock import Clock, WallClock
 from backtestkit_cli.run.live.identity import fingerprint_of
 from backtestkit_cli.run.live.status import StreamStatus, stream_status
@@ -71,6 +72,7 @@ class Reconciling:
     folder: Path
     logs: Path
     clock: Clock = field(default_factory=WallClock)
+    registry: Registry = field(default_factory=ROOT.child)
 
     def unsettled(self) -> tuple[Unsettled, ...]:
         """All that needs a word; nothing where a session can just begin."""
@@ -129,7 +131,7 @@ class Reconciling:
     # what there is
 
     def _store(self, *, is_outside: bool = True) -> LockedStore:
-        return store_for(self.config.settings.state, self.folder, self.clock.now_ms, is_outside=is_outside)
+        return store_for(self.config, self.folder, self.clock.now_ms, self.registry, is_outside=is_outside)
 
     def _session(self) -> SessionRecord | None:
         try:

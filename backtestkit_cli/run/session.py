@@ -13,6 +13,7 @@ from backtestkit_cli.config.merge import Config
 from backtestkit_cli.disk import Holder
 from backtestkit_cli.errors import Problem, Source, StateError, UsageError
 from backtestkit_cli.model.signal import Position
+from backtestkit_cli.plugins.registry import ROOT, Registry
 from backtestkit_cli.run.clock import Clock, WallClock
 from backtestkit_cli.run.live.status import StreamStatus, stream_status
 from backtestkit_cli.run.reconcile import Reconciling
@@ -66,6 +67,7 @@ class Sessions:
     folder: Path
     logs: Path
     clock: Clock = field(default_factory=WallClock)
+    registry: Registry = field(default_factory=ROOT.child)
 
     def list(self) -> tuple[SessionBrief, ...]:
         """Every session, the newest last.
@@ -139,10 +141,12 @@ class Sessions:
 
     def reconciling(self) -> Reconciling:
         """The state, to be looked through and to be told what is true."""
-        return Reconciling(config=self.config, folder=self.folder, logs=self.logs, clock=self.clock)
+        return Reconciling(
+            config=self.config, folder=self.folder, logs=self.logs, clock=self.clock, registry=self.registry
+        )
 
     def _store(self) -> LockedStore:
-        return store_for(self.config.settings.state, self.folder, self.clock.now_ms, is_outside=True)
+        return store_for(self.config, self.folder, self.clock.now_ms, self.registry, is_outside=True)
 
     def _state(self) -> SessionState:
         return SessionState(self._store())

@@ -1,68 +1,36 @@
-"""Live state in a database: the records of the file store, two generations in one row.
+"""Live state in a database: the records of the file store, two generations in one step of a table.
 
-A table does single steps, each of them whole and durable when it returns; what a record is, which generation counts
-and what damage means is the same for all of them.
+What a record is, which generation counts and what damage means is the same for all tables. What one of them raises
+becomes an error of ours, without the secrets that an address holds.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
-from typing import Any, NamedTuple, Protocol, get_args
+from contextlib import ExitStack, contextmanager
+from typing import Any, get_args
 
 from backtestkit_cli.disk import Holder
-from backtestkit_cli.errors import Problem, Source, StateError
+from backtestkit_cli.errors import BacktestkitError, Problem, Source, StateError, UsageError
 from backtestkit_cli.state.generations import Generation, Which, generation_of
-from backtestkit_cli.state.record import BadRecord, Record, decode, encode
-
-
-class Generations(NamedTuple):
-    """The two newest generations of a record, as bytes; None where there is none."""
-
-    current: bytes | None
-    previous: bytes | None
-
-
-class Table(Protocol):
-    """What a database does for live state. `name` stands in messages, `errors` are what it raises."""
-
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def errors(self) -> tuple[type[Exception], ...]: ...
-
-    def held(self) -> AbstractContextManager[object]:
-        """Keep every other program out."""
-        ...
-
-    def holder(self) -> Holder | None:
-        """Who keeps every other program out just now."""
-        ...
-
-    def keys(self, kind: str) -> list[str]:
-        """The keys of a kind."""
-        ...
-
-    def read(self, kind: str, key: str) -> Generations:
-        """Both generations."""
-        ...
-
-    def write(self, kind: str, key: str, generations: Generations) -> None:
-        """Put both generations in one step."""
-        ...
-
-    def set_aside(self, kind: str, key: str, payload: bytes) -> None:
-        """Keep a generation that does not count any more."""
-        ...
+from backtestkit_cli.state.record import Record, encode
+from backtestkit_cli.state.table import Generations, InUseError, Table, TakenOverError
 
 
 class DatabaseStore:
     """Records by kind and key. `warnings` are told once: which records were damaged, and what took their place.
 
-    Who `is_outside`, while another program may hold it, puts nothing aside.
+    Who `is_outside`, while another program may hold it, puts nothing aside. `clean` masks secrets in messages.
     """
 
-    def __init__(self, table: Table, now_ms: Callable[[], int], *, is_outside: bool = False) -> None:
+    def __init__(
+        self,
+        table: Table,
+        now_ms: Callable[[], int],
+        *,
+        is_outside: bool = False,
+        clean: Callable[[str], str] = lambda text: text,
+    ) -> None:
         self._is_outside = is_outside
+        self._clean = clean
         self.warnings: list[str] = []
         self._table = table
         self._now_ms = now_ms
@@ -75,8 +43,13 @@ class DatabaseStore:
             UsageError: another program holds it.
             StateError: the database does not answer.
         """
-        with self._table.held():
+        stack = ExitStack()
+        found = self._asked("", "the session", lambda: stack.enter_context(self._table.held()))
+        self.warnings += found or ()
+        try:
             yield self
+        finally:
+            self._asked("", "the session", stack.close)
 
     def holder(self) -> Holder | None:
         """Who holds it just now.
@@ -84,7 +57,7 @@ class DatabaseStore:
         Raises:
             StateError: the database does not answer.
         """
-        found: Holder | None = self._asked("", "its holder", self._table.holder)
+        found: Holder | None = self._asked("", "the session", self._table.holder)
         return found
 
     def keys(self, kind: str) -> tuple[str, ...]:
@@ -93,7 +66,7 @@ class DatabaseStore:
         Raises:
             StateError: the database does not answer.
         """
-        return tuple(sorted(self._asked(kind, "its keys", lambda: self._table.keys(kind))))
+        return tuple(sorted(self._asked(kind, "the session", lambda: self._table.keys(kind))))
 
     def stored_keys(self, kind: str) -> tuple[str, ...]:
         """The keys of all records of a kind, damaged ones too.
@@ -109,8 +82,8 @@ class DatabaseStore:
         Raises:
             StateError: the database does not answer.
         """
-        payloads = zip(get_args(Which), self._asked(kind, key, lambda: self._table.read(kind, key)), strict=True)
-        return tuple(generation_of(which, payload, key) for which, payload in payloads if payload is not None)
+        payloads = self._asked(kind, key, lambda: self._table.read(kind, key))
+        return tuple(generation_of(which, payload, key) for which, payload in _present(payloads))
 
     def set_aside(self, kind: str, key: str, which: Which) -> str:
         """Keep a generation where it does not count any more; where that is.
@@ -150,43 +123,53 @@ class DatabaseStore:
     def _newest(self, kind: str, key: str) -> tuple[Record | None, bytes | None]:
         """The newest good generation, as a record and as bytes."""
         generations = self._asked(kind, key, lambda: self._table.read(kind, key))
-        reasons: list[str] = []
-        for payload in generations:
-            if payload is None:
+        faults: list[str] = []
+        for which, payload in _present(generations):
+            found = generation_of(which, payload, key)
+            if found.record is None:
+                faults.append(found.fault)
                 continue
-            try:
-                record = decode(payload)
-                if record.key != key:
-                    raise BadRecord(f"it is the record of {record.key}")
-            except BadRecord as bad:
-                reasons.append(str(bad))
-                continue
-            if reasons:
-                self._set_aside(kind, key, generations, reasons[0])
-            return record, payload
-        if not reasons:
+            if faults:
+                self._pass_over(kind, key, faults[0])
+            return found.record, payload
+        if not faults:
             return None, None
-        what = f"the state of {key} is damaged, and so is its previous generation ({'; '.join(reasons)})"
+        what = f"the state of {key} is damaged, and so is its previous generation ({'; '.join(faults)})"
         hint = "look at the exchange and say what is true with `backtestkit session reconcile`; nothing was deleted"
-        raise StateError(Problem("state-damaged", what, Source(file=self._table.name, key=f"{kind} {key}"), hint=hint))
+        raise StateError(Problem("state-damaged", what, self._where(kind, key), hint=hint))
 
-    def _set_aside(self, kind: str, key: str, generations: Generations, reason: str) -> None:
+    def _pass_over(self, kind: str, key: str, fault: str) -> None:
+        """Let the previous generation count in the place of a damaged one."""
         if self._is_outside:
-            self.warnings.append(f"{key}: {reason}; its previous generation counts")
+            self.warnings.append(f"{key}: {fault}; its previous generation counts")
             return
-
-        def put() -> None:
-            self._table.set_aside(kind, key, generations.current or b"")
-            self._table.write(kind, key, Generations(generations.previous, None))
-
-        self._asked(kind, key, put)
-        self.warnings.append(f"{key}: {reason}; it is kept aside, and its previous generation counts")
+        self.set_aside(kind, key, "current")
+        self.warnings.append(f"{key}: {fault}; it is kept aside, and its previous generation counts")
 
     def _asked(self, kind: str, key: str, ask: Callable[[], Any]) -> Any:
+        where = self._where(kind, key)
         try:
             return ask()
+        except BacktestkitError:
+            raise
+        except InUseError as error:
+            what, hint = "another program works with this state", "wait until it has finished, or stop it"
+            raise UsageError(Problem("state-in-use", what, where, found=str(error) or None, hint=hint)) from None
+        except TakenOverError:
+            what = "another program has taken the state over while this one could not be reached"
+            hint = "only one may go on; `backtestkit session status` shows what it holds"
+            raise StateError(Problem("state-taken-over", what, where, hint=hint)) from None
         except self._table.errors as error:
-            what = f"the state of {key} could not be reached: {error}"
+            told = self._clean(" ".join(str(error).split()) or type(error).__name__)
+            what = f"the state of {key} could not be reached: {told}"
             hint = "open positions go on in memory; look whether the database works"
-            where = Source(file=self._table.name, key=f"{kind} {key}")
-            raise StateError(Problem("state-not-saved", what, where, hint=hint)) from error
+            raise StateError(Problem("state-not-saved", what, where, hint=hint)) from None
+
+    def _where(self, kind: str, key: str) -> Source:
+        return Source(file=self._table.name, key=f"{kind} {key}".strip() or None)
+
+
+def _present(generations: Generations) -> Iterator[tuple[Which, bytes]]:
+    for which, payload in zip(get_args(Which), generations, strict=True):
+        if payload is not None:
+            yield which, payload

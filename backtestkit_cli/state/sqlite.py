@@ -4,9 +4,10 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 from backtestkit_cli.disk import DISK, Holder, folder_lock, holder_of
-from backtestkit_cli.state.database import Generations
+from backtestkit_cli.state.table import NO_GENERATIONS, Generations
 
 FILE = "state.sqlite"
 BUSY_SECONDS = 5.0
@@ -37,15 +38,13 @@ class SqliteTable:
 
     def keys(self, kind: str) -> list[str]:
         """The keys of a kind."""
-        with self._open() as open_:
-            return [str(key) for (key,) in open_.execute("SELECT key FROM records WHERE kind = ?", (kind,))]
+        asked = "SELECT key FROM records WHERE kind = ? AND coalesce(current, previous) IS NOT NULL"
+        return [str(key) for (key,) in self._found(asked, kind)]
 
     def read(self, kind: str, key: str) -> Generations:
         """Both generations."""
-        with self._open() as open_:
-            asked = "SELECT current, previous FROM records WHERE kind = ? AND key = ?"
-            found = open_.execute(asked, (kind, key)).fetchone()
-        return Generations(None, None) if found is None else Generations(*found)
+        found = self._found("SELECT current, previous FROM records WHERE kind = ? AND key = ?", kind, key)
+        return Generations(*found[0]) if found else NO_GENERATIONS
 
     def write(self, kind: str, key: str, generations: Generations) -> None:
         """Put both generations in one step."""
@@ -56,6 +55,13 @@ class SqliteTable:
         """Keep a damaged generation."""
         with self._open() as open_, open_:
             open_.execute("INSERT INTO aside VALUES (?, ?, ?)", (kind, key, payload))
+
+    def _found(self, asked: str, *values: str) -> list[tuple[Any, ...]]:
+        """What a query finds; who only looks makes no file."""
+        if not Path(self.name).exists():
+            return []
+        with self._open() as open_:
+            return open_.execute(asked, values).fetchall()
 
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:

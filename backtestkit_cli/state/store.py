@@ -69,7 +69,7 @@ class FileStore:
         found = []
         for which in get_args(Which):
             with suppress(FileNotFoundError):
-                found.append(generation_of(which, self._file(kind, key, which).read_bytes(), key))
+                found.append(generation_of(which, _file(self._path(kind, key), which).read_bytes(), key))
         return tuple(found)
 
     def set_aside(self, kind: str, key: str, which: Which) -> str:
@@ -78,7 +78,7 @@ class FileStore:
         Raises:
             StateError: the disk does not let it.
         """
-        path, now_ms = self._file(kind, key, which), self._now_ms()
+        path, now_ms = _file(self._path(kind, key), which), self._now_ms()
         while (kept := path.with_name(f"{path.name}{SET_ASIDE}{now_ms}")).exists():
             now_ms += 1
         try:
@@ -111,7 +111,7 @@ class FileStore:
         payload = encode(Record(key=key, generation=generation, saved_at_ms=self._now_ms(), body=dict(body)))
         try:
             self._disk.make_folder(path.parent)
-            write_atomic(path, payload, previous=path.with_name(path.stem + PREVIOUS), disk=self._disk)
+            write_atomic(path, payload, previous=_file(path, "previous"), disk=self._disk)
         except OSError as error:
             raise _not_saved(key, path, error) from error
         self._generations[path] = generation
@@ -119,21 +119,16 @@ class FileStore:
     def _path(self, kind: str, key: str) -> Path:
         return self.folder / file_name(kind) / f"{file_name(key)}{ENDING}"
 
-    def _file(self, kind: str, key: str, which: Which) -> Path:
-        path = self._path(kind, key)
-        return path if which == "current" else path.with_name(path.stem + PREVIOUS)
-
     def _paths(self, kind: str) -> list[Path]:
         """The places of all records of a kind, whatever is there."""
         found = (self.folder / file_name(kind)).glob(f"*{ENDING}*")
-        paths = {path.with_name(path.name.removesuffix(".prev")) for path in found}
+        paths = {path.with_name(path.name.replace(PREVIOUS, ENDING)) for path in found}
         return sorted(path for path in paths if path.name.endswith(ENDING) and not path.name.startswith("."))
 
     def _read(self, path: Path) -> Record | None:
         """The newest good generation."""
-        previous = path.with_name(path.stem + PREVIOUS)
         reasons = []
-        for place in (path, previous):
+        for place in (_file(path, which) for which in get_args(Which)):
             try:
                 record = _checked(place, path.stem)
             except FileNotFoundError:
@@ -158,6 +153,11 @@ class FileStore:
         kept = path.with_name(f"{path.stem}{CORRUPT}{self._now_ms()}")
         self._disk.replace(path, kept)
         self.warnings.append(f"{reason}; it is kept as {kept.name}, and its previous generation counts")
+
+
+def _file(path: Path, which: Which) -> Path:
+    """The file of a generation of the record at a path."""
+    return path if which == "current" else path.with_name(path.stem + PREVIOUS)
 
 
 def _not_saved(key: str, path: Path, error: OSError) -> StateError:

@@ -139,7 +139,7 @@ def yielded(tree: ast.Module) -> set[str]:
 def problem_codes(package: Path) -> list[str]:
     """All codes of problems, in order."""
     found = search(package, PROBLEMS)
-    suites = ("plugins/conformance.py", "plugins/suites.py")
+    suites = ("plugins/conformance.py", "plugins/suites.py", "state/conformance.py")
     checks = {f"port-{code}" for suite in suites for code in yielded(found.modules[suite])}
     return sorted(found.found | checks | yielded(found.modules["data/border.py"]) | WRITTEN_DIRECTLY)
 

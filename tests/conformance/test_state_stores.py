@@ -1,53 +1,110 @@
-"""Every store of live state keeps the promises of its port."""
+"""Every store of live state keeps the promises of its port, and every table those of its own."""
 
 import os
-import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import pytest
+from data.stores.own import OwnStore
 
-from backtestkit_cli.errors import StateError, UsageError
+from backtestkit_cli.errors import Source, StateError, UsageError
+from backtestkit_cli.state import lease
+from backtestkit_cli.state.conformance import check_table
 from backtestkit_cli.state.database import DatabaseStore
+from backtestkit_cli.state.own_table import OwnTable
+from backtestkit_cli.state.postgres_table import PostgresTable
+from backtestkit_cli.state.redis_table import RedisTable
 from backtestkit_cli.state.sqlite import FILE, SqliteTable
 from backtestkit_cli.state.store import FileStore
+from backtestkit_cli.state.table import Generations, Table
 
 Store: TypeAlias = FileStore | DatabaseStore
 NOW_MS = 1_677_628_800_000
+TESTS = Path(__file__).parents[1]
+TABLES: dict[str, Callable[[str], Table]] = {
+    "sqlite": lambda place: SqliteTable(Path(place)),
+    "redis": lambda url: RedisTable(url, "redis://here", NOW_MS),
+    "postgres": lambda url: PostgresTable(url, "postgresql://here", NOW_MS),
+    "own": lambda place: OwnTable(OwnStore(place), "own.py:OwnStore"),
+}
+HOLD = """
+import sys; sys.path.insert(0, sys.argv[1])
+from conformance.test_state_stores import Made, short_leases
+short_leases()
+with Made(*sys.argv[2:]).store().held():
+    print("held", flush=True); sys.stdin.read()
+"""
 
 
-def files(folder: Path) -> Store:
-    return FileStore(folder, lambda: NOW_MS)
+class Made:
+    """A store of some kind at a place, made anew each time, as another program would."""
+
+    def __init__(self, kind: str, place: str) -> None:
+        self.kind, self.place = kind, place
+
+    def __call__(self) -> Store:
+        return self.store()
+
+    def store(self) -> Store:
+        if self.kind == "files":
+            return FileStore(Path(self.place), lambda: NOW_MS)
+        return DatabaseStore(self.table(), lambda: NOW_MS)
+
+    def table(self) -> Table:
+        return TABLES[self.kind](self.place)
+
+    @contextmanager
+    def held_elsewhere(self) -> Iterator[None]:
+        """Another process holds it, and is killed in the end."""
+        command = [sys.executable, "-c", HOLD, str(TESTS), self.kind, self.place]
+        child = subprocess.Popen(command, stdin=-1, stdout=-1, text=True)
+        assert child.stdout is not None
+        assert child.stdout.readline() == "held\n"
+        try:
+            yield
+        finally:
+            child.kill()
+            child.communicate()
 
 
-def sqlite(folder: Path) -> Store:
-    return DatabaseStore(SqliteTable(folder), lambda: NOW_MS)
+def short_leases() -> None:
+    """Leases that lapse in a second, so that tests of killed programs are quick."""
+    lease.LAPSE_MS, lease.RENEW_SECONDS, lease.LOOK_SECONDS = 1000, 0.1, 0.02
 
 
-MAKERS = (files, sqlite)
-Make: TypeAlias = Callable[[Path], Store]
+@pytest.fixture(params=["files", *TABLES])
+def make(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Made:
+    kind: str = request.param
+    for name in ("LAPSE_MS", "RENEW_SECONDS", "LOOK_SECONDS"):
+        monkeypatch.setattr(lease, name, getattr(lease, name))
+    short_leases()
+    if kind not in ("redis", "postgres"):
+        return Made(kind, str(tmp_path))
+    server = request.getfixturevalue(f"{kind}_server")
+    server.empty()
+    return Made(kind, server.url)
 
 
-@pytest.fixture(params=MAKERS, ids=lambda make: make.__name__)
-def make(request: pytest.FixtureRequest) -> Make:
-    found: Make = request.param
-    return found
+def test_a_table_keeps_the_promises_of_its_port(make: Made) -> None:
+    if make.kind == "files":
+        pytest.skip("files are no table")
+    assert check_table(make.table, make.held_elsewhere, Source()) == []
 
 
-def test_what_was_saved_is_loaded_by_another_program(make: Make, tmp_path: Path) -> None:
+def test_what_was_saved_is_loaded_by_another_program(make: Made) -> None:
     body: dict[str, Any] = {"price": 0.1 + 0.2, "deep": {"list": [1, None, True, "ü \x00 | `"]}}
-    make(tmp_path).save("stream", "a/b c", body)
-    assert make(tmp_path).load("stream", "a/b c") == body
-    assert make(tmp_path).load("stream", "A/b c") is None
-    assert make(tmp_path).load("money", "a/b c") is None
+    make().save("stream", "a/b c", body)
+    assert make().load("stream", "a/b c") == body
+    assert make().load("stream", "A/b c") is None
+    assert make().load("money", "a/b c") is None
 
 
-def test_the_newest_counts_and_keys_are_in_order(make: Make, tmp_path: Path) -> None:
-    store = make(tmp_path)
+def test_the_newest_counts_and_keys_are_in_order(make: Made) -> None:
+    store = make()
     for number in range(3):
         for key in ("b", "a"):
             store.save("stream", key, {"number": number})
@@ -56,91 +113,76 @@ def test_the_newest_counts_and_keys_are_in_order(make: Make, tmp_path: Path) -> 
     assert store.keys("nothing") == ()
 
 
-def test_what_is_no_json_is_refused_and_changes_nothing(make: Make, tmp_path: Path) -> None:
-    store = make(tmp_path)
+def test_what_is_no_json_is_refused_and_changes_nothing(make: Made) -> None:
+    store = make()
     store.save("stream", "a", {"number": 1})
     with pytest.raises(ValueError, match="JSON compliant"):
         store.save("stream", "a", {"number": float("nan")})
     assert store.load("stream", "a") == {"number": 1}
 
 
-def test_one_program_holds_it_until_it_ends(make: Make, tmp_path: Path) -> None:
-    program = (
-        "import sys; sys.path[:0] = sys.argv[2:]\n"
-        "from pathlib import Path\nfrom conformance.test_state_stores import files, sqlite\n"
-        f"with {make.__name__}(Path(sys.argv[1])).held():\n    print('held', flush=True); sys.stdin.read()"
-    )
-    places = [str(Path(__file__).parents[1])]
-    child = subprocess.Popen([sys.executable, "-c", program, str(tmp_path), *places], stdin=-1, stdout=-1, text=True)
-    assert child.stdout is not None
-    assert child.stdout.readline() == "held\n"
-    with pytest.raises(UsageError, match="another program"), make(tmp_path).held():
+def test_one_program_holds_it_until_it_ends(make: Made) -> None:
+    with make.held_elsewhere(), pytest.raises(UsageError, match="another program"), make().held():
         pass
-    child.kill()
-    child.communicate()
-    with make(tmp_path).held():
+    with make().held():
         pass
 
 
-def damage_file(folder: Path, both: bool) -> None:
-    for path in (folder / "stream").glob("a.json*"):
-        if both or not path.name.endswith(".prev"):
-            path.write_bytes(path.read_bytes()[:-20])
+def damage(make: Made, *, both: bool) -> None:
+    if make.kind == "files":
+        for path in (Path(make.place) / "stream").glob("a.json*"):
+            if both or not path.name.endswith(".prev"):
+                path.write_bytes(path.read_bytes()[:-20])
+        return
+    current, previous = make.table().read("stream", "a")
+    assert current is not None
+    assert previous is not None
+    make.table().write("stream", "a", Generations(current[:-20], previous[:-20] if both else previous))
 
 
-def damage_sqlite(folder: Path, both: bool) -> None:
-    with closing(sqlite3.connect(folder / FILE)) as open_, open_:
-        open_.execute("UPDATE records SET current = substr(current, 1, 80)")
-        if both:
-            open_.execute("UPDATE records SET previous = substr(previous, 1, 80)")
-
-
-DAMAGES: dict[Make, Callable[[Path, bool], None]] = {files: damage_file, sqlite: damage_sqlite}
-
-
-def test_a_damaged_record_gives_way_to_the_one_before_and_is_kept(make: Make, tmp_path: Path) -> None:
+def test_a_damaged_record_gives_way_to_the_one_before_and_is_kept(make: Made) -> None:
     for number in (1, 2):
-        make(tmp_path).save("stream", "a", {"number": number})
-    DAMAGES[make](tmp_path, False)
-    store = make(tmp_path)
+        make().save("stream", "a", {"number": number})
+    damage(make, both=False)
+    store = make()
     assert store.load("stream", "a") == {"number": 1}
     (warning,) = store.warnings
     assert "previous generation counts" in warning
     store.save("stream", "a", {"number": 3})
-    assert make(tmp_path).load("stream", "a") == {"number": 3}
+    assert make().load("stream", "a") == {"number": 3}
 
 
-def test_without_a_good_generation_nothing_is_guessed_or_deleted(make: Make, tmp_path: Path) -> None:
+def test_without_a_good_generation_nothing_is_guessed_or_deleted(make: Made) -> None:
     for number in (1, 2):
-        make(tmp_path).save("stream", "a", {"number": number})
-    DAMAGES[make](tmp_path, True)
+        make().save("stream", "a", {"number": number})
+    damage(make, both=True)
     for _ in range(2):
         with pytest.raises(StateError, match="damaged, and so is its previous"):
-            make(tmp_path).load("stream", "a")
+            make().load("stream", "a")
         with pytest.raises(StateError, match="damaged"):
-            make(tmp_path).save("stream", "a", {"number": 3})
+            make().save("stream", "a", {"number": 3})
 
 
-def test_who_looks_from_outside_changes_nothing(make: Make, tmp_path: Path) -> None:
+def test_who_looks_from_outside_changes_nothing(make: Made) -> None:
     for number in (1, 2):
-        make(tmp_path).save("stream", "a", {"number": number})
-    DAMAGES[make](tmp_path, False)
+        make().save("stream", "a", {"number": number})
+    damage(make, both=False)
     for _ in range(2):
-        store = make(tmp_path)
+        store = make()
         store._is_outside = True
         assert store.load("stream", "a") == {"number": 1}
         (warning,) = store.warnings
         assert "previous generation counts" in warning
         assert [one.record is None for one in store.generations("stream", "a")] == [True, False]
-    with make(tmp_path).held():
-        holder = make(tmp_path).holder()
+    with make().held():
+        holder = make().holder()
         assert holder is not None
         assert holder.process == os.getpid()
-    assert make(tmp_path).holder() is None
+    assert make().holder() is None
 
 
-def test_a_generation_that_is_not_true_is_set_aside(make: Make, tmp_path: Path) -> None:
-    store = make(tmp_path)
+def test_a_generation_that_is_not_true_is_set_aside(make: Made) -> None:
+    store = make()
     for number in (1, 2, 3):
         store.save("stream", "a/b c", {"number": number})
     assert store.stored_keys("stream") == ("a/b c",)
@@ -151,11 +193,17 @@ def test_a_generation_that_is_not_true_is_set_aside(make: Make, tmp_path: Path) 
     store.set_aside("stream", "a/b c", "previous")
     assert store.load("stream", "a/b c") is None
     store.save("stream", "a/b c", {"number": 4})
-    assert make(tmp_path).load("stream", "a/b c") == {"number": 4}
+    assert make().load("stream", "a/b c") == {"number": 4}
 
 
 def test_a_file_that_is_no_database_is_told_and_left_alone(tmp_path: Path) -> None:
     (tmp_path / FILE).write_bytes(b"something else " * 100)
     with pytest.raises(StateError, match="could not be reached: file is not a database"):
-        sqlite(tmp_path).load("stream", "a")
+        Made("sqlite", str(tmp_path)).store().load("stream", "a")
     assert (tmp_path / FILE).read_bytes() == b"something else " * 100
+
+
+def test_who_only_looks_makes_no_file(tmp_path: Path) -> None:
+    store = Made("sqlite", str(tmp_path / "state")).store()
+    assert (store.keys("stream"), store.load("stream", "a"), store.holder()) == ((), None, None)
+    assert not (tmp_path / "state").exists()

@@ -117,6 +117,7 @@ class Live:
     _feed: Feed = field(init=False)
     _steadiness: Steadiness = field(init=False)
     _alarmed_ms: int = 0
+    _lost: StateError | None = None
     _callers: dict[str, Caller] = field(default_factory=dict)
     _gate: GateCalls = field(init=False)
     _markets: dict[str, GrowingMarket] = field(default_factory=dict)
@@ -197,14 +198,14 @@ class Live:
         """
         self._loop, self._woken = asyncio.get_running_loop(), asyncio.Event()
         self._steadiness = Steadiness(self.clock)
-        store = store_for(self.config.settings.state, self.folder, self.clock.now_ms)
+        store = store_for(self.config, self.folder, self.clock.now_ms, self.registry)
         with store.held():
             self.runs.running.append(self)
             holder = store.holder()
             state, run = SessionState(store), holder.word if holder else ""
             try:
                 async with self._heard(state, run):
-                    async for event in self._happen(state, run):
+                    async for event in self._happen(state, run, store.warnings):
                         yield event
             except Exception as error:
                 self._people.stopped(f"the session ended with an error: {error}")
@@ -223,9 +224,10 @@ class Live:
         finally:
             listening.cancel()
 
-    async def _happen(self, state: SessionState, run: str) -> AsyncIterator[Event]:
+    async def _happen(self, state: SessionState, run: str, warnings: list[str]) -> AsyncIterator[Event]:
         async for event in self._begin(state, run):
             yield event
+        self._take_warnings(warnings)
         while not self.asked_to_leave:
             async for event in self._catch_up():
                 yield event
@@ -237,6 +239,8 @@ class Live:
             self._reporting.minute()
             self.on_minute()
             await self._next_minute()
+        if self._lost is not None:
+            raise self._lost
         self._end(state)
 
     # how it begins
@@ -525,8 +529,18 @@ class Live:
             self._journal.add("trouble", self.clock.now_ms(), symbol=symbol, text=str(error))
         self.on_trouble(error)
 
+    def _take_warnings(self, warnings: list[str]) -> None:
+        """Tell of records that were damaged, and of a server that may forget."""
+        for warning in warnings:
+            self._trouble("", StateError(Problem("state-warning", warning)))
+        warnings.clear()
+
     def _alarm(self, error: StateError) -> None:
-        """Tell of state that is not kept, once a minute."""
+        """Tell of state that is not kept, once a minute; end where another program goes on with it."""
+        if error.code == "state-taken-over":
+            self._lost = error
+            self.leave()
+            return
         minute = self._present_ms()
         if minute > self._alarmed_ms:
             self._alarmed_ms = minute
