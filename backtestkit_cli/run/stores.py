@@ -106,7 +106,7 @@ def own_table(
     """
     plugin = resolve(reference, "store", config.project, registry)
     given = {key: config.secret(value) if isinstance(value, str) else value for key, value in params.items()}
-    if config.settings.state.url is not None:
+    if config.settings.state.use == reference and config.settings.state.url is not None:
         given.setdefault("url", config.secret(config.settings.state.url))
     if "path" in plugin.parameters.parameters:
         given.setdefault("path", str(folder))

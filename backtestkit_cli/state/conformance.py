@@ -6,8 +6,8 @@
 
 import os
 from collections.abc import Callable, Iterator
-from functools import partial
 from contextlib import AbstractContextManager, suppress
+from functools import partial
 
 from backtestkit_cli.errors import Problem, Source, UsageError
 from backtestkit_cli.plugins.conformance import Findings

@@ -15,30 +15,30 @@ class OwnTable:
     errors: tuple[type[Exception], ...] = (Exception,)
 
     def __init__(self, table: Table, name: str) -> None:
-        self._table = table
+        self.table = table
         self.name = name
 
     def held(self) -> AbstractContextManager[Sequence[str] | None]:
         """Keep every other program out."""
-        return self._table.held()
+        return self.table.held()
 
     def holder(self) -> Holder | None:
         """Who keeps every other program out."""
-        found: object = self._table.holder()
+        found: object = self.table.holder()
         if not (found is None or isinstance(found, Holder)):
             raise TypeError(f"holder() gave {type(found).__name__}, not a Holder or None")
         return found
 
     def keys(self, kind: str) -> list[str]:
         """The keys of a kind."""
-        found: object = self._table.keys(kind)
+        found: object = self.table.keys(kind)
         if not isinstance(found, list) or not all(isinstance(one, str) for one in found):
             raise TypeError(f"keys() gave {type(found).__name__}, not a list of texts")
         return found
 
     def read(self, kind: str, key: str) -> Generations:
         """Both generations."""
-        found: object = self._table.read(kind, key)
+        found: object = self.table.read(kind, key)
         if not isinstance(found, tuple) or len(found) != len(Generations._fields):
             raise TypeError(f"read() gave {type(found).__name__}, not Generations")
         if not all(one is None or isinstance(one, bytes) for one in found):
@@ -47,8 +47,8 @@ class OwnTable:
 
     def write(self, kind: str, key: str, generations: Generations) -> None:
         """Put both generations in one step."""
-        self._table.write(kind, key, generations)
+        self.table.write(kind, key, generations)
 
     def set_aside(self, kind: str, key: str, payload: bytes) -> None:
         """Keep a damaged generation."""
-        self._table.set_aside(kind, key, payload)
+        self.table.set_aside(kind, key, payload)

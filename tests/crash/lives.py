@@ -25,7 +25,6 @@ from backtestkit_cli.model.event import Active, Idle
 from backtestkit_cli.model.signal import Flat, OpenPosition
 from backtestkit_cli.model.time import DAY_MS, MINUTE_MS, iso, parse_time
 from backtestkit_cli.state.session import SessionState, StreamRecord, event_body
-from backtestkit_cli.state.store import FileStore
 from crash.shown_clock import mapped, read_ms
 
 TESTS = Path(__file__).parents[1]
@@ -105,12 +104,16 @@ class Nursery:
 
 @dataclass(slots=True)
 class Lives:
-    """One session with its many lives. `told` holds each event once, in order; `deaths` counts what death struck."""
+    """One session with its many lives. `told` holds each event once, in order; `deaths` counts what death struck.
+
+    `state` is where it keeps its state, as `settings.state` has it; files where it is None.
+    """
 
     project: Project
     nursery: Nursery
     seed: int
     exchange_url: str | None = None
+    state: str | None = None
     verbosity: tuple[str, ...] = ()
     told: list[dict[str, Any]] = field(default_factory=list)
     repeated: int = 0
@@ -124,6 +127,8 @@ class Lives:
         self.project.write("configs/crash.yaml", CONFIG.format(seed=self.seed))
         if self.exchange_url is not None:
             self.project.write("configs/loop.yaml", LOOPBACK.format(url=self.exchange_url))
+        if self.state is not None:
+            self.project.write("configs/state.yaml", f"settings: {{state: {self.state}}}\n")
         self._clock.write_bytes(struct.pack("<q", START_MS - 20_000))
 
     @property
@@ -246,8 +251,8 @@ class Lives:
         return [event_body(event) for event in job if not isinstance(event, Idle | Active) and event.time_ms <= end_ms]
 
     def records(self) -> tuple[StreamRecord, ...]:
-        """The streams as they are on disk; nothing may be damaged."""
-        store = FileStore(self.project.folder / "state", lambda: 0)
+        """The streams as they are kept; nothing may be damaged."""
+        store = Kit.load(self.project.folder / "configs").sessions._store()
         records = SessionState(store).streams()
         assert store.warnings == []
         assert not list(self.project.folder.rglob("*.corrupt-*"))

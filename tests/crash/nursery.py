@@ -20,6 +20,7 @@ import ccxt  # noqa: F401  # imported before the fork, as everything a session n
 import backtestkit_cli.cli.app
 import backtestkit_cli.run.live.session
 from backtestkit_cli.__main__ import main
+from backtestkit_cli.state import lease
 from crash import failpoints, shown_clock
 
 
@@ -47,6 +48,7 @@ def live_once(
 
 def serve() -> None:
     """Answer until the parent goes."""
+    lease.LAPSE_MS, lease.RENEW_SECONDS, lease.LOOK_SECONDS = 500, 0.1, 0.02  # the next life waits for it to lapse
     for line in sys.stdin:
         asked = json.loads(line)
         answer: int | None

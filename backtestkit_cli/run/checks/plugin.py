@@ -1,4 +1,5 @@
-"""The conformance suite of a port, run on one plugin of the user: on the made-up market, which everybody has.
+"""The conformance suite of a port, run on one plugin of the user: on the made-up market, which everybody has, or on
+the store of live state that the config names.
 
 Which port is meant is read from the config that names the plugin, from the registry, or from its first parameter.
 """
@@ -31,6 +32,7 @@ from backtestkit_cli.plugins.suites import (
     check_vector_strategy,
 )
 from backtestkit_cli.run.checks.remark import Remark
+from backtestkit_cli.run.checks.tables import check_store
 from backtestkit_cli.run.clock import WallClock
 from backtestkit_cli.run.strategies import frame_of
 
@@ -38,7 +40,7 @@ START_MS = parse_time("2023-03-01")
 WINDOW = TimeRange(START_MS, START_MS + 10 * DAY_MS)
 SYMBOL = "BTCUSDT"
 _TIMES = 200
-_KINDS: tuple[PluginKind, ...] = ("strategy", "exchange", "risk_check", "sizing", "callback")
+_KINDS: tuple[PluginKind, ...] = ("strategy", "exchange", "risk_check", "sizing", "callback", "store")
 _BY_PARAMETER: dict[str, PluginKind] = {
     "market": "strategy",
     "candles": "strategy",
@@ -72,6 +74,9 @@ def _use_of(config: Config, text: str) -> tuple[PluginKind, dict[str, Any]] | No
     for sizing in config.sizings.values():
         if sizing.method == text:
             return "sizing", dict(getattr(sizing, "params", {}))
+    state = config.settings.state
+    if state.use == text != "files":
+        return "store", dict(state.params)
     if any(text in (risk.checks or ()) for risk in config.risks.values()):
         return "risk_check", {}
     kinds = (config.strategies, config.exchanges, config.frames, config.risks, config.sizings)
@@ -90,7 +95,7 @@ def _kind_of(config: Config, registry: Registry, text: str) -> PluginKind:
             raise
         raise UsageError(_unknown(text)) from error
     if inspect.isclass(function):
-        return "exchange" if hasattr(function, "candles") else _refused(text)
+        return "exchange" if hasattr(function, "candles") else "store" if hasattr(function, "held") else _refused(text)
     first = next(iter(inspect.signature(function).parameters), "")
     return _BY_PARAMETER.get(first) or _refused(text)
 
@@ -104,12 +109,14 @@ def _unknown(text: str) -> Problem:
         "unknown-port",
         f"which port {text} is a plugin of cannot be told, or that port has no suite",
         found=text,
-        expected="a strategy, a candle source, a risk check, a sizing or a callback",
+        expected="a strategy, a candle source, a risk check, a sizing, a callback or a store",
         hint="name it in the config, or call its first parameter market, candles, question or event",
     )
 
 
 def _checked(config: Config, registry: Registry, kind: PluginKind, text: str, params: dict[str, Any]) -> list[Problem]:
+    if kind == "store":
+        return check_store(config, registry, text, params)
     plugin = resolve(text, kind, config.project, registry)
     if kind == "exchange":
         return _exchange(plugin, config, params)
