@@ -19,7 +19,7 @@ from backtestkit_cli.errors import Problem, Source, StateError
 from backtestkit_cli.state.generations import Generation, Which, generation_of
 from backtestkit_cli.state.record import BadRecord, Record, decode, encode
 
-ENDING, PREVIOUS, CORRUPT = ".json", ".json.prev", ".json.corrupt-"
+ENDING, PREVIOUS, CORRUPT = ".json", ".prev", ".json.corrupt-"
 SET_ASIDE = ".set-aside-"
 
 
@@ -122,7 +122,7 @@ class FileStore:
     def _paths(self, kind: str) -> list[Path]:
         """The places of all records of a kind, whatever is there."""
         found = (self.folder / file_name(kind)).glob(f"*{ENDING}*")
-        paths = {path.with_name(path.name.replace(PREVIOUS, ENDING)) for path in found}
+        paths = {path.with_name(path.name.removesuffix(PREVIOUS)) for path in found}
         return sorted(path for path in paths if path.name.endswith(ENDING) and not path.name.startswith("."))
 
     def _read(self, path: Path) -> Record | None:
@@ -157,7 +157,7 @@ class FileStore:
 
 def _file(path: Path, which: Which) -> Path:
     """The file of a generation of the record at a path."""
-    return path if which == "current" else path.with_name(path.stem + PREVIOUS)
+    return path if which == "current" else path.with_name(path.name + PREVIOUS)
 
 
 def _not_saved(key: str, path: Path, error: OSError) -> StateError:
