@@ -8,13 +8,14 @@
 
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from queue import Full, Queue
 from typing import Any
 
 from backtestkit_cli.config.merge import Config
-from backtestkit_cli.disk import DISK, Disk, write_atomic
+from backtestkit_cli.disk import DISK, Disk, remove_leftovers, write_atomic
 from backtestkit_cli.errors import DataError, Problem, Source
 from backtestkit_cli.report.dump import MODE, newest_report
 from backtestkit_cli.report.live import LiveRun, live_report
@@ -78,6 +79,8 @@ class Reporting:
             self._tell("the disk hangs, so they are not written any more")
 
     def _work(self) -> None:
+        with suppress(OSError):
+            remove_leftovers(self.folder.parent, disk=self.disk)  # of a session that was killed while it wrote
         tally = read_tally(self.folder, self._until)
         while (line := self._lines.get()) is not None:
             if line is MINUTE:
