@@ -10,12 +10,13 @@ EXTRAS ?= dev,charts,notify,redis,postgres
 ORDERS ?= 1000
 SCENARIOS ?= 1000
 KILLS ?= 2000
+DAYS ?= 7
 
 SHARED := $(or $(BACKTESTKIT_SHARED),../shared)
 RULES ?= $(SHARED)/rules
 GOLDEN ?= $(SHARED)/golden
 
-.PHONY: help setup demo test quick lint types check coverage mutation oracles rules golden risk-orders crash parity bench clean
+.PHONY: help setup demo test quick lint types check coverage mutation oracles rules golden risk-orders crash parity soak bench clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -77,6 +78,9 @@ crash: setup  ## kill live sessions thousands of times (SEED= to draw others, KI
 
 parity: setup  ## live sessions against backtests: four forms over 21 days, and a thousand random worlds (SCENARIOS=)
 	PYTHONPATH=tests $(BIN)/python tests/parity.py $(SCENARIOS)
+
+soak: setup  ## a live session of a week on three symbols, an exchange that fails in one of fifty calls (SEED=, DAYS=)
+	PYTHONPATH=tests $(BIN)/python tests/soak.py $(DAYS) $(SEED)
 
 bench: setup  ## speed against other backtesters, as ratios (SEED= to change the candles)
 	SEED=$(SEED) $(BIN)/python tests/benchmarks/run.py

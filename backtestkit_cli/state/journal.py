@@ -24,6 +24,7 @@ class Journal:
         self._lost = 0
         self._file: IO[str] | None = None
         self.failure: OSError | None = None
+        self._is_told = False
 
     def add(self, what: str, time_ms: int, **told: Any) -> None:
         """Add a line; `what` names its kind."""
@@ -46,6 +47,13 @@ class Journal:
                 self._unsure = 0
         except OSError as error:
             self.failure = error
+
+    def new_failure(self) -> OSError | None:
+        """Why lines are lost, once until they are written again."""
+        failure, self.failure = self.failure, None
+        is_new = failure is not None and not self._is_told
+        self._is_told = failure is not None
+        return failure if is_new else None
 
     def close(self) -> None:
         """End it."""

@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 from accelerated import JumpingClock, Session, run_live
 from e2e.project import START_MS, make_project
+from e2e.test_live_faults import BTC, END_MS, minute, project, running, without_faults
 
 from backtestkit_cli import Closed, Idle, Kit, Opened
 from backtestkit_cli.errors import BacktestkitError
 from backtestkit_cli.model.event import Active, Event
-from backtestkit_cli.model.time import parse_time
+from backtestkit_cli.model.time import DAY_MS, parse_time
+from backtestkit_cli.run.live.session import Live
 
 HOUR_MS = 3_600_000
 SET_AT_MS = START_MS + 3 * HOUR_MS + 20 * 60_000
@@ -84,6 +86,47 @@ def test_a_clock_that_is_set_back_changes_nothing(tmp_path: Path) -> None:
     assert list(session.events) == of_backtest(tmp_path, end_of(-HOUR_MS) - 1)  # left before that minute
     (trouble,) = session.troubles
     assert "set back by 60 min" in str(trouble)
+
+
+def id_of(event: Event) -> str | None:
+    signal = getattr(event, "signal", None)
+    return None if signal is None else signal.id
+
+
+@dataclass(slots=True)
+class TrueTime:
+    """The time as it is for others while a clock is set."""
+
+    clock: SetClock
+
+    def now_ms(self) -> int:
+        return self.clock.time_ms - self.clock.set_by_ms
+
+
+@pytest.mark.parametrize("change_ms", [365 * DAY_MS, -DAY_MS], ids=["a year ahead", "a day behind"])
+def test_a_clock_that_is_wrong_from_now_on_closes_what_is_open_and_opens_nothing_twice(
+    tmp_path: Path, change_ms: int
+) -> None:
+    clock = SetClock(minute(0) - 20_000)
+    with running("none") as exchange:
+
+        def prepared(live: Live) -> None:
+            def set_clock() -> None:
+                clock.set_by(change_ms)
+                clock.at[END_MS + change_ms] = live.leave
+
+            clock.at = {minute(6.5): set_clock}
+            live.clock, exchange.clock = clock, TrueTime(clock)
+
+        session = run_live(
+            project(tmp_path, exchange.url), start=0, end=1, symbols=[BTC], exchange="loop", prepared=prepared
+        )
+    whole = [event for events in without_faults(frozenset()).values() for event in events]
+    if change_ms > 0:  # every minute seems to be over
+        held = {id_of(event) for event in whole if isinstance(event, Opened) and event.time_ms <= minute(6)}
+        whole = [event for event in whole if id_of(event) in held]
+    assert sorted(map(str, session.events)) == sorted(map(str, whole))
+    assert [error.code for error in session.troubles] == ["clock-jumped"]
 
 
 def test_the_zone_of_the_computer_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,6 +17,7 @@ def main() -> int:
     parser.add_argument("--now", type=int, help="stop the exchange's clock at this time, UTC ms")
     parser.add_argument("--fault", action="append", default=[], metavar="KEY=VALUE,…", help="kind=http_500;count=2")
     parser.add_argument("--balance", action="append", default=[], metavar="ASSET=AMOUNT", help="of the account")
+    parser.add_argument("--drip", type=float, default=0.1, help="seconds from byte to byte of an answer that drips")
     options = parser.parse_args()
     clock = None if options.now is None else FakeClock(options.now)
     faults = [fault_from(dict(part.split("=", 1) for part in text.split(";"))) for text in options.fault]
@@ -26,6 +27,7 @@ def main() -> int:
     with LoopbackExchange(
         port=options.port, clock=clock, seed=options.seed, faults=faults, balances=balances
     ) as exchange:
+        exchange.drip_seconds = options.drip
         print(exchange.url, flush=True)
         signal.sigwait(signals)
     return 0

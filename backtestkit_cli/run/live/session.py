@@ -22,7 +22,7 @@ from backtestkit_cli.engine.decide import Failed
 from backtestkit_cli.engine.gate import Refusal
 from backtestkit_cli.engine.growing import GrowingMarket
 from backtestkit_cli.engine.walk import settle_together
-from backtestkit_cli.errors import BacktestkitError, DataError, Problem, StateError, StrategyError
+from backtestkit_cli.errors import BacktestkitError, DataError, Problem, Source, StateError, StrategyError
 from backtestkit_cli.model.candle import Candle
 from backtestkit_cli.model.event import Active, Event, Idle, key_of
 from backtestkit_cli.model.signal import Flat, SignalState, WaitingEntry
@@ -516,9 +516,13 @@ class Live:
     # what went wrong
 
     def _take_failures(self) -> None:
-        """Who could not be told is told of here, not to people again."""
+        """Who could not be told is told of here, not to people again; so is what the journal could not take."""
         for error in self._people.failures():
             self._tell_trouble("", error)
+        if hasattr(self, "_journal") and (failure := self._journal.new_failure()) is not None:
+            what = f"the journal could not be written: {failure.strerror}"
+            where, hint = Source(file=str(self.journal_path)), "make space; the session goes on without these lines"
+            self._trouble("", StateError(Problem("journal-not-written", what, where, hint=hint)))
 
     def _trouble(self, symbol: str, error: BacktestkitError) -> None:
         self._people.trouble(self.clock.now_ms(), error)

@@ -45,3 +45,24 @@ def test_a_journal_is_read_up_to_a_place_without_the_kinds_that_are_not_asked_fo
     assert [line["time_ms"] for line in read_journal(tmp_path, until=place)] == [1, 2]
     assert [line["time_ms"] for line in read_journal(tmp_path, until=place - 1)] == [1]
     assert [line["time_ms"] for line in read_journal(tmp_path, without=("candle",))] == [1, 3]
+
+
+def is_told(journal: Journal) -> bool:
+    """Whether adding a line has a failure that is new."""
+    journal.add("tick", 1)
+    journal.flush()
+    return journal.new_failure() is not None
+
+
+def test_a_failure_is_new_once_until_lines_are_written_again(tmp_path: Path) -> None:
+    folder = tmp_path / "session"
+    folder.write_text("no folder", encoding="utf-8")
+    journal = Journal(folder)
+    assert [is_told(journal), is_told(journal)] == [True, False]
+    folder.unlink()
+    assert not is_told(journal)
+    assert [line["time_ms"] for line in read_journal(folder)] == [1]
+    journal.close()
+    folder.rename(tmp_path / "elsewhere")
+    folder.write_text("no folder", encoding="utf-8")
+    assert [is_told(journal), is_told(journal)] == [True, False]
