@@ -3,8 +3,10 @@ nothing is entered in a minute that is over, and the reaction is the documented 
 """
 
 import asyncio
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
@@ -12,6 +14,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import ccxt
+import polars as pl
 import pytest
 from accelerated import JumpingClock, Session, run_live, unsynced
 from live_faults import FAULTS, HEAD, table
@@ -33,7 +36,7 @@ WANTED = {"holder": {2: 9, 16: 3}, "eager": {5: 3, 10: 3, 15: 3}}
 ONCE, BEGINS, ENDS = 5, 10, 13
 """The minute that is struck once, and those from which and until which all requests are struck; both are entries of
 one strategy, and the position of the other ends between the latter."""
-TIMEOUT_MS = {"lost": 1000, "no_reply": 300, "slow_drip": 300}
+TIMEOUT_MS = {"no_reply": 300, "slow_drip": 300}
 BTC, ETH = "BTC/USDT", "ETH/USDT"
 Missed = frozenset[tuple[str, int]]
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference.md"
@@ -195,33 +198,37 @@ def test_a_session_that_begins_in_a_fault_says_what_to_do(name: str, tmp_path: P
     assert caught.value.problems[0].hint
 
 
+@dataclass(slots=True)
 class PatientClock(JumpingClock):
-    """At one minute it really waits until it is woken."""
+    """At one minute it lets a held answer go, and really waits until it is woken."""
 
-    waits_at_ms = 0
+    held: threading.Event = field(default_factory=threading.Event)
 
     async def wait_until(self, time_ms: int, woken: asyncio.Event) -> None:
-        if time_ms >= self.waits_at_ms:
-            self.waits_at_ms = END_MS * 2
+        if time_ms >= minute(ENDS) and not self.held.is_set():
+            self.held.set()
             await woken.wait()
         await JumpingClock.wait_until(self, time_ms, woken)
 
 
-def test_a_symbol_that_is_not_answered_holds_up_no_other(tmp_path: Path) -> None:
-    with running("lost") as exchange:
+def test_a_symbol_that_is_not_answered_holds_up_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, asked = PatientClock(START_MS - 20_000), CcxtExchange.candles
 
-        def prepared(live: Live) -> None:
-            live.answer_seconds, former = 0.2, clock_of(live)
-            clock = PatientClock(former.time_ms, former.at)
-            clock.waits_at_ms = minute(ENDS)
-            live.clock = clock
-            exchange.clock = clock
-            lost = Fault(["no_reply"], symbol="BTCUSDT", count=1)
-            clock.at[minute(BEGINS - 0.5)] = lambda: exchange.faults.append(lost)
+    def candles(self: CcxtExchange, symbol: str, start_ms: int, end_ms: int) -> pl.DataFrame:
+        if symbol == BTC and start_ms == minute(BEGINS - 1):
+            clock.held.wait(30)
+        return asked(self, symbol, start_ms, end_ms)
 
+    def prepared(live: Live) -> None:
+        clock.at = clock_of(live).at
+        live.clock = exchange.clock = clock
+        live.answer_seconds = 1.0
+
+    monkeypatch.setattr(CcxtExchange, "candles", candles)
+    with running("none") as exchange:
         session = lived(project(tmp_path, exchange.url), [BTC, ETH], prepared)
-    assert by_stream(session.events) == without_faults(frozenset({(BTC, BEGINS)}), (BTC, ETH))
     assert [error.code for error in session.troubles] == ["exchange-slow"]
+    assert by_stream(session.events) == without_faults(frozenset({(BTC, BEGINS)}), (BTC, ETH))
     lines = read_journal(session.live.journal_path.parent)
-    candles = [(line["symbol"], line["time_ms"]) for line in lines if line["what"] == "candle"]
-    assert candles.index((ETH, minute(ENDS - 2))) < candles.index((BTC, minute(BEGINS - 1)))
+    candles_told = [(line["symbol"], line["time_ms"]) for line in lines if line["what"] == "candle"]
+    assert candles_told.index((ETH, minute(ENDS - 2))) < candles_told.index((BTC, minute(BEGINS - 1)))

@@ -104,7 +104,7 @@ FAULT_KINDS = (*REPLIES, *ROW_FAULTS, *CONNECTION_FAULTS)
 class Fault:
     """One switch. Without `count` and `rate` it strikes always; of several kinds one is drawn each time.
 
-    `after` requests pass first; `path`, `method` and `symbol` are where it strikes; `retry_after` becomes that header.
+    `after` requests pass first; `path` and `method` are where it strikes; `retry_after` becomes that header.
     `accepted` says whether the exchange does what was asked before the reply goes wrong; if not told, it does when the
     connection breaks, and does not when another reply is given.
     """
@@ -117,7 +117,6 @@ class Fault:
     after: int = 0
     retry_after: str | None = None
     method: str | None = None
-    symbol: str | None = None
     accepted: bool | None = None
     seconds: float = 0.2
     parts: int = 3
@@ -150,9 +149,9 @@ class Fault:
             case _:
                 return PLAIN
 
-    def strikes(self, path: str, method: str = "GET", symbol: str | None = None) -> str | None:
+    def strikes(self, path: str, method: str = "GET") -> str | None:
         """The kind that strikes this request, if any; counts the request."""
-        if self.path not in (path, "*") or self.method not in (method, None) or self.symbol not in (symbol, None):
+        if self.path not in (path, "*") or self.method not in (method, None):
             return None
         if self.after > 0:
             self.after -= 1

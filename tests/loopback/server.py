@@ -162,10 +162,7 @@ class LoopbackExchange:
     def seen(self, request: Request) -> Struck | None:
         """Log a request and draw its fault."""
         with self._lock:
-            drawn = (
-                (fault, fault.strikes(request.path, request.method, request.query.get("symbol")))
-                for fault in self.faults
-            )
+            drawn = ((fault, fault.strikes(request.path, request.method)) for fault in self.faults)
             struck = next(((fault, kind) for fault, kind in drawn if kind), None)
             self.log.append(
                 LoggedRequest(
