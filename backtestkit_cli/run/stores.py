@@ -86,11 +86,8 @@ def table_for(config: Config, folder: Path, now_ms: Callable[[], int], registry:
             from backtestkit_cli.state.sqlite import SqliteTable
 
             return SqliteTable(folder)
-        case "redis" | "postgres" as server:
+        case "redis" | "postgres" | "mongo" as server:
             return _on_server(config, server, now_ms())
-        case "mongo":
-            what, where = "state in mongo cannot be had by this version yet", config.where("settings", "state", "use")
-            raise ConfigError(Problem("not-available", what, where, hint="choose files, sqlite, redis or postgres"))
         case use:
             return own_table(config, folder, registry, use, config.settings.state.params)
 
@@ -146,9 +143,13 @@ def _made(server: str, url: str, name: str, now_ms: int) -> Table:
         from backtestkit_cli.state.redis_table import RedisTable
 
         return RedisTable(url, name, now_ms)
-    from backtestkit_cli.state.postgres_table import PostgresTable
+    if server == "postgres":
+        from backtestkit_cli.state.postgres_table import PostgresTable
 
-    return PostgresTable(url, name, now_ms)
+        return PostgresTable(url, name, now_ms)
+    from backtestkit_cli.state.mongo_table import MongoTable
+
+    return MongoTable(url, name, now_ms)
 
 
 def _name_of(url: str, server: str) -> str | None:

@@ -191,12 +191,12 @@ def test_a_password_is_never_shown(server: Server, tmp_path: Path, monkeypatch: 
     assert not [word for word in spellings if word in repr(refused.value)]
 
 
-@pytest.mark.parametrize(("use", "library"), [("redis", "redis"), ("postgres", "psycopg")])
+@pytest.mark.parametrize(("use", "library"), [("redis", "redis"), ("postgres", "psycopg"), ("mongo", "pymongo")])
 def test_a_missing_library_is_said_with_the_command_that_installs_it(
     use: str, library: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, library, None)
-    scheme = {"redis": "redis", "postgres": "postgresql"}[use]
+    scheme = {"redis": "redis", "postgres": "postgresql", "mongo": "mongodb"}[use]
     done = project_on(tmp_path, use, f"{scheme}://localhost/1").inside("session", "list")
     assert done.code == 2
     assert "store-not-installed" in done.stderr
@@ -211,10 +211,13 @@ def test_a_missing_library_is_said_with_the_command_that_installs_it(
         ("postgres", "redis://u:canary-word@h/1"),
         ("postgres", "postgresql://u:canary-word@h/d?no_such=option"),
         ("postgres", "canary-word"),
+        ("mongo", "mongodb://u:canary-word@h"),
+        ("mongo", "mongodb://u:canary-word@h:port/d"),
         ("postgres", "postgresql://[canary-word/d"),
     ],
 )
 def test_an_address_that_is_none_is_refused_and_not_shown(use: str, url: str, tmp_path: Path) -> None:
+    pytest.importorskip({"redis": "redis", "postgres": "psycopg", "mongo": "pymongo"}[use])
     with pytest.raises(ConfigError) as refused:
         Kit.load(project_on(tmp_path, use, url).folder / "configs").sessions.list()
     assert refused.value.code == "bad-state-address"

@@ -15,6 +15,7 @@ from backtestkit_cli.errors import Source, StateError, UsageError
 from backtestkit_cli.state import lease
 from backtestkit_cli.state.conformance import check_table
 from backtestkit_cli.state.database import DatabaseStore
+from backtestkit_cli.state.mongo_table import COLLECTION, HOLDER, UNTRIED
 from backtestkit_cli.state.own_table import OwnTable
 from backtestkit_cli.state.postgres_table import PostgresTable
 from backtestkit_cli.state.redis_table import RedisTable
@@ -25,10 +26,19 @@ from backtestkit_cli.state.table import Generations, Table
 Store: TypeAlias = FileStore | DatabaseStore
 NOW_MS = 1_677_628_800_000
 TESTS = Path(__file__).parents[1]
+
+
+def mongo(place: str) -> Table:
+    from mongo_stand_in import MongoOnStandIn
+
+    return MongoOnStandIn(Path(place))
+
+
 TABLES: dict[str, Callable[[str], Table]] = {
     "sqlite": lambda place: SqliteTable(Path(place)),
     "redis": lambda url: RedisTable(url, "redis://here", NOW_MS),
     "postgres": lambda url: PostgresTable(url, "postgresql://here", NOW_MS),
+    "mongo": mongo,
     "own": lambda place: OwnTable(OwnStore(place), "own.py:OwnStore"),
 }
 HOLD = """
@@ -79,6 +89,8 @@ def short_leases() -> None:
 @pytest.fixture(params=["files", *TABLES])
 def make(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Made:
     kind: str = request.param
+    if kind == "mongo":
+        pytest.importorskip("pymongo", reason="the extra `mongo` is not installed")
     for name in ("LAPSE_MS", "RENEW_SECONDS", "LOOK_SECONDS"):
         monkeypatch.setattr(lease, name, getattr(lease, name))
     short_leases()
@@ -89,9 +101,8 @@ def make(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
     return Made(kind, server.url)
 
 
+@pytest.mark.parametrize("make", TABLES, indirect=True)
 def test_a_table_keeps_the_promises_of_its_port(make: Made) -> None:
-    if make.kind == "files":
-        pytest.skip("files are no table")
     assert check_table(make.table, make.held_elsewhere, Source()) == []
 
 
@@ -194,6 +205,25 @@ def test_a_generation_that_is_not_true_is_set_aside(make: Made) -> None:
     assert store.load("stream", "a/b c") is None
     store.save("stream", "a/b c", {"number": 4})
     assert make().load("stream", "a/b c") == {"number": 4}
+
+
+def test_a_holder_on_mongo_whose_lease_lapsed_writes_nothing_once_another_has_taken_the_state(tmp_path: Path) -> None:
+    pytest.importorskip("pymongo", reason="the extra `mongo` is not installed")
+    from mongo_stand_in import StandIn
+
+    first, second = (Made("mongo", str(tmp_path)).store() for _ in range(2))
+    with first.held():
+        first.save("stream", "a", {"number": 1})
+        StandIn(tmp_path, COLLECTION).update_one(HOLDER, {"$set": {"lapses_ms": 0}})
+        first.save("stream", "a", {"number": 2})
+        with second.held():
+            with pytest.raises(StateError, match="taken the state over"):
+                first.save("stream", "a", {"number": 3})
+            second.save("stream", "a", {"number": 4})
+        with pytest.raises(StateError, match="taken the state over"):
+            first.save("stream", "a", {"number": 5})
+    assert second.load("stream", "a") == {"number": 4}
+    assert second.warnings == [UNTRIED]
 
 
 def test_a_file_that_is_no_database_is_told_and_left_alone(tmp_path: Path) -> None:
