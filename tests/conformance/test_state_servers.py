@@ -279,3 +279,19 @@ def test_what_a_store_of_ones_own_raises_is_told_as_trouble_of_state(tmp_path: P
     done = project.inside("session", "list")
     assert done.code == 2
     assert "it has no holder" in " ".join(done.stderr.split())
+
+
+def test_an_address_that_an_error_quotes_is_masked(tmp_path: Path) -> None:
+    project = make_project(tmp_path)
+    body = "    def __init__(self, url: str) -> None:\n        self.url = url\n\n"
+    body += "    def read(self, *_: object) -> None:\n        raise OSError(f'cannot reach {self.url}')\n\n"
+    body += "    held = holder = keys = write = set_aside = read\n"
+    project.write("stores/own.py", f"class OwnStore:\n{body}")
+    state = "{use: 'stores/own.py:OwnStore', url: 'x://who:canary-word@host/place'}"
+    project.write("configs/state.yaml", f"settings: {{state: {state}}}\n")
+    done = project.inside("session", "list")
+    assert "cannot reach" in done.stderr
+    assert "canary-word" not in done.stderr
+    with pytest.raises(StateError, match="cannot reach") as refused:
+        Kit.load(project.folder / "configs").sessions.list()
+    assert "canary-word" not in repr(refused.value)

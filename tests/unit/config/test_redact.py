@@ -69,3 +69,13 @@ def test_a_redactor_travels_empty() -> None:
     redactor = Redactor()
     redactor.register("canary")
     assert pickle.loads(pickle.dumps(redactor)).clean("canary") == "canary"
+
+
+def test_of_the_address_of_a_server_only_the_password_is_masked() -> None:
+    redactor = Redactor()
+    redactor.register_login("postgresql://backtestkit:canary%20word@db.example/backtestkit")
+    redactor.register_login("redis://cache.example/1?password=canary-two")
+    redactor.register_login("redis://cache.example/backtestkit")
+    told = "canary word, canary%20word, canary-two at db.example, cache.example/1, redis://cache.example/backtestkit"
+    assert redactor.clean(told) == ("***, ***, *** at db.example, cache.example/1, redis://cache.example/backtestkit")
+    assert redactor.clean("`backtestkit session list`") == "`backtestkit session list`"
