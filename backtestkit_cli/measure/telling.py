@@ -68,7 +68,7 @@ def is_after_decision(event: Event) -> bool:
 
 def _end_of(events: Sequence[Event], held: Held) -> Opened | Closed | Cancelled | None:
     for event in events:
-        is_later = event.time_ms > held.since_ms or isinstance(event, Closed | Cancelled)
+        is_later = event.time_ms > held.since_ms
         if isinstance(event, Opened | Closed | Cancelled) and is_later and is_of(event, held.signal):
             return event
     return None

@@ -47,5 +47,13 @@ def test_after_a_stop_nothing_begins_and_what_is_held_ends_as_it_would_have(leap
     assert min(reached.values()) > 10
 
 
+def test_a_stop_is_taken_once_and_stays_where_it_was_taken() -> None:
+    for seed in range(WORLDS // 4):
+        walk = random_world(seed).walk()
+        walk.is_stop_asked, first_ms = True, walk.next_ms
+        assert list(walk.run()) == []
+        assert walk.stop_ms == first_ms
+
+
 def walked(world: World) -> list[Event]:
     return world.walked()[0]

@@ -95,6 +95,7 @@ def test_streams_share_one_balance_and_the_unsized_are_no_part_of_it() -> None:
     assert found["trades"] == 3
     alone = {metric.key: metric.value for metric in stream_metrics(beside, WEEK, BALANCE)}
     assert "pnl_quote" not in alone
+    assert (whole.part((first, beside)).balance, whole.part((beside,)).balance) == (BALANCE, None)
     codes = [finding.code for finding in trust(beside, whole)]
     assert "not-sized" in codes
     assert "not-sized" not in [finding.code for finding in trust(first, whole)]

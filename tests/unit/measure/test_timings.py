@@ -89,6 +89,15 @@ def test_a_piece_that_took_no_time_has_a_mean_of_nothing(stopwatch: Stopwatch) -
     assert (found.count, found.mean_ms, found.deviation_ms) == (1, 0.0, 0.0)
 
 
+def test_waits_have_a_least_and_a_longest(clock: Clock, stopwatch: Stopwatch) -> None:
+    for seconds in (0.0, 0.2, 0.6):
+        clock.passes(seconds)
+        with stopwatch.piece("decide"):
+            clock.passes(0.001)
+    (found,) = stopwatch.timings()
+    assert (found.min_wait_ms, found.mean_wait_ms, found.max_wait_ms) == pytest.approx((200.0, 400.0, 600.0))
+
+
 @pytest.mark.parametrize(("count", "p95", "p99"), [(1, 1, 1), (20, 19, 20), (100, 95, 99), (101, 96, 100)])
 def test_percentiles_are_by_nearest_rank(count: int, p95: int, p99: int, clock: Clock, stopwatch: Stopwatch) -> None:
     for place in range(count):

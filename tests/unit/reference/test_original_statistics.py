@@ -119,6 +119,17 @@ def test_a_row_of_the_heat_map_has_the_average_of_its_trades() -> None:
     assert row_of.expectancy == pytest.approx(2 / 3 * 2.0 + 1 / 3 * -1.0)
 
 
+def test_a_single_trade_has_no_deviation_in_the_heat_map() -> None:
+    row_of = heat_figures(trades(1.0)).symbols[0]
+    assert (row_of.std_dev, row_of.sharpe_ratio) == (None, None)
+
+
+def test_a_metric_of_zero_stands_above_losses_and_below_gains() -> None:
+    tested = [(name, backtest_figures(trades(pnl))) for name, pnl in (("loss", -0.5), ("none", 0.0), ("gain", 0.5))]
+    ranking = walker_ranking(walker_results(tested, "totalPnl"))
+    assert [one.strategy for one in ranking] == ["gain", "none", "loss"]
+
+
 def test_ratios_without_what_they_divide_by_are_zero() -> None:
     gains = backtest_figures(trades(1.0, 2.0))
     assert gains.certainty_ratio == 0.0
