@@ -63,9 +63,14 @@ class Stop:
 
     @contextmanager
     def gentle(self, first: Callable[[], None], second: Callable[[], None]) -> Iterator[None]:
-        """Call a function at the first signal and another one at the second, and raise nothing."""
+        """Call a function at the first signal and another one at the second, and raise nothing.
+
+        Raises:
+            Stopped: a signal came before, and other code, such as an import, swallowed it.
+        """
         self._gentle = (first, second)
         try:
+            self.check()
             yield
         finally:
             self._gentle = None

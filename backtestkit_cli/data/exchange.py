@@ -136,6 +136,11 @@ class CcxtExchange:
             next_ms = page.next_ms
         return _frame([candle for candle in believed if candle.time < end_ms])
 
+    @property
+    def ahead_ms(self) -> int | None:
+        """How far our clock was ahead of the exchange's at its last answer, up to a second more; None unknown."""
+        return self._client.ahead_ms
+
     def steps(self, symbol: str) -> MarketSteps:
         """Price and quantity steps of the market; None where the exchange does not say."""
         return self._client.steps(self._market(symbol))

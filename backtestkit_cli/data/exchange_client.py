@@ -79,7 +79,10 @@ class _OwnWire(threading.local):
 
 
 class ExchangeClient:
-    """Questions to one exchange, each asked once; from any thread."""
+    """Questions to one exchange, each asked once; from any thread.
+
+    `ahead_ms` is how far our clock was ahead of the one that its last answer showed, in whole seconds of that.
+    """
 
     def __init__(self, account: Account, *, clock: Clock, patience: Patience, tally: Tally) -> None:
         self._account = account
@@ -91,6 +94,7 @@ class ExchangeClient:
         self._loaded: Any = None
         self._pacing = threading.Lock()
         self._sent_ms: float = 0
+        self.ahead_ms: int | None = None
 
     def market(self, symbol: str) -> Mapping[str, Any]:
         """The market of a symbol, written `BTC/USDT` or `BTCUSDT`.
@@ -238,8 +242,9 @@ class ExchangeClient:
             self._patience.keep_silent(silence_ms)
 
     def _exchange_time_ms(self, wire: _Wire) -> int:
-        shown_ms = http_date_ms(wire.headers.get("Date"))
-        return self._clock.now_ms() if shown_ms is None else shown_ms
+        shown_ms, now_ms = http_date_ms(wire.headers.get("Date")), self._clock.now_ms()
+        self.ahead_ms = None if shown_ms is None else now_ms - shown_ms
+        return now_ms if shown_ms is None else shown_ms
 
     def _error(
         self, meaning: Meaning, wire: _Wire, where: Source, *, what: str | None = None, hint: str | None = None

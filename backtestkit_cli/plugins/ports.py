@@ -6,7 +6,7 @@ params.
 """
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 from backtestkit_cli.model.candle import MarketSteps
 from backtestkit_cli.model.order import Answer, Order
@@ -73,6 +73,16 @@ class Broker(Protocol):
 
     def cancel(self, order: Order) -> Answer:
         """Ask for the end of an order; what it traded is asked afterwards."""
+        ...
+
+
+@runtime_checkable
+class ShowsTime(Protocol):
+    """A candle source that knows what time it is at the exchange."""
+
+    @property
+    def ahead_ms(self) -> int | None:
+        """How far the clock here was ahead of the exchange's at its last answer, behind below zero; None unknown."""
         ...
 
 

@@ -5,15 +5,18 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+import ccxt
 import pytest
 from accelerated import JumpingClock, Session, run_live
 from e2e.project import START_MS, make_project
 from e2e.test_live_faults import BTC, END_MS, minute, project, running, without_faults
+from loopback import FakeClock, LoopbackExchange
 
 from backtestkit_cli import Closed, Idle, Kit, Opened
 from backtestkit_cli.errors import BacktestkitError
 from backtestkit_cli.model.event import Active, Event
 from backtestkit_cli.model.time import DAY_MS, parse_time
+from backtestkit_cli.run.clock import Clock
 from backtestkit_cli.run.live.session import Live
 
 HOUR_MS = 3_600_000
@@ -147,3 +150,44 @@ def test_the_zone_of_the_computer_changes_nothing(tmp_path: Path, monkeypatch: p
     time.tzset()
     assert all(one == told["UTC"] for one in told.values())
     assert len(told["UTC"][0]) > 4
+
+
+@dataclass(frozen=True, slots=True)
+class OtherClock:
+    """The clock of an exchange, which differs from the one of the computer."""
+
+    clock: Clock
+    later_ms: int
+
+    def now_ms(self) -> int:
+        return self.clock.now_ms() + self.later_ms
+
+
+@pytest.mark.parametrize(
+    ("later_ms", "code", "told"),
+    [(-300_000, "clock-ahead", "5 min ahead"), (20_000, "clock-behind", "19 s behind"), (0, None, "")],
+)
+def test_a_clock_that_is_wrong_from_the_start_is_told_of(
+    later_ms: int, code: str | None, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ccxt.Exchange, "throttle", lambda *_: None)  # it would wait in real time
+    kit = Kit.empty(tmp_path)
+    kit.add_strategy(name="still", interval="1m", use=lambda market: None)
+    with LoopbackExchange(clock=FakeClock(START_MS)) as exchange:
+        kit.add_exchange(name="loop", use="ccxt", id="binance", base_url=exchange.url)
+
+        def prepared(live: Live) -> None:
+            exchange.clock = OtherClock(live.clock, later_ms)
+
+        session = run_live(
+            kit,
+            start=START_MS - 20_000,
+            end=START_MS + 8 * 60_000,
+            symbols=["BTC/USDT"],
+            exchange="loop",
+            prepared=prepared,
+        )
+    assert [error.code for error in session.troubles] == ([] if code is None else [code])
+    assert all(told in str(error) and error.problems[0].hint for error in session.troubles)
+    (stream,) = session.live.streams.values()
+    assert (stream.walk.funnel.missed > 0) == (code == "clock-ahead")

@@ -21,7 +21,7 @@ from backtestkit_cli.errors import BacktestkitError, DataError, Problem, Source,
 from backtestkit_cli.model.candle import Candle, MarketSteps
 from backtestkit_cli.model.time import MINUTE_MS
 from backtestkit_cli.plugins.places import place_of, raised
-from backtestkit_cli.plugins.ports import CandleSource
+from backtestkit_cli.plugins.ports import CandleSource, ShowsTime
 from backtestkit_cli.run.live.asking import Asking
 
 CONTEXT_ROWS = 100
@@ -51,6 +51,11 @@ class Feed:
     _late: set[str] = field(default_factory=set)
     _context: dict[str, pl.DataFrame] = field(default_factory=dict)
     _refused: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def ahead_ms(self) -> int | None:
+        """How far the clock here is ahead of the exchange's; None unknown."""
+        return self.source.ahead_ms if isinstance(self.source, ShowsTime) else None
 
     async def history(self, symbol: str, start_ms: int, end_ms: int) -> pl.DataFrame:
         """All candles that open in `[start_ms, end_ms)`.

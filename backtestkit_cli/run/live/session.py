@@ -41,6 +41,7 @@ from backtestkit_cli.run.live.identity import identity_of
 from backtestkit_cli.run.live.keeping import Keeping
 from backtestkit_cli.run.live.opening import Opening, market_of, note_start
 from backtestkit_cli.run.live.people import People, people_of
+from backtestkit_cli.run.live.punctuality import Punctuality
 from backtestkit_cli.run.live.reporting import Reporting
 from backtestkit_cli.run.live.steadiness import Steadiness
 from backtestkit_cli.run.live.stream import LiveLedger, LiveStream, PreparedAnswer
@@ -116,6 +117,7 @@ class Live:
     _reporting: Reporting = field(init=False)
     _feed: Feed = field(init=False)
     _steadiness: Steadiness = field(init=False)
+    _punctuality: Punctuality = field(default_factory=Punctuality)
     _alarmed_ms: int = 0
     _lost: StateError | None = None
     _callers: dict[str, Caller] = field(default_factory=dict)
@@ -335,7 +337,10 @@ class Live:
     async def _catch_up(self) -> AsyncIterator[Event]:
         """Take the candles that came, and settle every instant that they end."""
         known_ms = {symbol: market.known_ms for symbol, market in self._markets.items()}
-        for symbol, newer in (await self._feed.newer(known_ms, self._present_ms())).items():
+        came = await self._feed.newer(known_ms, self._present_ms())
+        if (wrong := self._punctuality.look(self.clock.now_ms(), self._feed.ahead_ms, came)) is not None:
+            self._trouble("", DataError(wrong))
+        for symbol, newer in came.items():
             market = self._markets[symbol]
             if not newer:
                 self._journal.add("no_candle", self.clock.now_ms(), symbol=symbol)
