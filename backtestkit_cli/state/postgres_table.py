@@ -189,9 +189,10 @@ def _with_defaults(url: str) -> str:
 
     try:
         known = conninfo_to_dict(url)
-        return make_conninfo(url, **{name: value for name, value in DEFAULTS.items() if name not in known})
+        whole: str = make_conninfo(url, **{name: value for name, value in DEFAULTS.items() if name not in known})
     except psycopg.Error:
         raise ValueError("no address of PostgreSQL") from None
+    return whole
 
 
 def _make_tables(open_: Any) -> None:
