@@ -8,16 +8,18 @@ import typer
 from backtestkit_cli.cli.live import StopAfterOption, duration_ms
 from backtestkit_cli.cli.options import ConfigOption, JsonOption, SetOption, VerboseOption
 from backtestkit_cli.cli.output import Output
-from backtestkit_cli.cli.project import open_kit, short
+from backtestkit_cli.cli.project import DEFAULT_CONFIG, open_kit, short
 from backtestkit_cli.cli.tables import columns, pairs
-from backtestkit_cli.errors import Problem, StateError, UsageError
+from backtestkit_cli.errors import ConfigError, Problem, StateError, UsageError
 from backtestkit_cli.model.time import iso
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from backtestkit_cli.run.live.status import StreamStatus
     from backtestkit_cli.run.reconcile import Said, Unsettled
+    from backtestkit_cli.run.session import Sessions
     from backtestkit_cli.state.request import Manner
 
 app = typer.Typer(
@@ -117,7 +119,7 @@ def kill(
 ) -> int:
     """Throw the kill switch: nothing is opened any more, entries that wait are cancelled, positions are followed."""
     output = Output(as_json=as_json, verbose=verbose)
-    hearing = open_kit(output, config, set_).sessions.kill(is_killed=not release)
+    hearing = _switch(output, config, set_).kill(is_killed=not release)
     if release:
         text = "the kill switch is off: sessions may open positions again"
     else:
@@ -125,6 +127,23 @@ def kill(
     who = "no session runs just now" if hearing is None else f"{hearing} hears it within 2 s"
     output.result({"is_killed": not release, "process": hearing.process if hearing else None}, f"{text}; {who}")
     return 0
+
+
+def _switch(output: Output, config: "Sequence[Path] | None", overrides: "Sequence[str] | None") -> "Sessions":
+    """The sessions of a project, its config may be as wrong as it likes as long as it says where the state is."""
+    from backtestkit_cli.config.only_state import only_state
+    from backtestkit_cli.run.session import Sessions
+
+    try:
+        return open_kit(output, config, overrides).sessions
+    except ConfigError as error:
+        if error.code == "no-config":
+            raise
+        known = only_state(config or (DEFAULT_CONFIG,), overrides or ())
+        state, folder = known.settings.state, known.project / known.settings.state.path
+        place = short(folder) if state.use in ("files", "sqlite") else state.use
+        output.tell(f"warning: the config cannot be loaded ({error.problems[0].what}); the state in {place} counts")
+        return Sessions(config=known, folder=folder, logs=known.project / "logs")
 
 
 @app.command()

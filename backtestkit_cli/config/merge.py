@@ -131,12 +131,18 @@ def load(paths: Sequence[Path], overrides: Sequence[str] = ()) -> Config:
     Raises:
         ConfigError: with every problem of every file.
     """
+    draft = drafted(paths, overrides)
+    return checked(draft, project_folder(paths[0] if paths else Path()), Redactor())
+
+
+def drafted(paths: Sequence[Path], overrides: Sequence[str]) -> Draft:
+    """Read files, folders and overrides; what is wrong stands in the draft."""
     draft = Draft()
-    for path, name in _files(paths, draft.problems):
+    for path, name in files_of(paths, draft.problems):
         _read_into(draft, path, name)
     refuse_twins(draft)
     apply_overrides(draft, overrides)
-    return checked(draft, project_folder(paths[0] if paths else Path()), Redactor())
+    return draft
 
 
 def checked(draft: Draft, project: Path, redactor: Redactor) -> Config:
@@ -188,7 +194,7 @@ def resolve_env(text: str, environ: Mapping[str, str], where: Source | None = No
     return _REFERENCE.sub(lambda match: environ[match[1]], text)
 
 
-def _files(paths: Sequence[Path], problems: list[Problem]) -> list[tuple[Path, str]]:
+def files_of(paths: Sequence[Path], problems: list[Problem]) -> list[tuple[Path, str]]:
     """List the files to read, each once, with the names messages use."""
     found: dict[Path, tuple[Path, str]] = {}
     if not paths:

@@ -230,6 +230,46 @@ def test_the_kill_switch_cancels_what_waits_and_lets_nothing_in(project: Project
     assert not any(isinstance(one.walk.state, WaitingEntry) for one in session.live.streams.values())
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("configs/strategies.yaml", "strategies: [ {name: cut"),
+        ("configs/more.yaml", "strategies:\n  - {name: no, interval: 7m}\n"),
+        ("configs/more.yaml", "setings: {balance: 1}\n"),
+    ],
+    ids=["a file that is cut off", "a strategy that is wrong", "a section that is misspelt"],
+)
+def test_the_kill_switch_works_while_the_config_is_wrong(name: str, text: str, project: Project) -> None:
+    project.write(name, text)
+    assert project.inside("session", "status").code == 2
+    done = project.inside("session", "kill")
+    assert done.code == 0, done.stderr
+    assert "the config cannot be loaded" in done.stderr
+    assert "the kill switch is on" in done.stdout
+    assert SessionState(FileStore(project.folder / "state", lambda: 0)).is_killed()
+    assert project.inside("session", "kill", "--release").code == 0
+    assert not SessionState(FileStore(project.folder / "state", lambda: 0)).is_killed()
+
+
+def test_the_kill_switch_is_thrown_where_a_wrong_config_says_that_the_state_is(project: Project) -> None:
+    project.write("configs/state.yaml", "settings: {state: {path: elsewhere}, gap: nonsense}\n")
+    assert project.inside("session", "kill").code == 0
+    assert SessionState(FileStore(project.folder / "elsewhere", lambda: 0)).is_killed()
+    assert not (project.folder / "state").exists()
+
+
+def test_the_kill_switch_is_not_thrown_where_nobody_knows_that_the_state_is(project: Project) -> None:
+    project.write("configs/state.yaml", "settings: {state: {path: elsewhere}, gap: [\n")
+    done = project.inside("session", "kill")
+    assert (done.code, "where the state is cannot be known" in done.stderr) == (2, True)
+    assert "configs/state.yaml" in done.stderr
+    assert not (project.folder / "state").exists()
+    assert project.inside("session", "kill", "--set", "settings.state.path=elsewhere").code == 0
+    assert SessionState(FileStore(project.folder / "elsewhere", lambda: 0)).is_killed()
+    project.write("configs/state.yaml", "settings: {state: {pathh: elsewhere}}\n")
+    assert project.inside("session", "kill").code == 2
+
+
 def test_many_terminals_at_once_leave_whole_records(project: Project) -> None:
     folder = project.folder / "state"
     sessions = Sessions(config=kit_of(project).config, folder=folder, logs=project.folder / "logs")
