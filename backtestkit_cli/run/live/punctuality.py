@@ -2,7 +2,8 @@
 
 * Where the exchange shows its time, that is what the clock is held against: several answers in a row have to agree, for
   one may have been under way for long, or come from a cache.
-* Where it does not, candles that always come one by one and too late say that one of the two clocks is wrong.
+* Who was told that the clock jumped is not told again of the same wrong clock.
+* Where it shows none, candles that always come one by one and too late say that one of the two clocks is wrong.
 """
 
 from collections import deque
@@ -27,6 +28,12 @@ class Punctuality:
     _ahead_ms: deque[int] = field(default_factory=lambda: deque(maxlen=ANSWERS))
     _late_minutes: int = 0
     _told: str = ""
+    _has_jumped: bool = False
+
+    def jumped(self) -> None:
+        """The clock jumped, and that was told."""
+        self._ahead_ms.clear()
+        self._late_minutes, self._has_jumped = 0, True
 
     def look(self, now_ms: int, ahead_ms: int | None, newer: Mapping[str, Sequence[Candle]]) -> Problem | None:
         """Look at the answers of a minute, all candles that are new by symbol; what is to be told now."""
@@ -35,7 +42,9 @@ class Punctuality:
         self._count_late(now_ms, newer)
         problem = self._wrong_clock() or self._late_candles()
         told, self._told = self._told, "" if problem is None else problem.code
-        return None if problem is None or problem.code == told else problem
+        is_known = problem is None or problem.code == told or self._has_jumped
+        self._has_jumped &= problem is None and len(self._ahead_ms) < ANSWERS
+        return None if is_known else problem
 
     def _count_late(self, now_ms: int, newer: Mapping[str, Sequence[Candle]]) -> None:
         came = [candles for candles in newer.values() if candles]

@@ -332,6 +332,7 @@ class Live:
         await self.clock.wait_until(next_ms, self._woken)
         self._woken.clear()
         if (jump := self._steadiness.jump()) is not None:
+            self._punctuality.jumped()
             self._trouble("", DataError(jump))
 
     async def _catch_up(self) -> AsyncIterator[Event]:

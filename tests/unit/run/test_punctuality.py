@@ -46,3 +46,15 @@ def test_the_difference_is_told_in_words() -> None:
     problems = [punctuality.look(0, 300_400, {}) for _ in range(ANSWERS)]
     assert problems[-1] is not None
     assert "5 min ahead" in problems[-1].what
+
+
+def test_after_a_jump_that_was_told_the_same_wrong_clock_is_not_told_again() -> None:
+    punctuality = Punctuality()
+    told: list[str] = []
+    for ahead_ms in [0] * 3 + [60_000] * 5 + [0] * 3 + [60_000] * 3:
+        if ahead_ms and len(told) == 3:
+            punctuality.jumped()
+        problem = punctuality.look(0, ahead_ms, {})
+        told.append("" if problem is None else problem.code)
+    assert [one for one in told if one] == ["clock-ahead"]
+    assert told[-1] == "clock-ahead", "it was right in between"
