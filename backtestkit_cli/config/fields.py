@@ -267,6 +267,7 @@ ParamValue = Annotated[bool | int | float | str, BeforeValidator(_param)]
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
 Count = Annotated[int, Field(ge=1)]
+Port = Annotated[int, Field(ge=1, le=65535)]
 WholeNumber = Annotated[int, Field(ge=0)]
 Params: TypeAlias = dict[Identifier, ParamValue]
 

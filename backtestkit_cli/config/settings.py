@@ -22,6 +22,7 @@ from backtestkit_cli.config.fields import (
     Params,
     PeopleAddress,
     PluginReference,
+    Port,
     Positive,
     Schema,
     Symbol,
@@ -169,6 +170,12 @@ class NotifySchema(Schema):
     events: DistinctEntries[EventName] = ("opened", "closed", "error")
 
 
+class MetricsSchema(Schema):
+    """The page of a live session's figures for Prometheus, on this computer alone."""
+
+    port: Port | None = None
+
+
 class ColumnSchema(Schema):
     """A column of a report table; `format` is a number format such as +.2f."""
 
@@ -218,6 +225,7 @@ class Settings(Schema):
     state: StateSchema = StateSchema()
     broker: BrokerSchema = BrokerSchema()
     notify: Annotated[tuple[NotifySchema, ...], BeforeValidator(as_tuple)] = ()
+    metrics: MetricsSchema = MetricsSchema()
     columns: ColumnsSchema = ColumnsSchema()
     report_show_note: bool = False
 

@@ -16,7 +16,7 @@ from backtestkit_cli.config.read import KeyPath, write_text
 from backtestkit_cli.errors import Problem, UsageError
 from backtestkit_cli.redact import MASK
 
-LIVE_ONLY = frozenset({"notify", "state", "broker"})
+LIVE_ONLY = frozenset({"notify", "state", "broker", "metrics"})
 
 
 def kept(config: Config, used: Mapping[str, set[str]]) -> dict[str, Any]:

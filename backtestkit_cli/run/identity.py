@@ -20,7 +20,9 @@ def run_id(config: Config, plan: Plan, streams: Sequence[StreamRun], status: str
     decided: dict[str, Any] = {
         "package": __version__,
         "status": status,
-        "settings": config.settings.model_dump(mode="json", exclude={"notify", "state", "broker", "columns"}),
+        "settings": config.settings.model_dump(
+            mode="json", exclude={"notify", "state", "broker", "metrics", "columns"}
+        ),
         "exchange": without_secrets(config.exchanges[plan.exchange].model_dump(mode="json")),
         "strategies": {name: config.strategies[name].model_dump(mode="json") for name in plan.strategies},
         "risks": [config.risks[name].model_dump(mode="json") for name in _risks(config, plan.strategies)],

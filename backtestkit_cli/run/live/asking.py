@@ -17,9 +17,10 @@ Answer = TypeVar("Answer")
 
 @dataclass(slots=True, eq=False)
 class Asking:
-    """So many `threads`; with one of them, questions are asked one after the other."""
+    """So many `threads`; with one of them, questions are asked one after the other. `asked` counts all questions."""
 
     threads: int
+    asked: int = 0
     _questions: "SimpleQueue[tuple[Callable[[], Any], Future[Any]] | None]" = field(default_factory=SimpleQueue)
 
     def __post_init__(self) -> None:
@@ -29,6 +30,7 @@ class Asking:
     def ask(self, question: Callable[[], Answer]) -> "asyncio.Future[Answer]":
         """Ask as soon as a thread is free; the answer may be waited for, or not."""
         future: Future[Answer] = Future()
+        self.asked += 1
         self._questions.put((question, future))
         return asyncio.wrap_future(future)
 

@@ -11,11 +11,12 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 from backtestkit_cli.config.merge import Config
 from backtestkit_cli.engine.decide import Failed
@@ -35,10 +36,12 @@ from backtestkit_cli.run.listen import Listeners
 from backtestkit_cli.run.live.asking import Asking
 from backtestkit_cli.run.live.audience import LiveAudience
 from backtestkit_cli.run.live.calls import Caller, GateCalls
+from backtestkit_cli.run.live.endpoint import served
 from backtestkit_cli.run.live.feed import ANSWER_SECONDS, Feed
 from backtestkit_cli.run.live.hearing import Hearing
 from backtestkit_cli.run.live.identity import identity_of
 from backtestkit_cli.run.live.keeping import Keeping
+from backtestkit_cli.run.live.meter import Meter
 from backtestkit_cli.run.live.opening import Opening, market_of, note_start
 from backtestkit_cli.run.live.people import People, people_of
 from backtestkit_cli.run.live.punctuality import Punctuality
@@ -115,6 +118,7 @@ class Live:
     _people: People = field(default_factory=lambda: People((), str))
     _journal: Journal = field(init=False)
     _reporting: Reporting = field(init=False)
+    _meter: Meter = field(init=False)
     _feed: Feed = field(init=False)
     _steadiness: Steadiness = field(init=False)
     _punctuality: Punctuality = field(default_factory=Punctuality)
@@ -218,11 +222,14 @@ class Live:
 
     @asynccontextmanager
     async def _heard(self, state: SessionState, run: str) -> AsyncIterator[None]:
-        """Other terminals are heard inside."""
+        """Other terminals are heard inside, and Prometheus is answered."""
+        self._meter, port = Meter(self.clock), self.config.settings.metrics.port
         hearing = Hearing(self, state, run, self.on_asked, self._alarm)
         listening = asyncio.create_task(hearing.listen())
+        where = self.config.where("settings", "metrics", "port")
         try:
-            yield
+            with nullcontext() if port is None else served(port, self._meter.text, where):
+                yield
         finally:
             listening.cancel()
 
@@ -239,6 +246,7 @@ class Live:
                 break
             self._take_failures()
             self._reporting.minute()
+            self._meter.minute(self.views(), self._feed.asking.asked)
             self.on_minute()
             await self._next_minute()
         if self._lost is not None:
@@ -276,7 +284,7 @@ class Live:
         self._keeping.session = self.record.session
         folder = self.logs / "live" / self.record.session
         self._reporting = Reporting(folder, config, lambda error: self._tell_trouble("", error))
-        self._journal = Journal(folder, self._reporting.take)
+        self._journal = Journal(folder, self._heard_line)
         self._keeping.restore_money()
         source = live_source(config, plan.exchange, self.registry, self.clock)
         schema = config.exchanges[plan.exchange]
@@ -314,6 +322,10 @@ class Live:
                 yield event
             if record.untold:
                 self._keeping.told(self.streams[record.strategy, record.symbol])
+
+    def _heard_line(self, line: Mapping[str, Any]) -> None:
+        self._reporting.take(line)
+        self._meter.take(line)
 
     def _note_candle(self, symbol: str, candle: Candle) -> None:
         told = list(candle[1:])
@@ -536,7 +548,7 @@ class Live:
 
     def _tell_trouble(self, symbol: str, error: BacktestkitError) -> None:
         if hasattr(self, "_journal"):
-            self._journal.add("trouble", self.clock.now_ms(), symbol=symbol, text=str(error))
+            self._journal.add("trouble", self.clock.now_ms(), symbol=symbol, code=error.code, text=str(error))
         self.on_trouble(error)
 
     def _take_warnings(self, warnings: list[str]) -> None:
