@@ -30,7 +30,12 @@ if TYPE_CHECKING:
     from backtestkit_cli.model.event import RunFailed as RunFailed
     from backtestkit_cli.model.event import Scheduled as Scheduled
     from backtestkit_cli.model.event import SignalEvent as SignalEvent
+    from backtestkit_cli.model.event import StrategyDone as StrategyDone
+    from backtestkit_cli.model.event import StrategyFailed as StrategyFailed
+    from backtestkit_cli.model.event import StrategyStarted as StrategyStarted
     from backtestkit_cli.model.event import StreamDone as StreamDone
+    from backtestkit_cli.model.event import WalkerDone as WalkerDone
+    from backtestkit_cli.model.event import WalkerProgress as WalkerProgress
     from backtestkit_cli.model.levels import SL_LEVEL1 as SL_LEVEL1
     from backtestkit_cli.model.levels import SL_LEVEL2 as SL_LEVEL2
     from backtestkit_cli.model.levels import TP_LEVEL1 as TP_LEVEL1
@@ -76,10 +81,15 @@ _PLACES = {
     "Scheduled": _EVENTS,
     "SignalDraft": "backtestkit_cli.model.signal",
     "SignalEvent": _EVENTS,
+    "StrategyDone": _EVENTS,
+    "StrategyFailed": _EVENTS,
+    "StrategyStarted": _EVENTS,
     "StreamDone": _EVENTS,
     "TP_LEVEL1": _LEVELS,
     "TP_LEVEL2": _LEVELS,
     "TP_LEVEL3": _LEVELS,
+    "WalkerDone": _EVENTS,
+    "WalkerProgress": _EVENTS,
     "atr_based": _SIZING,
     "exchange": "backtestkit_cli.plugins.registry",
     "fixed_percentage": _SIZING,
@@ -121,7 +131,12 @@ __all__ = [
     "Scheduled",
     "SignalDraft",
     "SignalEvent",
+    "StrategyDone",
+    "StrategyFailed",
+    "StrategyStarted",
     "StreamDone",
+    "WalkerDone",
+    "WalkerProgress",
     "__version__",
     "atr_based",
     "exchange",

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from backtestkit_cli.run.outside import OutsideExchange
     from backtestkit_cli.run.parity import SessionParity
     from backtestkit_cli.run.session import Sessions
+    from backtestkit_cli.run.walker import Walker
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -174,6 +175,38 @@ class Kit(Entries):
             runs=self.runs,
         )
 
+    def walker(
+        self,
+        name: str,
+        *,
+        symbols: Sequence[str] = (),
+        metric: str | None = None,
+        jobs: int = 1,
+        resume: bool = False,
+    ) -> "Walker":
+        """Plan the comparison of a walker of the config; `metric` takes the place of its own.
+
+        The answer is run by `.run()`, or by iterating over its events. With `resume` results that an interrupted run of
+        the same kept are taken over.
+
+        Raises:
+            UsageError, ConfigError: a name is unknown, or something does not fit.
+        """
+        from backtestkit_cli.run.contestants import plan_walker
+        from backtestkit_cli.run.request import checked_jobs
+        from backtestkit_cli.run.walker import Walker
+
+        return Walker(
+            config=self.config,
+            plan=plan_walker(self.config, name, symbols, metric),
+            registry=self.registry,
+            logs=self.logs,
+            jobs=checked_jobs(jobs),
+            is_resumed=resume,
+            listeners=self.listeners,
+            runs=self.runs,
+        )
+
     def live(
         self,
         *strategies: str,
@@ -250,14 +283,14 @@ class Kit(Entries):
 
         return clear(self.logs, strategy, symbol, mode)
 
-    def jobs(self) -> tuple[Job, ...]:
-        """Every backtest that was begun with `.background()`, the oldest first."""
+    def jobs(self) -> tuple[Job[Any], ...]:
+        """Every backtest, or walker, that was begun with `.background()`, the oldest first."""
         return tuple(self.runs.jobs)
 
     def stop(self, strategy: str, symbol: str) -> bool:
         """Ask the runs under way to decide nothing more in a stream; whether there was one to ask.
 
-        A waiting entry is cancelled, an open position is followed to its end.
+        A waiting entry is cancelled, an open position is followed to its end. A walker tests no more contestants.
 
         Raises:
             UsageError: there is no such strategy.
@@ -293,7 +326,7 @@ class Kit(Entries):
         found = [one.standing.waiting.get((strategy, symbol)) for one in self._runs_of(strategy, symbol)]
         return found[-1] if found else None
 
-    def _runs_of(self, strategy: str, symbol: str) -> "list[Backtest | Live]":
+    def _runs_of(self, strategy: str, symbol: str) -> "list[Backtest | Live | Walker]":
         self.get_strategy(strategy)
         return self.runs.of((strategy, symbol))
 

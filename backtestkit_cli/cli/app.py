@@ -7,7 +7,20 @@ from typing import Annotated
 import typer
 
 from backtestkit_cli import __version__
-from backtestkit_cli.cli import backtest, check, data, explain, init, live, parity, report, session, show, verify
+from backtestkit_cli.cli import (
+    backtest,
+    check,
+    data,
+    explain,
+    init,
+    live,
+    parity,
+    report,
+    session,
+    show,
+    verify,
+    walker,
+)
 from backtestkit_cli.cli.output import Output
 from backtestkit_cli.cli.stop import STOP
 from backtestkit_cli.errors import BacktestkitError, Problem, Source, UsageError
@@ -22,6 +35,7 @@ app = typer.Typer(
 )
 app.command()(init.init)
 app.command()(backtest.backtest)
+app.command()(walker.walker)
 app.command()(live.live)
 app.command()(parity.parity)
 app.command()(check.check)

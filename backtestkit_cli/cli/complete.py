@@ -29,6 +29,11 @@ def strategies(ctx: typer.Context, incomplete: str) -> list[str]:
     return _names(ctx, incomplete, "strategies")
 
 
+def walkers(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Names of walkers."""
+    return _names(ctx, incomplete, "walkers")
+
+
 def symbols(ctx: typer.Context, incomplete: str) -> list[str]:
     """The symbols of `settings.defaults`."""
     return _names(ctx, incomplete, "symbols")
@@ -78,6 +83,6 @@ def kinds(incomplete: str) -> list[str]:
 def reports(incomplete: str) -> list[str]:
     """The kinds of reports."""
     from backtestkit_cli.report.kinds import KINDS as REPORTS
-    from backtestkit_cli.report.written import LIVE
+    from backtestkit_cli.report.written import LIVE, WALKER
 
-    return [kind for kind in (*REPORTS, LIVE) if kind.startswith(incomplete)]
+    return [kind for kind in (*REPORTS, LIVE, WALKER) if kind.startswith(incomplete)]

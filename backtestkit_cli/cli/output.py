@@ -5,7 +5,7 @@ import os
 import shutil
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from backtestkit_cli.run.backtest import OnProgress
+    from backtestkit_cli.run.walker import WalkerStep
 
 INTERNAL = 1
 TERMINATED = 143
@@ -99,6 +100,40 @@ class Output:
             return
         with _bar(total_minutes) as on_progress:
             yield on_progress
+
+    @contextmanager
+    def walker_progress(self) -> "Iterator[Callable[[WalkerStep], None]]":
+        """A bar on stderr, on a terminal only: contestants done with, the best so far, time left."""
+        if self.as_json or not sys.stderr.isatty():
+            yield lambda _step: None
+            return
+        with _walker_bar() as on_progress:
+            yield on_progress
+
+
+@contextmanager
+def _walker_bar() -> "Iterator[Callable[[WalkerStep], None]]":
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=16),
+        TextColumn("{task.fields[best]}", markup=False),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("loading candles", total=1.0, best="")
+
+        def on_progress(step: "WalkerStep") -> None:
+            best = step.best.outcome
+            told = "" if best is None else f"best {step.best.value:.4g} {best.contestant.name}"
+            description = f"{int(step.done)}/{step.total} {step.contestant}"
+            bar.update(task, total=step.total, completed=step.done, description=description, best=told)
+
+        yield on_progress
 
 
 @contextmanager

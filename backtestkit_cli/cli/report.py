@@ -28,7 +28,7 @@ KindOption = Annotated[
     typer.Option(
         "--kind",
         metavar="K",
-        help="backtest, heat, schedule, partial, risk or performance; live for sessions.",
+        help="backtest, heat, schedule, partial, risk or performance; live for sessions; walker: RUN is its name.",
         autocompletion=complete.reports,
     ),
 ]

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from backtestkit_cli.run.backtest import OnProgress
+    from backtestkit_cli.run.walker import WalkerStep
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -101,6 +102,16 @@ def _without_interruptions(told: Any) -> None:
 
 
 STOP = Stop()
+
+
+def stoppable_walker(on_progress: "Callable[[WalkerStep], None]") -> "Callable[[WalkerStep], None]":
+    """Progress of a walker at which a stop that a strategy swallowed takes effect."""
+
+    def told(step: "WalkerStep") -> None:
+        STOP.check()
+        on_progress(step)
+
+    return told
 
 
 def stoppable(on_progress: "OnProgress") -> "OnProgress":

@@ -17,7 +17,6 @@ from backtestkit_cli.config.fields import (
     Metric,
     Name,
     NamedSchema,
-    ParamValue,
     PluginReference,
     Schema,
     Symbol,
@@ -26,6 +25,7 @@ from backtestkit_cli.config.fields import (
 )
 from backtestkit_cli.config.market_schema import RangeSchema
 from backtestkit_cli.config.problems import refusal
+from backtestkit_cli.config.varied import Varied
 
 
 class WalkerCallbacks(Schema):
@@ -44,7 +44,7 @@ class WalkerSchema(NamedSchema):
     frame: Name
     strategies: DistinctEntries[Name]
     metric: Metric = "sharpe_ratio"
-    vary: dict[Name, dict[Identifier, DistinctEntries[ParamValue]]] = Field(default_factory=dict)
+    vary: dict[Name, dict[Identifier, Varied]] = Field(default_factory=dict)
     callbacks: WalkerCallbacks = WalkerCallbacks()
 
 

@@ -223,7 +223,8 @@ def _param(value: Any) -> Any:
     return value
 
 
-def _distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
+def distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Refuse a list that has a value twice."""
     for index, value in enumerate(values):
         if value in values[:index]:
             raise refusal("listed-twice", f"{value} is listed twice", hint="list it once")
@@ -273,7 +274,7 @@ Params: TypeAlias = dict[Identifier, ParamValue]
 
 Item = TypeVar("Item")
 Entries = Annotated[tuple[Item, ...], BeforeValidator(as_tuple), Field(min_length=1)]
-DistinctEntries = Annotated[tuple[Item, ...], BeforeValidator(as_tuple), AfterValidator(_distinct), Field(min_length=1)]
+DistinctEntries = Annotated[tuple[Item, ...], BeforeValidator(as_tuple), AfterValidator(distinct), Field(min_length=1)]
 
 
 def choices(kind: Any) -> tuple[str, ...]:

@@ -4,9 +4,10 @@ Times are UTC ms. What is learnt from a minute happens at its end. Events are wh
 but for idle and active ones; notices are about the run itself, only for who listens.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from backtestkit_cli.model.signal import Signal
 from backtestkit_cli.model.time import Interval
@@ -307,8 +308,103 @@ class ListenerFailed:
     kind: Literal["listener_failed"] = "listener_failed"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StrategyStarted:
+    """A walker begins with a contestant: a strategy, or a variant of it with `params` of its own.
+
+    `time_ms` is the start of the frame; `contestant` is what reports call it.
+    """
+
+    time_ms: int
+    walker: str
+    exchange: str
+    frame: str
+    strategy: str
+    contestant: str
+    params: Mapping[str, Any]
+    kind: Literal["strategy_started"] = "strategy_started"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StrategyDone:
+    """A walker is through with a contestant: its figures, the value that ranks it, and the best one so far.
+
+    `tested_strategies` are those with a result; `time_ms` is the end of the frame.
+    """
+
+    time_ms: int
+    walker: str
+    exchange: str
+    frame: str
+    symbols: tuple[str, ...]
+    strategy: str
+    contestant: str
+    params: Mapping[str, Any]
+    run_id: str
+    stats: Mapping[str, float | None]
+    metric: str
+    metric_value: float | None
+    best_strategy: str | None
+    best_metric: float | None
+    tested_strategies: int
+    total_strategies: int
+    kind: Literal["strategy_done"] = "strategy_done"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StrategyFailed:
+    """A contestant of a walker came to no result; the others go on. `code` is the one of its error."""
+
+    time_ms: int
+    walker: str
+    exchange: str
+    frame: str
+    strategy: str
+    contestant: str
+    code: str
+    what: str
+    kind: Literal["strategy_failed"] = "strategy_failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WalkerProgress:
+    """How many contestants of a walker are done with, failed ones too."""
+
+    time_ms: int
+    walker: str
+    exchange: str
+    frame: str
+    done_strategies: int
+    total_strategies: int
+    kind: Literal["walker_progress"] = "walker_progress"
+
+    @property
+    def percent(self) -> float:
+        """The share that is done, 0 to 100."""
+        return 100 * self.done_strategies / self.total_strategies
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WalkerDone:
+    """A walker came to its end, or was stopped before; without a best one nobody had the metric."""
+
+    time_ms: int
+    walker: str
+    exchange: str
+    frame: str
+    symbols: tuple[str, ...]
+    metric: str
+    total_strategies: int
+    tested_strategies: int
+    best_strategy: str | None
+    best_metric: float | None
+    best_stats: Mapping[str, float | None] | None
+    kind: Literal["walker_done"] = "walker_done"
+
+
 SignalEvent: TypeAlias = Idle | Scheduled | Opened | Active | Closed | Cancelled
 Event: TypeAlias = SignalEvent | LevelReached | DraftRefused | QuantityRefused | RiskRefused | DecisionFailed
+WalkerEvent: TypeAlias = StrategyStarted | StrategyDone | StrategyFailed | WalkerProgress | WalkerDone
 Notice: TypeAlias = (
     FrameStarted
     | CandlesLoaded
@@ -320,6 +416,7 @@ Notice: TypeAlias = (
     | RiskAllowed
     | RiskCheckFailed
     | ListenerFailed
+    | WalkerEvent
 )
 
 

@@ -55,6 +55,7 @@ def _told(report: Report) -> dict[str, Any]:
     told: dict[str, Any] = {
         "run": _facts(report.head),
         "summary": {
+            **({"headline": _plain(report.headline)} if report.headline else {}),
             "pnl_percent": _plain(lead.pnl_percent),
             "buy_and_hold_percent": _plain(lead.hold_percent),
             "trades": lead.trades,
@@ -68,7 +69,7 @@ def _told(report: Report) -> dict[str, Any]:
         told["strategies"] = [_chapter(chapter) for chapter in by_strategy]
     for chapter in report.chapters:
         if chapter.strategy is None:
-            told["portfolio"] = _chapter(chapter)
+            told[chapter.name or "portfolio"] = _chapter(chapter)
     return told
 
 

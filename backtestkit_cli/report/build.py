@@ -78,9 +78,8 @@ OF_MONEY: tuple[OverviewColumn, ...] = (
 def build(run: RunResult, events: "pl.DataFrame | None" = None) -> Report:
     """Make the report of a backtest; `events` are those of the run, where they are a table already."""
     findings = [trust(stream, run) for stream in run.streams]
-    notes = tuple(Finding("warning", "from-the-run", text) for text in run.warnings)
     several = len(run.streams) != 1
-    told = notes + (shared_warnings(run, findings) if several else findings[0])
+    told = findings_of(run, findings)
     if several:
         chapters = [
             _whole_chapter(run, told),
@@ -101,11 +100,18 @@ def build(run: RunResult, events: "pl.DataFrame | None" = None) -> Report:
     return with_choices(report, "trades", run.columns.get("backtest", ()))
 
 
+def findings_of(run: RunResult, findings: Sequence[tuple[Finding, ...]] | None = None) -> tuple[Finding, ...]:
+    """What bears on the trust in a whole run; `findings` are those of its streams, where they are known."""
+    by_stream = [trust(stream, run) for stream in run.streams] if findings is None else findings
+    notes = tuple(Finding("warning", "from-the-run", text) for text in run.warnings)
+    return notes + (by_stream[0] if len(by_stream) == 1 else shared_warnings(run, by_stream))
+
+
 def _distinct(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
-def _held(run: RunResult) -> float | None:
+def held_percent(run: RunResult) -> float | None:
     """Buy and hold with one stake per stream, of a balance the same share each; None while one has no price."""
     held = [buy_and_hold_percent(stream, run) for stream in run.streams if run.balance is None or stream.sizing]
     known = [percent for percent in held if percent is not None]
@@ -121,7 +127,7 @@ def _lead(run: RunResult, findings: Sequence[Finding]) -> Lead:
     money = {metric.key: metric.value for metric in run_metrics(run)} if run.balance is not None else {}
     return Lead(
         pnl_percent=total(trades.pnl_percent) if trades else 0.0,
-        hold_percent=_held(run),
+        hold_percent=held_percent(run),
         trades=len(trades) if trades else 0,
         streams=len(streams),
         warnings=sum(finding.level == "warning" for finding in findings),
@@ -139,6 +145,21 @@ def _together(run: RunResult) -> Trades | None:
 
 def head_of(run: RunResult) -> Facts:
     """What a run was."""
+    return Facts(
+        (
+            Fact(key="run_id", label="Run", value=run.run_id),
+            Fact(key="kind", label="Kind", value=run.kind, depth="record"),
+            Fact(key="status", label="Status", value=run.status),
+            Fact(key="strategies", label="Strategies", value=_distinct(stream.strategy for stream in run.streams)),
+            Fact(key="symbols", label="Symbols", value=_distinct(stream.symbol for stream in run.streams)),
+            *terms_of(run),
+            Fact(key="data_fingerprint", label="Data", value=_fingerprint(run)),
+        )
+    )
+
+
+def terms_of(run: RunResult) -> tuple[Fact, ...]:
+    """What a run was about, whatever ran: market, time, fills, costs, money."""
     days = (run.range.end_ms - run.range.start_ms) / DAY_MS
     optimistic = OPTIMISTIC if run.policy.is_optimistic else ""
     costs = run.costs
@@ -147,28 +168,20 @@ def head_of(run: RunResult) -> Facts:
         Fact(key=f"fill.{field.name}", label="", value=getattr(run.policy, field.name), depth="record")
         for field in fields(run.policy)
     ]
-    return Facts(
-        (
-            Fact(key="run_id", label="Run", value=run.run_id),
-            Fact(key="kind", label="Kind", value=run.kind, depth="record"),
-            Fact(key="status", label="Status", value=run.status),
-            Fact(key="strategies", label="Strategies", value=_distinct(stream.strategy for stream in run.streams)),
-            Fact(key="symbols", label="Symbols", value=_distinct(stream.symbol for stream in run.streams)),
-            Fact(key="exchange", label="Exchange", value=run.exchange),
-            Fact(key="frame", label="Frame", value=run.frame),
-            Fact(key="range", label="Range", value=f"{run.range} ({days:g} days)"),
-            Fact(key="start", label="Start", value=run.range.start_ms, form="time", depth="record"),
-            Fact(key="end", label="End", value=run.range.end_ms, form="time", depth="record"),
-            Fact(key="tick", label="Tick", value=run.tick.value),
-            Fact(key="fill_policy", label="Fill policy", value=run.policy.name + optimistic),
-            *policy,
-            Fact(key="costs", label="Costs", value=per_side),
-            Fact(key="fee_percent", label="", value=costs.fee_percent, form="number", depth="record"),
-            Fact(key="slippage_percent", label="", value=costs.slippage_percent, form="number", depth="record"),
-            Fact(key="balance", label="Balance", value=run.balance, form="number", depth=shown_if(run.balance)),
-            Fact(key="gap", label="Gap policy", value=run.gap),
-            Fact(key="data_fingerprint", label="Data", value=_fingerprint(run)),
-        )
+    return (
+        Fact(key="exchange", label="Exchange", value=run.exchange),
+        Fact(key="frame", label="Frame", value=run.frame),
+        Fact(key="range", label="Range", value=f"{run.range} ({days:g} days)"),
+        Fact(key="start", label="Start", value=run.range.start_ms, form="time", depth="record"),
+        Fact(key="end", label="End", value=run.range.end_ms, form="time", depth="record"),
+        Fact(key="tick", label="Tick", value=run.tick.value),
+        Fact(key="fill_policy", label="Fill policy", value=run.policy.name + optimistic),
+        *policy,
+        Fact(key="costs", label="Costs", value=per_side),
+        Fact(key="fee_percent", label="", value=costs.fee_percent, form="number", depth="record"),
+        Fact(key="slippage_percent", label="", value=costs.slippage_percent, form="number", depth="record"),
+        Fact(key="balance", label="Balance", value=run.balance, form="number", depth=shown_if(run.balance)),
+        Fact(key="gap", label="Gap policy", value=run.gap),
     )
 
 
@@ -188,7 +201,7 @@ def overview_columns(*, is_money: bool) -> tuple[OverviewColumn, ...]:
 def _overview(run: RunResult) -> Table:
     measured = [*(stream_metrics(stream, run.range, run.balance) for stream in run.streams), run_metrics(run)]
     values = [{metric.key: metric.value for metric in one} for one in measured]
-    held = [*(buy_and_hold_percent(stream, run) for stream in run.streams), _held(run)]
+    held = [*(buy_and_hold_percent(stream, run) for stream in run.streams), held_percent(run)]
     columns: list[Column] = [
         Column(key="strategy", label="Strategy", values=[*(stream.strategy for stream in run.streams), "all"]),
         Column(key="symbol", label="Symbol", values=[*(stream.symbol for stream in run.streams), ""]),

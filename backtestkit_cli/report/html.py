@@ -143,6 +143,8 @@ def _lead(report: Report) -> Iterator[str]:
     facts = {fact.key: clean(str(fact.value)) for fact in report.head.facts}
     told = (facts[key] for key in ("range", "exchange", "fill_policy") if facts.get(key))
     yield f'<p class="under">{escape(" · ".join(told))}</p>'
+    if report.headline:
+        yield f'<p class="under">{escape(clean(report.headline))}</p>'
     yield f'<p class="made {tone(lead.made_percent, "signed")}">{escape(made_text(lead))}</p>'
     yield f'<p class="held">{escape(held_text(lead))}</p>'
     yield f'<p class="doubts">{escape(doubts_text(lead))}</p>'

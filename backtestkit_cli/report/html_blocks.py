@@ -65,7 +65,8 @@ def table_html(table: Table, *, link: str | None = None) -> str:
     """Write a table; with `link` each row but a total leads to the part of the page of that name and its number."""
     columns = [column for column in table.columns if column.depth in DEPTHS]
     head = "".join(_head(column) for column in columns)
-    cells = [[_cell(column, value) for value in column.values] for column in columns]
+    levels = _levels(table) if table.heat else {}
+    cells = [[_cell(column, value, levels.get(value)) for value in column.values] for column in columns]
     if link:
         cells[0][: len(table) - table.has_total] = [
             f'<td><a href="#{link}{row}">{escape(text_of(value))}</a></td>'
@@ -74,7 +75,8 @@ def table_html(table: Table, *, link: str | None = None) -> str:
     rows = [f"<tr>{''.join(row)}</tr>" for row in zip(*cells, strict=True)]
     foot = f"<tfoot>{rows.pop()}</tfoot>" if table.has_total and rows else ""
     body = "\n".join(rows)
-    grid = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody>{foot}</table>"
+    kind = ' class="heat"' if table.heat else ""
+    grid = f"<table{kind}><thead><tr>{head}</tr></thead><tbody>{body}</tbody>{foot}</table>"
     return f'<div class="scroll" tabindex="0">{grid}</div>'
 
 
@@ -144,7 +146,16 @@ def _head(column: Column) -> str:
     return f'<th scope="col"{kind}>{escape(head_text(column))}</th>'
 
 
-def _cell(column: Column, value: Value) -> str:
-    kinds = " ".join(filter(None, ("" if column.is_left else "n", tone(value, column.form))))
+def _levels(table: Table) -> dict[Value, int]:
+    """How deep in colour each value of a map is: from the worst, which has none, to the best."""
+    found = {value for column in table.columns for value in column.values if isinstance(value, float | int)}
+    low, high = min(found, default=0.0), max(found, default=0.0)
+    width = (high - low) or 1.0
+    return {one: round(HEAT_LEVELS * (one - low if table.heat == "high" else high - one) / width) for one in found}
+
+
+def _cell(column: Column, value: Value, level: int | None = None) -> str:
+    colour = tone(value, column.form) if level is None else f"gain heat-{level}"
+    kinds = " ".join(filter(None, ("" if column.is_left else "n", colour)))
     kind = f' class="{kinds}"' if kinds else ""
     return f"<td{kind}>{escape(cell_text(column, value))}</td>"

@@ -61,6 +61,8 @@ def escape(text: str) -> str:
 
 def _lines(report: Report) -> Iterator[str]:
     yield f"# {escape(title(report))}"
+    if report.headline:
+        yield from ("", escape(report.headline))
     yield from ("", f"**{made_text(report.lead)}** · {held_text(report.lead)} · {doubts_text(report.lead)}", "")
     yield from _block(report.head)
     if report.overview is not None:

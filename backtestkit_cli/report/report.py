@@ -70,13 +70,16 @@ class Measures:
 class Table:
     """Columns of one length, whose rows are `row` each.
 
-    A narrow reader gets the last `last` rows, None for all; `has_total` marks a last row.
+    A narrow reader gets the last `last` rows, or the first `first`, None for all; `has_total` marks a last row. A map
+    of `heat` has one value in each cell, of which the high or the low ones are good.
     """
 
     columns: tuple[Column, ...]
     row: str = "row"
     last: int | None = None
+    first: int | None = None
     has_total: bool = False
+    heat: Literal["high", "low"] | None = None
 
     def __len__(self) -> int:
         return len(self.columns[0].values) if self.columns else 0
@@ -116,9 +119,10 @@ def table_section(key: str, title: str, table: Table) -> Section:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chapter:
-    """What is told of one stream; of all of them together when `strategy` is None."""
+    """What is told of one stream; of all of them together when `strategy` is None, or of what `name` says."""
 
     sections: tuple[Section, ...]
+    name: str = ""
     strategy: str | None = None
     symbol: str | None = None
     depth: Depth = "summary"
@@ -130,7 +134,7 @@ class Lead:
 
     Percents are sums over the streams, one stake each; `hold_percent` is None without a price. With a `balance` only
     sized streams count: `pnl_quote` is what they made of it, `return_percent` the same in percent; buy and hold is then
-    that of all of it, the same share in each stream's symbol.
+    that of all of it, the same share in each stream's symbol. `is_undecided` if nobody's result could be chosen.
     """
 
     pnl_percent: float
@@ -140,6 +144,7 @@ class Lead:
     warnings: int
     is_interrupted: bool
     is_optimistic: bool
+    is_undecided: bool = False
     balance: float | None = None
     pnl_quote: float | None = None
     return_percent: float | None = None
@@ -152,7 +157,10 @@ class Lead:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """A whole report. `overview` puts several streams side by side, what is all told again in the chapters."""
+    """A whole report. `overview` puts several streams side by side, what is all told again in the chapters.
+
+    A `headline` comes before the lead.
+    """
 
     run_id: str
     kind: str
@@ -162,3 +170,4 @@ class Report:
     head: Facts
     overview: Table | None
     chapters: tuple[Chapter, ...]
+    headline: str = ""

@@ -95,8 +95,8 @@ def read_record(bundle: Path) -> Record:
             pl.read_parquet(BytesIO(whole_file(bundle, name, manifest["files"]))) for name in (TRADES_FILE, EVENTS_FILE)
         )
         streams = tuple(_stream(one, trades) for one in told["streams"])
-        run = _made(RunResult, told, streams=streams, policy=_policy(told["policy"]))
-        timings = tuple(_made(Timing, one) for one in manifest.get("timings", []))
+        run = made(RunResult, told, streams=streams, policy=policy_from(told["policy"]))
+        timings = tuple(made(Timing, one) for one in manifest.get("timings", []))
         return Record(run=run, events=events, timings=timings)
     except (
         OSError,
@@ -167,19 +167,20 @@ def plain(value: Any) -> Any:
     return [plain(one) for one in value] if isinstance(value, tuple) else value
 
 
-def _policy(told: Mapping[str, Any]) -> Policy:
-    return _made(ReferencePolicy, told) if "name" in told else _made(FillPolicy, told)
+def policy_from(told: Mapping[str, Any]) -> Policy:
+    """Read a policy from plain values."""
+    return made(ReferencePolicy, told) if "name" in told else made(FillPolicy, told)
 
 
 def _stream(told: Mapping[str, Any], trades: "pl.DataFrame") -> StreamRun:
     import polars as pl
 
     own = trades.filter(strategy=pl.lit(told["strategy"]), symbol=pl.lit(told["symbol"]))
-    result = _made(StreamResult, told["result"], trades=trades_from_frame(own), events=_no_events)
-    return _made(StreamRun, told, result=result)
+    result = made(StreamResult, told["result"], trades=trades_from_frame(own), events=_no_events)
+    return made(StreamRun, told, result=result)
 
 
-def _made(kind: type[Made], told: Mapping[str, Any], **given: Any) -> Made:
+def made(kind: type[Made], told: Mapping[str, Any], **given: Any) -> Made:
     """Build an object from plain values, each checked against the type of its field."""
     from pydantic import TypeAdapter
 

@@ -62,7 +62,9 @@ def _opened(sections: Sequence[Section]) -> tuple[Section, ...]:
     """Sections of the short and the full report, both shown, with all rows."""
     return tuple(
         replace(
-            one, depth="summary", block=replace(one.block, last=None) if isinstance(one.block, Table) else one.block
+            one,
+            depth="summary",
+            block=replace(one.block, last=None, first=None) if isinstance(one.block, Table) else one.block,
         )
         for one in sections
         if one.depth != "record"
@@ -107,6 +109,8 @@ def _parts(report: Report, width: int, where: str) -> Iterator["RenderableType"]
 
 def _lead(report: Report) -> Iterator["Text"]:
     lead = report.lead
+    if report.headline:
+        yield styled(clean(report.headline), STRONG)
     yield styled(made_text(lead), f"{STRONG} {tone_of(lead.made_percent, 'signed')}".strip())
     is_doubtful = lead.warnings or lead.is_interrupted or lead.is_optimistic
     yield styled(held_text(lead))

@@ -30,10 +30,13 @@ def table_parts(table: Table, room: int, where: str) -> Iterator["RenderableType
     first = 0 if table.last is None else max(0, count - table.last)
     if first:
         yield styled(f"{counted(first, f'earlier {table.row}')} in {clean(where)}", QUIET)
-    for place, part in enumerate(_parts_that_fit([_ShownColumn.of(one, first) for one in columns], room)):
+    shown = [_ShownColumn.of(one, first, table.first) for one in columns]
+    for place, part in enumerate(_parts_that_fit(shown, room)):
         if place:
             yield styled("")
         yield _columns(part, room, has_total=table.has_total)
+    if table.first is not None and count > table.first:
+        yield styled(f"{counted(count - table.first, f'more {table.row}')} in {clean(where)}", QUIET)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +49,8 @@ class _ShownColumn:
     values: Sequence[Value]
 
     @classmethod
-    def of(cls, column: Column, first: int) -> "_ShownColumn":
-        values = column.values[first:]
+    def of(cls, column: Column, first: int, last: int | None) -> "_ShownColumn":
+        values = column.values[first:last]
         return cls(column, head_text(column), [cell_text(column, value) for value in values], values)
 
     @property

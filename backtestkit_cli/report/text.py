@@ -24,6 +24,7 @@ KIND_TITLES = {
     "partial": "Levels",
     "risk": "Risk refusals",
     "performance": "Performance",
+    "walker": "Comparison",
 }
 
 _WITHOUT_SIGN = {"+0.00": "0.00", "-0.00": "0.00"}
@@ -152,6 +153,8 @@ def subject_text(report: Report) -> str:
 
 def chapter_text(chapter: Chapter) -> str:
     """Name a chapter: the stream, the strategy, or all together."""
+    if chapter.name:
+        return f"The {chapter.name}"
     if chapter.strategy is None:
         return "All streams together"
     strategy = clean(chapter.strategy)
@@ -165,6 +168,8 @@ def _listed(names: tuple[str, ...]) -> str:
 
 def made_text(lead: Lead) -> str:
     """Say what came of it."""
+    if lead.is_undecided:
+        return "no result to choose"
     spread = f"{lead.streams} streams" if lead.streams > 1 else ""
     if not lead.trades:
         return f"no trade in {spread}" if spread else "no trade"

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal, get_args
 
+from backtestkit_cli.disk import file_name
 from backtestkit_cli.errors import Problem, UsageError
 from backtestkit_cli.report.as_csv import csv_texts
 from backtestkit_cli.report.as_json import json_text
@@ -22,6 +23,8 @@ FORMATS: tuple[Format, ...] = get_args(Format)
 DEFAULT_FORMATS = "md,json,csv"
 LIVE = "live"
 """The kind of report that sessions have, and runs have not."""
+WALKER = "walker"
+"""The kind of report that comparisons have."""
 TEXTS: dict[Format, Callable[[Report], str]] = {"md": markdown, "json": json_text, "html": page}
 
 
@@ -39,7 +42,7 @@ def kind_named(text: str) -> Kind:
             "unknown-report-kind",
             f"there is no report of the kind {text!r}",
             expected=", ".join(KINDS),
-            hint=f"sessions have the kind {LIVE}",
+            hint=f"sessions have the kind {LIVE}, comparisons {WALKER}",
         )
     )
 
@@ -93,7 +96,7 @@ def files_of(report: Report, name: str, formats: list[Format]) -> dict[str, str]
     files: dict[str, str] = {}
     for one in formats:
         if one == "csv":
-            files |= {f"{name}__{key}.csv": text for key, text in csv_texts(report).items()}
+            files |= {f"{name}__{file_name(key)}.csv": text for key, text in csv_texts(report).items()}
         else:
             files[f"{name}.{one}"] = TEXTS[one](report)
     return files

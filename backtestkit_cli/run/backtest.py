@@ -54,6 +54,7 @@ from backtestkit_cli.run.finished import FinishedRun
 from backtestkit_cli.run.identity import run_id
 from backtestkit_cli.run.jobs import Job, Runs, begin
 from backtestkit_cli.run.listen import Audience, Listeners
+from backtestkit_cli.run.loaded import followed_until_ms
 from backtestkit_cli.run.notices import (
     tell_candles,
     tell_end,
@@ -64,7 +65,7 @@ from backtestkit_cli.run.notices import (
 )
 from backtestkit_cli.run.plan import Group, Plan, ticks_of
 from backtestkit_cli.run.record import manifest_of
-from backtestkit_cli.run.reference import looks_beyond_ms, notes_of, reference_market, reference_walk, shared_by
+from backtestkit_cli.run.reference import notes_of, reference_market, reference_walk, shared_by
 from backtestkit_cli.run.risk import ledger_for
 from backtestkit_cli.run.sizing import Sizing, ended_by_odds, prepare_sizing
 from backtestkit_cli.run.sources import anomaly_of, local_source
@@ -93,7 +94,8 @@ def end_quietly(_message: str) -> None:
 class Backtest:
     """One backtest: `streams` grows while it runs, so that an interruption keeps what is finished.
 
-    Without `calls_back` the callbacks of the config hear nothing. `watch` may put an observer in the place of a walk.
+    `load` may give candles that are loaded already, from an earlier start on. Without `calls_back` the callbacks of the
+    config hear nothing. `watch` may put an observer in the place of a walk.
     `runs` are those of a kit; `standing` is for who asks about this one. Without `ends_process` a call that cannot be
     interrupted is told to `on_abandon` and left alone.
     """
@@ -103,6 +105,7 @@ class Backtest:
     registry: Registry
     logs: Path
     jobs: int = 1
+    load: Callable[..., Candles] = load_candles
     on_progress: OnProgress = nobody
     on_abandon: Callable[[str], None] = end_quietly
     streams: list[StreamRun] = field(default_factory=list)
@@ -169,7 +172,7 @@ class Backtest:
 
         return compare_fills(self, self.run())
 
-    def background(self) -> Job:
+    def background(self) -> Job[FinishedRun]:
         """Run in a thread of its own; the answer is its handle.
 
         Raises:
@@ -214,6 +217,13 @@ class Backtest:
                 forget(self.registry_again)
             if self.audience.wants(RunDone):
                 tell_end(self.audience, self.result())
+
+    @property
+    def percent_done(self) -> float:
+        """How much of the simulated time of all streams is done, 0 to 100."""
+        within, reached = self.plan.range, self.standing.reached_ms
+        done = sum(min(time_ms, within.end_ms) - within.start_ms for time_ms in list(reached.values()))
+        return 100 * max(0, done) / ((within.end_ms - within.start_ms) * len(self.plan.keys))
 
     @property
     def _is_heard(self) -> bool:
@@ -473,11 +483,10 @@ class Backtest:
         limits, within = self.config.settings.limits_model(), self.plan.range
         window = limits.average_price_candles
         starts = {name: within.start_ms - (minutes + window) * MINUTE_MS for name, minutes in history_minutes.items()}
-        follow_minutes = limits.max_wait_minutes + limits.max_lifetime_minutes
-        end_ms = within.end_ms + follow_minutes * MINUTE_MS + looks_beyond_ms(self.plan.policy)
+        end_ms = followed_until_ms(self.config, self.plan)
         gap, anomaly = self.config.settings.gap, anomaly_of(self.config)
         with self.stopwatch.piece("load", None, symbol):
-            loaded = load_candles(source, symbol, min(starts.values()), end_ms, gap, anomaly)
+            loaded = self.load(source, symbol, min(starts.values()), end_ms, gap, anomaly)
         tell_candles(self.audience, self.plan, symbol, loaded)
         for name, start_ms in starts.items():
             candles = loaded.from_time(start_ms)

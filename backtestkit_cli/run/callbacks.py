@@ -26,6 +26,10 @@ from backtestkit_cli.model.event import (
     RiskRefused,
     Scheduled,
     SignalEvent,
+    StrategyDone,
+    StrategyFailed,
+    StrategyStarted,
+    WalkerDone,
 )
 from backtestkit_cli.plugins.reference import resolve
 from backtestkit_cli.plugins.registry import Registry
@@ -56,8 +60,14 @@ HOOKS: Mapping[str, Mapping[str, Hook]] = {
     "frames": {"on_timeframe": Hook(FrameStarted)},
     "sizings": {"on_calculate": Hook(QuantityCalculated)},
     "risks": {"on_rejected": Hook(RiskRefused), "on_allowed": Hook(RiskAllowed)},
+    "walkers": {
+        "on_strategy_start": Hook(StrategyStarted),
+        "on_strategy_complete": Hook(StrategyDone),
+        "on_strategy_error": Hook(StrategyFailed),
+        "on_complete": Hook(WalkerDone),
+    },
 }
-"""By kind of schema: what each callback of a backtest is told of."""
+"""By kind of schema: what each callback of a backtest, or of a walker, is told of."""
 
 
 def callbacks_of(
@@ -75,6 +85,19 @@ def callbacks_of(
     used += [("exchanges", exchange), *(("sizings", name) for name in sorted(sizings))]
     used += [("risks", name) for name in sorted(risks)]
     used += [("strategies", name) for name in sorted(strategies)]
+    return _subscribed(config, registry, used)
+
+
+def walker_callbacks_of(config: Config, registry: Registry, walker: str) -> Listeners:
+    """Subscribe the callbacks of a walker itself.
+
+    Raises:
+        ConfigError, StrategyError: as `callbacks_of`.
+    """
+    return _subscribed(config, registry, [("walkers", walker)])
+
+
+def _subscribed(config: Config, registry: Registry, used: Sequence[tuple[str, str]]) -> Listeners:
     listeners = Listeners()
     for kind, name in used:
         for key, hook in HOOKS[kind].items():
@@ -113,6 +136,8 @@ def owner_of(event: Any, kind: str) -> str:
             owner = event.sizing
         case "exchanges":
             owner = event.exchange
+        case "walkers":
+            owner = event.walker
         case _:
             owner = event.frame
     return str(owner)

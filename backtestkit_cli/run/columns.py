@@ -8,12 +8,12 @@ from backtestkit_cli.config.settings import ColumnSchema
 from backtestkit_cli.engine.result import ColumnChoice
 from backtestkit_cli.errors import Problem
 from backtestkit_cli.report.columns import wrong_format, wrong_unit
-from backtestkit_cli.report.empty import known_columns
+from backtestkit_cli.report.empty import known_columns, known_walker_columns
 from backtestkit_cli.report.kinds import KINDS
 from backtestkit_cli.report.report import Column
-from backtestkit_cli.report.written import LIVE, kind_named
+from backtestkit_cli.report.written import LIVE, WALKER, kind_named
 
-WITH_COLUMNS = (*KINDS, LIVE)
+WITH_COLUMNS = (*KINDS, LIVE, WALKER)
 
 
 def column_choices(config: Config) -> dict[str, tuple[ColumnChoice, ...]]:
@@ -48,7 +48,9 @@ def default_columns() -> dict[str, list[str]]:
 
 
 def _known_columns(kind: str) -> tuple[Column, ...]:
-    """Sessions list trades as backtests do."""
+    """Sessions list trades as backtests do, comparisons who stands where."""
+    if kind == WALKER:
+        return known_walker_columns()
     return known_columns("backtest" if kind == LIVE else kind_named(kind))
 
 

@@ -9,6 +9,7 @@ from backtestkit_cli import __version__
 from backtestkit_cli.config.merge import Config
 from backtestkit_cli.config.stored import without_secrets
 from backtestkit_cli.engine.result import StreamRun
+from backtestkit_cli.measure.contest import Contest
 from backtestkit_cli.model.policy import ReferencePolicy
 from backtestkit_cli.run.plan import Plan
 from backtestkit_cli.run.record import sources
@@ -37,6 +38,20 @@ def run_id(config: Config, plan: Plan, streams: Sequence[StreamRun], status: str
         decided["stopped"] = sorted([*key, time_ms] for key, time_ms in stopped_ms.items())
     if isinstance(plan.policy, ReferencePolicy):
         decided |= {"order": [plan.strategies, plan.symbols], "present": plan.present_ms}
+    return hashlib.sha256(json.dumps(decided, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def contest_id(contest: Contest) -> str:
+    """Twelve hex digits of what decides a comparison: its runs, its metric, and who came to no result."""
+    decided = {
+        "walker": contest.walker,
+        "metric": contest.metric,
+        "status": contest.run.status,
+        "contestants": [one.name for one in contest.contestants],
+        "runs": [[one.contestant.name, one.run_id] for one in contest.outcomes],
+        "failed": [[one.contestant.name, one.code] for one in contest.failed],
+        "candles": contest.fingerprint,
+    }
     return hashlib.sha256(json.dumps(decided, sort_keys=True).encode()).hexdigest()[:12]
 
 

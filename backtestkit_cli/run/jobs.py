@@ -1,4 +1,4 @@
-"""Backtests in the background: each in a thread of its own, with a handle.
+"""Backtests and walkers in the background: each in a thread of its own, with a handle.
 
 A thread and no process: functions given from Python, listeners, stop requests and questions about open signals reach
 it as they are, and the result is the one of the foreground, object for object. Several processors are for `jobs=` of a
@@ -13,7 +13,7 @@ backtest in the foreground; here it has no effect.
 import atexit
 from dataclasses import dataclass, field
 from threading import Event, Lock, Thread
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, TypeVar, cast
 
 from backtestkit_cli.errors import Problem, StrategyError, UsageError
 from backtestkit_cli.run.standing import Key, RunCancelled
@@ -21,20 +21,23 @@ from backtestkit_cli.run.standing import Key, RunCancelled
 if TYPE_CHECKING:
     from backtestkit_cli.run.backtest import Backtest
     from backtestkit_cli.run.finished import FinishedRun
+    from backtestkit_cli.run.finished_contest import FinishedContest
     from backtestkit_cli.run.live.session import Live
+    from backtestkit_cli.run.walker import Walker
 
+Finished = TypeVar("Finished", "FinishedRun", "FinishedContest")
 JobStatus: TypeAlias = Literal["ready", "running", "done", "failed", "cancelled"]
 
 
 @dataclass(slots=True, eq=False)
-class Job:
-    """One backtest in the background."""
+class Job(Generic[Finished]):
+    """One backtest, or walker, in the background."""
 
-    backtest: "Backtest"
+    backtest: "Backtest | Walker"
     _status: JobStatus = "ready"
     _over: Event = field(default_factory=Event, repr=False)
     _turn: Lock = field(default_factory=Lock, repr=False)
-    _result: "FinishedRun | None" = field(default=None, repr=False)
+    _result: Finished | None = field(default=None, repr=False)
     _error: BaseException | None = field(default=None, repr=False)
 
     @property
@@ -55,15 +58,11 @@ class Job:
     @property
     def progress(self) -> float:
         """How much of the simulated time of all streams is done, 0 to 100."""
-        if self._status == "done":
-            return 100.0
-        within, reached = self.backtest.plan.range, self.backtest.standing.reached_ms
-        done = sum(min(time_ms, within.end_ms) - within.start_ms for time_ms in list(reached.values()))
-        return 100 * max(0, done) / ((within.end_ms - within.start_ms) * len(self.streams))
+        return 100.0 if self._status == "done" else self.backtest.percent_done
 
     @property
     def stats(self) -> "dict[str, float | None]":
-        """The figures of all streams together, when it is done.
+        """The figures of all streams together, of a walker those of its best, when it is done.
 
         Raises:
             UsageError: it is not done.
@@ -81,7 +80,7 @@ class Job:
         self.stop()
         self._settle("cancelled")
 
-    def result(self, timeout: float | None = None) -> "FinishedRun":
+    def result(self, timeout: float | None = None) -> Finished:
         """Wait for the end, at most `timeout` seconds, and give the finished run.
 
         Raises:
@@ -111,7 +110,7 @@ class Job:
             if self._status == "ready":
                 self._status = "running"
         try:
-            self._settle("done", result=self.backtest.run())
+            self._settle("done", result=cast("Finished", self.backtest.run()))
         except RunCancelled:
             self._settle("cancelled")
         except BaseException as error:  # noqa: BLE001  # whatever it is, `result` raises it
@@ -123,9 +122,7 @@ class Job:
         self.backtest.tell_failure(error)
         self._settle("failed", error=error)
 
-    def _settle(
-        self, status: JobStatus, *, result: "FinishedRun | None" = None, error: BaseException | None = None
-    ) -> None:
+    def _settle(self, status: JobStatus, *, result: Finished | None = None, error: BaseException | None = None) -> None:
         """The first end counts."""
         with self._turn:
             if not self._over.is_set():
@@ -134,29 +131,29 @@ class Job:
                 _UNDER_WAY.discard(self)
 
 
-_UNDER_WAY: set[Job] = set()
+_UNDER_WAY: set[Job[Any]] = set()
 
 
 @dataclass(slots=True, eq=False)
 class Runs:
     """The runs of one kit: those that are running, and all jobs, oldest first."""
 
-    running: "list[Backtest | Live]" = field(default_factory=list)
-    jobs: list[Job] = field(default_factory=list)
+    running: "list[Backtest | Live | Walker]" = field(default_factory=list)
+    jobs: list[Job[Any]] = field(default_factory=list)
     turn: Lock = field(default_factory=Lock, repr=False)
 
-    def of(self, key: Key) -> "list[Backtest | Live]":
+    def of(self, key: Key) -> "list[Backtest | Live | Walker]":
         """The runs under way that have a stream, the newest last."""
         return [one for one in tuple(self.running) if key in one.plan.keys]
 
 
-def begin(backtest: "Backtest") -> Job:
-    """Run a backtest in the background.
+def begin(backtest: "Backtest | Walker") -> Job[Any]:
+    """Run a backtest, or a walker, in the background.
 
     Raises:
         UsageError: a job of the same kit with one of its streams is running.
     """
-    job, runs = Job(backtest), backtest.runs
+    runs, job = backtest.runs, Job[Any](backtest)
     with runs.turn:
         taken = {key for other in runs.jobs if not other.is_over for key in other.streams}
         if common := taken.intersection(job.streams):

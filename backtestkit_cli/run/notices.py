@@ -77,15 +77,18 @@ def tell_stream_done(audience: Audience, plan: Plan, key: Key, result: StreamRes
 def tell_failure(audience: Audience, plan: Plan, reached_ms: int, error: Exception) -> None:
     """Tell that the run ends with an error."""
     if audience.wants(RunFailed):
-        audience.tell(
-            RunFailed(
-                time_ms=reached_ms,
-                exchange=plan.exchange,
-                frame=plan.frame,
-                code=error.code if isinstance(error, BacktestkitError) else "internal",
-                what=str(error),
-            )
-        )
+        audience.tell(failure(plan, reached_ms, error))
+
+
+def failure(plan: Plan, reached_ms: int, error: Exception) -> RunFailed:
+    """A run ends with an error."""
+    return RunFailed(
+        time_ms=reached_ms,
+        exchange=plan.exchange,
+        frame=plan.frame,
+        code=error.code if isinstance(error, BacktestkitError) else "internal",
+        what=str(error),
+    )
 
 
 def tell_end(audience: Audience, run: RunResult) -> None:

@@ -8,13 +8,13 @@
 import os
 import signal
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import replace
 from multiprocessing import get_context, resource_tracker
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from backtestkit_cli.config.merge import Config
 from backtestkit_cli.engine.result import StreamRun, ToldEvents
@@ -31,22 +31,35 @@ if TYPE_CHECKING:
 def run_groups(backtest: "Backtest") -> None:
     """Run the groups of a backtest in `jobs` processes; streams arrive as their groups are finished."""
     plan = backtest.plan
-    with sheltered_start():
-        pool = ProcessPoolExecutor(min(backtest.jobs, len(plan.groups)), mp_context=get_context("spawn"))
-    try:
+    with workers(min(backtest.jobs, len(plan.groups))) as pool:
         with sheltered_start():
             tasks = [
                 pool.submit(_run_one, backtest.config, replace(plan, groups=(group,)), str(backtest.logs), verbosity())
                 for group in plan.groups
             ]
-        # polars has put a handler before ours after which a wait simply goes on
-        signal.siginterrupt(signal.SIGINT, True)  # noqa: FBT003  # it takes no keyword
         for task in as_completed(tasks):
             streams, pieces = task.result()
             backtest.stopwatch.add(pieces)
             for stream in streams:
                 backtest.streams.append(stream)
                 backtest.on_progress(stream.strategy, stream.symbol, plan.range.minutes)
+
+
+@contextmanager
+def workers(
+    count: int, initializer: Callable[..., None] | None = None, initargs: tuple[Any, ...] = ()
+) -> Iterator[ProcessPoolExecutor]:
+    """Keep processes for as long as what is inside goes on; whatever ends it ends them.
+
+    Raises:
+        StrategyError: one of them ended without an answer.
+    """
+    with sheltered_start():
+        pool = ProcessPoolExecutor(count, mp_context=get_context("spawn"), initializer=initializer, initargs=initargs)
+    # polars has put a handler before ours after which a wait simply goes on
+    signal.siginterrupt(signal.SIGINT, True)  # noqa: FBT003  # it takes no keyword
+    try:
+        yield pool
     except BrokenProcessPool as error:
         what = "a worker process ended without an answer; what it last said stands above"
         raise StrategyError(Problem("worker-ended", what, hint="run with --jobs 1 to see where")) from error
@@ -73,7 +86,7 @@ def sheltered_start() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
 
-def _say(text: str) -> None:
+def say(text: str) -> None:
     """The last words of a worker that is about to end."""
     sys.stderr.write(text)
     sys.stderr.flush()
@@ -85,9 +98,9 @@ def _run_one(config: Config, plan: Plan, logs: str, verbose: int) -> tuple[Seque
     from backtestkit_cli.run.backtest import Backtest
 
     backtest = Backtest(
-        config=config, plan=plan, registry=ROOT.child(), logs=Path(logs), on_abandon=lambda text: _say(f"{text}\n")
+        config=config, plan=plan, registry=ROOT.child(), logs=Path(logs), on_abandon=lambda text: say(f"{text}\n")
     )
-    with redirect_stdout(sys.stderr), shown(lambda text: _say(f"{text}\n"), verbose):
+    with redirect_stdout(sys.stderr), shown(lambda text: say(f"{text}\n"), verbose):
         streams = [_told(stream) for stream in backtest.run().streams]
     return streams, backtest.stopwatch.pieces
 

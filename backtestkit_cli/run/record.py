@@ -35,7 +35,7 @@ def manifest_of(config: Config, plan: Plan, run: RunResult, *, times_ms: tuple[i
         "started_at": iso(started_ms),
         "finished_at": iso(finished_ms),
         "duration_ms": finished_ms - started_ms,
-        "versions": {name: version(name) for name in ("backtestkit-cli", "numpy", "polars")},
+        "versions": versions(),
         "python": platform.python_version(),
         "jobs": jobs,
         "exchange": plan.exchange,
@@ -55,6 +55,11 @@ def manifest_of(config: Config, plan: Plan, run: RunResult, *, times_ms: tuple[i
         "package": package_hash(),
         "candle_months": {_stream(one): dict(one.candles.months) for one in run.streams},
     }
+
+
+def versions() -> dict[str, str]:
+    """The versions of this program and of what computes in it."""
+    return {name: version(name) for name in ("backtestkit-cli", "numpy", "polars")}
 
 
 def request_of(rerun: dict[str, Any]) -> Request:

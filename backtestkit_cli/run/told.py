@@ -1,7 +1,8 @@
-"""What a report can be asked of, by the word that names it: a stored run, or a live session.
+"""What a report can be asked of, by the word that names it: a stored run, a live session, or a comparison.
 
 * A word is a run where one fits. Else it is a session; with the kind `live` it is one in any case, `last` the newest.
-* A run has every kind but `live`, a session that one alone.
+* A run has every kind but `live`, a session that one alone. With the kind `walker` the word is the name of one, or
+  `last`.
 """
 
 from dataclasses import dataclass
@@ -12,7 +13,18 @@ from backtestkit_cli.errors import Problem, UsageError
 from backtestkit_cli.report.dump import find_bundle
 from backtestkit_cli.report.kinds import Kind
 from backtestkit_cli.report.report import Report
-from backtestkit_cli.report.written import LIVE, Format, files_of, kind_named, report_files, report_text, stored_report
+from backtestkit_cli.report.walker import MAIN_TABLE, walker_report
+from backtestkit_cli.report.walker_files import find_contest, read_contest
+from backtestkit_cli.report.written import (
+    LIVE,
+    WALKER,
+    Format,
+    files_of,
+    kind_named,
+    report_files,
+    report_text,
+    stored_report,
+)
 from backtestkit_cli.report.written import text_of as written
 from backtestkit_cli.run.live.so_far import session_report
 from backtestkit_cli.run.session import find_session
@@ -78,12 +90,34 @@ class OfSession:
         return files_of(self.report(), self.folder.name, formats)
 
 
+@dataclass(frozen=True, slots=True)
+class OfWalker:
+    """The report of the newest comparison of a walker, made of its record."""
+
+    record: Path
+    kind: str = WALKER
+
+    def report(self) -> Report:
+        """Make it again."""
+        return walker_report(read_contest(self.record))
+
+    def text(self, format: Format) -> str:  # noqa: A002  # the option's word
+        """As one text; of CSV the ranking."""
+        return written(self.report(), MAIN_TABLE, format)
+
+    def files(self, formats: list[Format]) -> dict[str, str]:
+        """Texts by file name."""
+        return files_of(self.report(), self.record.parent.name, formats)
+
+
 def told(logs: Path, text: str, kind: str | None) -> Told:
     """Find what is meant; without a kind the main one.
 
     Raises:
         UsageError: there is none, more than one, or it has no report of that kind.
     """
+    if kind == WALKER:
+        return OfWalker(find_contest(logs, text))
     if kind == LIVE:
         return OfSession(find_session(logs, text), logs.parent)
     named = kind_named(kind or "backtest")

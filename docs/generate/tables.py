@@ -23,6 +23,7 @@ from backtestkit_cli.config.market_schema import PluginExchange
 from backtestkit_cli.config.settings import Fill, LimitsSchema, Settings
 from backtestkit_cli.config.stake_schema import Check, PluginSizing
 from backtestkit_cli.config.strategy_schema import Entry, Level, SidesSchema
+from backtestkit_cli.config.varied import Varied
 from backtestkit_cli.engine.draft import broken_rules
 from backtestkit_cli.engine.drafts import DISTANCE_RULES
 from backtestkit_cli.engine.rules.functions import FUNCTIONS, LENGTHS
@@ -69,6 +70,7 @@ TYPES: tuple[tuple[Any, str], ...] = (
     (Check, "`path.py:name`, or `{allow, note}`"),
     (Entry, "`market`, or `{limit, wait}`"),
     (Fill, "fill policy, or a mapping"),
+    (Varied, "list, or `{from, to, step}`"),
 )
 FORMS: Mapping[str, Sequence[tuple[str, type[BaseModel]]]] = {
     "exchanges": [*schema.EXCHANGES.items(), ("path.py:name", PluginExchange)],

@@ -79,7 +79,7 @@ def kit_with(gate: Gate) -> Kit:
     return kit
 
 
-def halted(kit: Kit, gate: Gate) -> Job:
+def halted(kit: Kit, gate: Gate) -> Job[Any]:
     """A job that stands at its third decision."""
     job = kit.backtest(symbols=["A"]).background()
     assert gate.came.wait(SECONDS)

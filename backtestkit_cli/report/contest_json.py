@@ -1,0 +1,57 @@
+"""A comparison as it is kept: plain values that become an equal comparison again, floats to the last bit."""
+
+import json
+from collections.abc import Mapping
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from backtestkit_cli.engine.result import RunResult
+from backtestkit_cli.measure.contest import Contest, Contestant, Failed, Outcome
+from backtestkit_cli.report.stored import made, plain, policy_from
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
+
+
+def contest_json(contest: Contest) -> bytes:
+    """Write a comparison; infinite figures, which JSON does not know, as Python writes them."""
+    return (json.dumps(plain(contest), sort_keys=True) + "\n").encode("ascii")
+
+
+def contest_from(content: bytes) -> Contest:
+    """Read a comparison.
+
+    Raises:
+        ValueError, KeyError, TypeError, AttributeError: this is none.
+    """
+    told = json.loads(content)
+    run = made(RunResult, told["run"], streams=(), policy=policy_from(told["run"]["policy"]))
+    parts: dict[str, tuple[Any, ...]] = {
+        "contestants": tuple(_adapter(Contestant).validate_python(one) for one in told["contestants"]),
+        "outcomes": tuple(map(outcome_from, told["outcomes"])),
+        "failed": tuple(_adapter(Failed).validate_python(one) for one in told["failed"]),
+    }
+    return made(Contest, told, run=run, **parts)
+
+
+def outcome_plain(outcome: Outcome) -> dict[str, Any]:
+    """Write an outcome as plain values."""
+    told: dict[str, Any] = plain(outcome)
+    return told
+
+
+def outcome_from(told: Mapping[str, Any]) -> Outcome:
+    """Read an outcome.
+
+    Raises:
+        ValueError: this is none.
+    """
+    found: Outcome = _adapter(Outcome).validate_python(told)
+    return found
+
+
+@cache
+def _adapter(kind: Any) -> "TypeAdapter[Any]":
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(kind)

@@ -1,0 +1,121 @@
+"""Results of contestants that are kept while a walker runs, so that an interrupted one can go on.
+
+* `logs/walker/<name>/results.jsonl` has one line for each contestant that is done with, forced to the disk before the
+  next one begins. A line that was cut off, or changed, does not count.
+* A result counts only for the same contestant, config, code, candles, program and figures: all of them are in its key.
+  Of the code every Python file beside a strategy's own counts, for one may import the other.
+* Without `--resume` the file begins anew. Functions given by a program cannot be told apart, so nothing is kept then.
+* Failed contestants are tested again.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+from backtestkit_cli.config.merge import Config
+from backtestkit_cli.measure.contest import Contestant, Outcome, scope_of
+from backtestkit_cli.report.contest_json import outcome_from, outcome_plain
+from backtestkit_cli.report.walker_files import contest_folder
+from backtestkit_cli.run.contestant import Ended
+from backtestkit_cli.run.contestants import config_of
+from backtestkit_cli.run.identity import run_id
+from backtestkit_cli.run.record import package_hash, versions
+
+if TYPE_CHECKING:
+    from backtestkit_cli.run.walker import Walker
+
+RESULTS = "results.jsonl"
+
+
+@dataclass(slots=True)
+class KeptResults:
+    """The results that count, by key, and the file that new ones go to; without a file none are kept."""
+
+    walker: "Walker"
+    found: dict[str, Outcome] = field(default_factory=dict)
+    file: IO[bytes] | None = None
+    _keys: dict[Contestant, str] = field(default_factory=dict)
+    _code: str = ""
+
+    @classmethod
+    @contextmanager
+    def of(cls, walker: "Walker") -> "Iterator[KeptResults]":
+        """Open the results of a walker whose candles are known.
+
+        Raises:
+            OSError: the disk refused.
+        """
+        if walker.registry.has_given:
+            yield cls(walker)
+            return
+        path = contest_folder(walker.logs, walker.plan.walker) / RESULTS
+        found = read_results(path) if walker.is_resumed else {}
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("ab" if walker.is_resumed else "wb") as file:
+            if file.tell():
+                file.write(b"\n")  # the last line may have been cut off
+            yield cls(walker, found, file)
+
+    def known(self, contestant: Contestant) -> Outcome | None:
+        """What an earlier run found, if it would be found again."""
+        return self.found.get(self._key(contestant)) if self.found else None
+
+    def add(self, one: Ended) -> None:
+        """Keep a result for good before anything else is done."""
+        if self.file is None or not isinstance(one, Outcome):
+            return
+        told = {"key": self._key(one.contestant), "outcome": outcome_plain(one)}
+        self.file.write(_sealed(told))
+        self.file.flush()
+        os.fsync(self.file.fileno())
+
+    def _key(self, contestant: Contestant) -> str:
+        if contestant not in self._keys:
+            walker = self.walker
+            self._code = self._code or _code_of(walker.config, tuple(walker.plan.plans))
+            decided = [
+                contestant.name,
+                run_id(
+                    config_of(walker.config, contestant), walker.plan.plans[contestant.strategy], (), "complete", {}
+                ),
+                walker.fingerprint,
+                scope_of(walker.plan.metric),
+                self._code,
+            ]
+            self._keys[contestant] = hashlib.sha256(json.dumps(decided).encode()).hexdigest()
+        return self._keys[contestant]
+
+
+def read_results(path: Path) -> dict[str, Outcome]:
+    """Read the lines that are whole, by key."""
+    found: dict[str, Outcome] = {}
+    if not path.is_file():
+        return found
+    for line in path.read_bytes().split(b"\n"):
+        seal, _, text = line.partition(b" ")
+        if text and hashlib.sha256(text).hexdigest().encode() == seal:
+            told = json.loads(text)
+            found[told["key"]] = outcome_from(told["outcome"])
+    return found
+
+
+def _sealed(told: Mapping[str, object]) -> bytes:
+    text = json.dumps(told, allow_nan=False).encode("ascii")
+    return hashlib.sha256(text).hexdigest().encode() + b" " + text + b"\n"
+
+
+def _code_of(config: Config, strategies: tuple[str, ...]) -> str:
+    """One hash over this program, what it stands on, and every Python file beside those of the strategies."""
+    digest = hashlib.sha256(json.dumps([package_hash(), versions()], sort_keys=True).encode())
+    references = [config.strategies[name].use or "" for name in strategies]
+    files = {config.project / one.rpartition(":")[0] for one in references if ".py:" in one}
+    for folder in sorted({path.parent for path in files}):
+        for path in sorted(folder.rglob("*.py")):
+            digest.update(f"{path.relative_to(folder)} {len(path.read_bytes())} ".encode(errors="surrogatepass"))
+            digest.update(path.read_bytes())
+    return digest.hexdigest()

@@ -1,0 +1,259 @@
+"""The walker: every strategy of it, and every variant, on the same candles, ranked as far as it came.
+
+* Each contestant is a backtest of its own, by the driver of every backtest, and is heard like one; nothing is kept of
+  it that grows with its trades. Candles are loaded once.
+* Results come in the order of the config, however many processes work.
+* A contestant whose code fails is told and left out; the rest goes on.
+* A request to stop acts before the next contestant.
+"""
+
+from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import NamedTuple, get_args
+
+from backtestkit_cli.config.market_schema import SampleExchange
+from backtestkit_cli.config.merge import Config
+from backtestkit_cli.engine.result import RunResult, RunStatus
+from backtestkit_cli.measure.contest import Best, Contest, Contestant, Failed, Outcome, best_of
+from backtestkit_cli.model.event import Event, Notice, WalkerEvent
+from backtestkit_cli.plugins.registry import Registry
+from backtestkit_cli.run.backtest import end_quietly
+from backtestkit_cli.run.callbacks import callbacks_of, walker_callbacks_of
+from backtestkit_cli.run.columns import column_choices
+from backtestkit_cli.run.contestant import Ended, Tester
+from backtestkit_cli.run.contestants import WalkerPlan, history_minutes
+from backtestkit_cli.run.finished_contest import FinishedContest
+from backtestkit_cli.run.identity import contest_id
+from backtestkit_cli.run.jobs import Job, Runs, begin
+from backtestkit_cli.run.kept_results import KeptResults
+from backtestkit_cli.run.listen import Audience, Listeners
+from backtestkit_cli.run.loaded import LoadedOnce, load_for_all
+from backtestkit_cli.run.notices import failure
+from backtestkit_cli.run.standing import Standing
+from backtestkit_cli.run.walker_notices import ended, failed, finished, progress, started
+
+RUN_TOPICS = frozenset(get_args(Event | Notice)) - frozenset(get_args(WalkerEvent))
+"""What is told of the backtests of contestants."""
+
+
+class WalkerStep(NamedTuple):
+    """How far a walker is: contestants done with, of how many, who is tested now, and the best so far."""
+
+    done: float
+    total: int
+    contestant: str
+    best: Best
+
+
+def nobody(_step: WalkerStep) -> None:
+    """Nobody listens."""
+
+
+def nobody_failed(_failed: Failed) -> None:
+    """Nobody is told at once."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Walker:
+    """One comparison: `outcomes` and `failed` grow while it runs, so that an interruption keeps what is finished.
+
+    With `is_resumed` results that an earlier run of the same kept are taken over. `runs` are those of a kit; `standing`
+    is for who asks about this one.
+    """
+
+    config: Config
+    plan: WalkerPlan
+    registry: Registry
+    logs: Path
+    jobs: int = 1
+    is_resumed: bool = False
+    on_progress: Callable[[WalkerStep], None] = nobody
+    on_failure: Callable[[Failed], None] = nobody_failed
+    on_abandon: Callable[[str], None] = end_quietly
+    listeners: Listeners = field(default_factory=Listeners)
+    runs: Runs = field(default_factory=Runs)
+    standing: Standing = field(default_factory=Standing)
+    ends_process: bool = True
+    outcomes: list[Outcome] = field(default_factory=list)
+    failed: list[Failed] = field(default_factory=list)
+    fingerprint: str = ""
+    audience: Audience = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.audience = self._audience()
+
+    def __iter__(self) -> Iterator[WalkerEvent]:
+        """Run, and tell how it goes: who begins, what came of it, how far it is, and the end.
+
+        Whoever ends the loop early ends the run; `result("interrupted")` tells what was finished.
+        """
+        return self._happen()
+
+    def run(self) -> FinishedContest:
+        """Test every contestant.
+
+        Raises:
+            ConfigError, DataError: something of a contestant, or the candles of all, is wrong.
+            KeyboardInterrupt: the user stopped it; `result("interrupted")` tells what was finished.
+        """
+        for _ in self._happen():
+            pass
+        return self.result()
+
+    def background(self) -> Job[FinishedContest]:
+        """Run in a thread of its own; the answer is its handle.
+
+        Raises:
+            UsageError: a job with one of these streams is running.
+        """
+        return begin(self)
+
+    def stop(self) -> None:
+        """Test no more contestants; the one under way comes to its end."""
+        for key in self.plan.keys:
+            self.standing.ask_stop(key)
+
+    @property
+    def done(self) -> int:
+        """How many contestants are done with, failed ones too."""
+        return len(self.outcomes) + len(self.failed)
+
+    @property
+    def percent_done(self) -> float:
+        """How many contestants are done with, 0 to 100."""
+        return 100 * self.done / len(self.plan.contestants)
+
+    def result(self, status: RunStatus = "complete") -> FinishedContest:
+        """What is known so far; a walker that was stopped before all were tested is no complete one."""
+        is_whole = self.done == len(self.plan.contestants)
+        told: RunStatus = status if is_whole or status != "complete" else "stopped"
+        contest = Contest(
+            walker=self.plan.walker,
+            metric=self.plan.metric,
+            symbols=self.plan.shared.symbols,
+            contestants=self.plan.contestants,
+            outcomes=tuple(self.outcomes),
+            failed=tuple(self.failed),
+            run=self._shared_run(told),
+            fingerprint=self.fingerprint,
+            note=self.config.walkers[self.plan.walker].note or "",
+        )
+        run = replace(contest.run, run_id=contest_id(contest))
+        return FinishedContest(contest=replace(contest, run=run), logs=self.logs)
+
+    def tell_failure(self, error: Exception) -> None:
+        """Tell that the walker ends with an error."""
+        self.audience.tell(failure(self.plan.shared, self.plan.range.start_ms, error))
+
+    def _happen(self) -> Generator[WalkerEvent, None, None]:
+        self.outcomes.clear()
+        self.failed.clear()
+        self.standing.reset()
+        self.runs.running.append(self)
+        try:
+            self.audience = self._audience(walker_callbacks_of(self.config, self.registry, self.plan.walker))
+            for event in self._compare():
+                self.audience.tell(event)
+                yield event
+        finally:
+            self.runs.running.remove(self)
+
+    def _compare(self) -> Iterator[WalkerEvent]:
+        plan = self.plan
+        history = history_minutes(self.config, plan, self.registry.child())
+        loaded = load_for_all(self.config, plan.shared, self.registry, history)
+        self.fingerprint = loaded.fingerprint(plan.shared.symbols)
+        tester = self._tester(loaded)
+        with ExitStack() as stack:
+            kept = stack.enter_context(KeptResults.of(self))
+            test = self._pool(stack, kept, history) or tester.test
+            for contestant in plan.contestants:
+                if any(self.standing.is_stop_asked(key) for key in plan.keys):
+                    break
+                yield started(plan, contestant)
+                self._progressed(contestant)
+                known = kept.known(contestant)
+                one = test(contestant) if known is None else known
+                if known is None:
+                    kept.add(one)
+                yield self._taken(one)
+                yield progress(plan, self.done)
+        yield ended(plan, self.outcomes)
+
+    def _taken(self, one: Ended) -> WalkerEvent:
+        if isinstance(one, Failed):
+            self.failed.append(one)
+            self.on_failure(one)
+        else:
+            self.outcomes.append(one)
+        self._progressed(one.contestant)
+        return failed(self.plan, one) if isinstance(one, Failed) else finished(self.plan, self.outcomes)
+
+    def _tester(self, loaded: LoadedOnce) -> Tester:
+        return Tester(
+            config=self.config,
+            plan=self.plan,
+            registry=self.registry,
+            logs=self.logs,
+            loaded=loaded,
+            on_progress=self._minutes_passed,
+            on_abandon=self.on_abandon,
+            listeners=self.listeners if self._is_heard else Listeners(),
+            ends_process=self.ends_process,
+        )
+
+    def _pool(self, stack: ExitStack, kept: KeptResults, history: int) -> Callable[[Contestant], Ended] | None:
+        """Other processes to test in; None where this one does as well, or where it alone is heard."""
+        waiting = [one for one in self.plan.contestants if kept.known(one) is None]
+        shared = self.plan.shared
+        frame = shared.frame if shared.frame in self.config.frames else None
+        strategies = tuple(self.plan.plans)
+        if self.jobs == 1 or len(waiting) < 2 or self._is_heard or self.registry.has_given:
+            return None
+        if len(callbacks_of(self.config, self.registry, strategies=strategies, exchange=shared.exchange, frame=frame)):
+            return None
+        from backtestkit_cli.run.walker_pool import WalkerPool
+
+        return stack.enter_context(WalkerPool.of(self, waiting, history)).test
+
+    def _minutes_passed(self, strategy: str, symbol: str, minutes: int) -> None:
+        self.standing.reach((strategy, symbol), self.plan.range.start_ms)
+        symbols = self.plan.shared.symbols
+        part = (symbols.index(symbol) + minutes / self.plan.range.minutes) / len(symbols)
+        self._progressed(self.plan.contestants[min(self.done, len(self.plan.contestants) - 1)], part)
+
+    def _progressed(self, contestant: Contestant, part: float = 0.0) -> None:
+        best = best_of(self.outcomes, self.plan.metric)
+        self.on_progress(WalkerStep(self.done + part, len(self.plan.contestants), contestant.name, best))
+
+    @property
+    def _is_heard(self) -> bool:
+        """Whether anybody hears the backtests of the contestants."""
+        return any(self.listeners.of(topic, "backtest") for topic in RUN_TOPICS)
+
+    def _audience(self, callbacks: Listeners | None = None) -> Audience:
+        shared, first = self.plan.shared, Listeners() if callbacks is None else callbacks
+        return Audience("backtest", first, self.listeners, exchange=shared.exchange, frame=shared.frame)
+
+    def _shared_run(self, status: RunStatus) -> RunResult:
+        shared, settings = self.plan.shared, self.config.settings
+        is_sized = any(self.config.strategies[name].sizing for name in self.plan.plans)
+        return RunResult(
+            run_id="",
+            kind="backtest",
+            exchange=shared.exchange,
+            frame=shared.frame,
+            range=shared.range,
+            tick=shared.tick,
+            policy=shared.policy,
+            costs=shared.costs,
+            balance=settings.balance if is_sized else None,
+            gap=settings.gap,
+            streams=(),
+            warnings=self.audience.warnings,
+            status=status,
+            columns=column_choices(self.config),
+            is_made_up=isinstance(self.config.exchanges[shared.exchange], SampleExchange),
+        )
