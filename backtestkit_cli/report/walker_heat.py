@@ -15,7 +15,7 @@ def heat_sections(contest: Contest) -> Iterator[Section]:
         varied = [key for key, _ in own[0].params if len({repr(dict(one.params)[key]) for one in own}) > 1]
         if len(varied) == 2:
             label = known_metrics()[contest.metric].label
-            title = f"{label} of {clean(strategy)} by {varied[0]} (down) and {varied[1]} (across)"
+            title = f"Map of {clean(strategy)}: {label}"
             yield Section(key=f"heat_{strategy}", title=title, block=_table(contest, own, *varied))
 
 
