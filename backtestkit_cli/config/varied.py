@@ -8,51 +8,15 @@ from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, create_model
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, WithJsonSchema
+from pydantic_core import InitErrorDetails
 
-from backtestkit_cli.config.fields import Broken, ParamValue, Schema, as_tuple, distinct
-from backtestkit_cli.config.problems import refusal
+from backtestkit_cli.config.fields import Broken, ParamValue, as_tuple, distinct
+from backtestkit_cli.config.problems import key_meant, missing_key, refusal, unknown_key
 
+KEYS = ("from", "to", "step")
 MOST_VALUES = 10_000
 EXPECTED = "a list, or a range such as {from: 8, to: 16, step: 4}"
-
-
-class _Steps(Schema):
-    """The rules between the keys of a range."""
-
-    @classmethod
-    def broken_rules(cls, given: Mapping[str, Any]) -> Iterator[Broken]:
-        """Yield a range that is empty, or has too many values."""
-        numbers = [given.get(key) for key in ("from", "to", "step")]
-        if not all(isinstance(one, int | float) and not isinstance(one, bool) for one in numbers):
-            return
-        first, last, step = (Decimal(str(one)) for one in numbers)
-        if last < first:
-            yield ("to",), given["to"], refusal("bad-value", "the range ends before it starts", expected="from <= to")
-        elif step > 0 and (last - first) / step >= MOST_VALUES:
-            why = refusal("bad-value", "the range has too many values", expected=f"at most {MOST_VALUES}")
-            yield ("step",), given["step"], why
-
-
-def _number(value: Any) -> Any:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise refusal("wrong-type", "a value of the wrong kind", expected="a number")
-    return value
-
-
-def _step(value: Any) -> Any:
-    if _number(value) <= 0:
-        raise refusal("bad-value", "the number is out of range", expected="a number above 0")
-    return value
-
-
-_KEYS: dict[str, Any] = {
-    "from": (Annotated[Any, AfterValidator(_number)], ...),
-    "to": (Annotated[Any, AfterValidator(_number)], ...),
-    "step": (Annotated[Any, AfterValidator(_step)], ...),
-}
-# `from` is no name that a class could spell
-_Range = create_model("_Range", __base__=_Steps, **_KEYS)
 
 
 def values_of(first: float, last: float, step: float) -> tuple[int | float, ...]:
@@ -66,11 +30,41 @@ def values_of(first: float, last: float, step: float) -> tuple[int | float, ...]
 
 def _varied(value: Any) -> Any:
     if isinstance(value, Mapping):
-        given = _Range.model_validate(value).model_dump()
-        return values_of(given["from"], given["to"], given["step"])
+        broken = [InitErrorDetails(type=why, loc=keys, input=found) for keys, found, why in _broken_keys(value)]
+        if broken:
+            raise ValidationError.from_exception_data("range", broken)
+        return values_of(*(value[key] for key in KEYS))
     if not isinstance(value, list | tuple):
         raise refusal("wrong-type", "a value of the wrong kind", expected=EXPECTED)
     return as_tuple(value)
+
+
+def _broken_keys(given: Mapping[str, Any]) -> Iterator[Broken]:
+    """Yield what is wrong with a range: its keys, their kinds, else what they make together."""
+    unknown = [key for key in given if key not in KEYS]
+    numbers = {key: given[key] for key in KEYS if key in given}
+    wrong = [key for key, one in numbers.items() if isinstance(one, bool) or not isinstance(one, int | float)]
+    for key in unknown:
+        yield (key,), given[key], unknown_key(str(key), KEYS, given)
+    meant = {key_meant(str(key), KEYS, given) for key in unknown}
+    for key in KEYS:
+        if key not in given and key not in meant:
+            yield (key,), dict(given), missing_key(key)
+    for key in wrong:
+        yield (key,), given[key], refusal("wrong-type", "a value of the wrong kind", expected="a number")
+    if len(numbers) == len(KEYS) and not wrong:
+        yield from _broken_range(given)
+
+
+def _broken_range(given: Mapping[str, Any]) -> Iterator[Broken]:
+    first, last, step = (Decimal(str(given[key])) for key in KEYS)
+    if step <= 0:
+        yield ("step",), given["step"], refusal("bad-value", "the number is out of range", expected="a number above 0")
+    elif last < first:
+        yield ("to",), given["to"], refusal("bad-value", "the range ends before it starts", expected="from <= to")
+    elif (last - first) / step >= MOST_VALUES:
+        why = refusal("bad-value", "the range has too many values", expected=f"at most {MOST_VALUES}")
+        yield ("step",), given["step"], why
 
 
 Varied = Annotated[
@@ -84,8 +78,8 @@ Varied = Annotated[
                 {"type": "array", "minItems": 1, "items": {"type": ["boolean", "integer", "number", "string"]}},
                 {
                     "type": "object",
-                    "properties": {key: {"type": "number"} for key in ("from", "to", "step")},
-                    "required": ["from", "to", "step"],
+                    "properties": {key: {"type": "number"} for key in KEYS},
+                    "required": list(KEYS),
                     "additionalProperties": False,
                 },
             ]
