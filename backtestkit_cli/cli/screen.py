@@ -2,7 +2,7 @@
 
 import json
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol, Self
@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from backtestkit_cli.run.live.view import StreamView
 
 LINES = 8
+COLUMNS = ("Strategy", "Symbol", "Price", "State", "Entry", "to TP", "to SL", "PnL", "Until / next")
+SPARED = ("Entry", "Price", "to TP", "to SL", "Until / next")
+"""What a narrow terminal does without, the first before the others."""
+GAP = 3
 
 
 class Screen(Protocol):
@@ -159,22 +163,35 @@ class Redrawn:
         return f"{datetime.fromtimestamp(self.session.clock.now_ms() / 1000, UTC):%H:%M:%S} UTC · Ctrl-C stops"
 
     def _table(self) -> "Table":
+        """All streams; where they are too wide, without the columns that matter least."""
         from rich import box
         from rich.table import Table
         from rich.text import Text
 
-        table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-        for name in ("Strategy", "Symbol"):
-            table.add_column(name, overflow="fold")
-        for name in ("Price", "State", "Entry", "to TP", "to SL", "PnL", "Until / next"):
-            table.add_column(name, justify="right" if name != "State" else "left", no_wrap=True)
         now_ms = self.session.clock.now_ms()
-        for view in self.session.views():
-            table.add_row(*(Text(text, style=style) for text, style in _cells(view, now_ms)))
+        rows = [tuple(_cells(view, now_ms)) for view in self.session.views()]
+        shown = _fitting([tuple(text for text, _ in row) for row in rows], self._console.width)
+        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+        for place in shown:
+            is_text = COLUMNS[place] in ("Strategy", "Symbol", "State")
+            table.add_column(COLUMNS[place], justify="left" if is_text else "right", overflow="fold")
+        for row in rows:
+            table.add_row(*(Text(*row[place]) for place in shown))
         return table
 
 
+def _fitting(rows: Sequence[Sequence[str]], width: int) -> list[int]:
+    """The places of the columns that fit into a width, with a gap between each two."""
+    wide = [GAP + max(map(len, column)) for column in zip(COLUMNS, *rows, strict=True)]
+    shown = list(range(len(COLUMNS)))
+    for name in SPARED:
+        if sum(wide[place] for place in shown) - GAP > width:
+            shown.remove(COLUMNS.index(name))
+    return shown
+
+
 def _cells(view: "StreamView", now_ms: int) -> Iterator[tuple[str, str]]:
+    """Text and style of each column."""
     tone = "" if not view.pnl_percent else "green" if view.pnl_percent > 0 else "red"
     yield view.strategy, ""
     yield view.symbol, ""
