@@ -162,8 +162,7 @@ class Walker:
 
     def _compare(self) -> Iterator[WalkerEvent]:
         plan = self.plan
-        history = history_minutes(self.config, plan, self.registry.child())
-        loaded = load_for_all(self.config, plan.shared, self.registry, history)
+        history, loaded = self._prepared()
         self.fingerprint = loaded.fingerprint(plan.shared.symbols)
         tester = self._tester(loaded)
         with ExitStack() as stack:
@@ -181,6 +180,15 @@ class Walker:
                 yield self._taken(one)
                 yield progress(plan, self.done)
         yield ended(plan, self.outcomes)
+
+    def _prepared(self) -> tuple[int, LoadedOnce]:
+        """Make everybody ready and load the candles; the minutes of history that they need come first."""
+        try:
+            history = history_minutes(self.config, self.plan, self.registry.child())
+            return history, load_for_all(self.config, self.plan.shared, self.registry, history)
+        except Exception as error:
+            self.tell_failure(error)
+            raise
 
     def _taken(self, one: Ended) -> WalkerEvent:
         if isinstance(one, Failed):

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from e2e.project import Project, make_project
+from e2e.project import START_MS, Project, candle_csv, candle_rows, make_project
 
 from backtestkit_cli import Kit, RunFailed, StrategyDone, StrategyFailed, StrategyStarted, WalkerDone, WalkerProgress
 from backtestkit_cli.errors import BacktestkitError, UsageError
@@ -183,6 +183,19 @@ def test_only_what_still_holds_is_taken_over(project: Project, monkeypatch: pyte
     results = project.folder / "logs" / "walker" / "duel" / "results.jsonl"
     results.write_text(results.read_text().replace('"trades": ', '"trades": 1'))
     assert again() == {"param", "cross", "asked"}
+
+
+def test_results_of_other_candles_are_not_taken_over(project: Project) -> None:
+    rows = candle_rows(4 * 1440, start_ms=START_MS - 1440 * 60_000)
+    options = ("--set", "walkers.duel.exchange=files", "--set", "walkers.duel.frame=day", "--json")
+    project.write("data/BTCUSDT.csv", candle_csv(rows))
+    first = project.inside("walker", "duel", *options).document
+    # a price in the middle of the day, and with it what is made
+    rows[2000:2100] = [[time, *(price * 1.05 for price in prices), volume] for time, *prices, volume in rows[2000:2100]]
+    project.write("data/BTCUSDT.csv", candle_csv(rows))
+    resumed = project.inside("walker", "duel", "--resume", *options).document
+    assert resumed == project.inside("walker", "duel", *options).document
+    assert resumed["comparison"]["ranking"] != first["comparison"]["ranking"]
 
 
 def test_a_contestant_that_fails_is_listed_and_the_rest_goes_on(project: Project) -> None:
@@ -378,3 +391,4 @@ def test_an_error_of_the_candles_ends_it(project: Project) -> None:
     with pytest.raises(BacktestkitError) as caught:
         kit.walker("duel").run()
     assert caught.value.exit_code == 3
+    assert [event.code for event in failures] == [caught.value.code]

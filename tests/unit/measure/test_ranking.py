@@ -66,6 +66,17 @@ def test_resampled_means_vary_as_the_blocks_do() -> None:
     assert (day_weights(27, seed=1) @ days).var() == pytest.approx(by_hand, rel=0.1)
 
 
+def test_the_limit_is_that_of_the_blocks_made_as_wide_as_their_days() -> None:
+    gap = np.random.default_rng(2).normal(0, 1, 27)
+    gap -= gap.mean()
+    blocks = [np.mean([gap[(start + place) % 27] for place in range(3)]) for start in range(27)]
+    error = math.sqrt(np.mean(np.square(blocks)) / 9 * 27 / 24)
+    # of 9 blocks 8 are free: the printed limit is 2.306
+    near, beyond = (np.stack([np.zeros(27), gap + share * 2.306 * error]) for share in (0.965, 1.035))
+    assert ranks(near, seed=1) == [1, 1]
+    assert ranks(beyond, seed=1) == [2, 1]
+
+
 def test_a_strategy_that_gains_the_same_more_every_day_is_better() -> None:
     flat, more = np.zeros(30), np.ones(30)
     assert ranks(np.stack([flat, more, flat]), seed=1) == [2, 1, 2]
