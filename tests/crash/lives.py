@@ -104,7 +104,8 @@ class Nursery:
 
 @dataclass(slots=True)
 class Lives:
-    """One session with its many lives. `told` holds each event once, in order; `deaths` counts what death struck.
+    """One session with its many lives. `told` holds each event once, in order; `deaths` counts what death struck,
+    `most_leftovers` the temp files that one writer left at once.
 
     `state` is where it keeps its state, as `settings.state` has it; files where it is None.
     """
@@ -268,7 +269,13 @@ class Lives:
         records = self.records()
         self._nothing_told_is_lost(records)
         self.deaths["while busy" if any(map(_is_busy, records)) else "while idle"] += 1
-        self.most_leftovers = max(self.most_leftovers, len(list(self.project.folder.rglob("*.tmp"))))
+        self.most_leftovers = max(self.most_leftovers, *self._leftovers())
+
+    def _leftovers(self) -> tuple[int, int]:
+        """Temp files of the state and of the reports, which two threads write."""
+        found = list(self.project.folder.rglob("*.tmp"))
+        reports = [path for path in found if self.project.folder / "logs" in path.parents]
+        return len(found) - len(reports), len(reports)
 
     def _nothing_told_is_lost(self, records: tuple[StreamRecord, ...]) -> None:
         """What was told is on disk: open positions are held there, closed ones are not."""
