@@ -152,7 +152,8 @@ class Redrawn:
         if not session.streams:
             return Text(f"loading candles from {session.plan.exchange} …")
         head = Text(f"session {session.record.session} · paper · {session.plan.exchange} · {self._state()}")
-        parts: list[RenderableType] = [head, self._table(), *(Text(text, overflow="ellipsis") for text in self.lines)]
+        lines = (Text(text, overflow="ellipsis") for text in self.lines)
+        parts: list[RenderableType] = [head, "", self._table(), "", *lines]
         if self.last_trouble:
             parts.append(Text(f"last error: {self.last_trouble}", style="red"))
         return Group(*parts)
