@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from backtestkit_cli.run.live.session import Live
     from backtestkit_cli.run.outside import OutsideExchange
     from backtestkit_cli.run.parity import SessionParity
+    from backtestkit_cli.run.real import Confirm
     from backtestkit_cli.run.session import Sessions
     from backtestkit_cli.run.walker import Walker
 
@@ -212,8 +213,14 @@ class Kit(Entries):
         *strategies: str,
         symbols: Sequence[str] = (),
         exchange: str | None = None,
+        broker: str | None = None,
+        real: bool = False,
+        confirm: "Confirm" = None,
     ) -> "Live":
-        """Plan a live session on paper of strategies (default: all of the config).
+        """Plan a live session of strategies (default: all of the config), on paper.
+
+        `broker="ccxt"` with `real=True` sends real orders. They are confirmed by the name of the exchange: `confirm` is
+        that word, or a function that is given what has to be known and answers it.
 
         The answer is run by `.run()`, or by iterating over its events; `.stop()` and `.leave()` end it.
 
@@ -222,12 +229,17 @@ class Kit(Entries):
         """
         from backtestkit_cli.run.live.session import Live
         from backtestkit_cli.run.plan import plan_live
+        from backtestkit_cli.run.real import confirmation, refuse_unconfirmed
         from backtestkit_cli.run.request import Request
 
         request = Request(strategies=strategies, symbols=symbols, exchange=exchange)
+        plan = plan_live(self.config, request, broker=broker, is_real=real)
+        if plan.broker != "paper":
+            text = confirmation(self.config, plan.exchange, plan.strategies, plan.symbols)
+            refuse_unconfirmed(plan.exchange, confirm, text)
         return Live(
             config=self.config,
-            plan=plan_live(self.config, request),
+            plan=plan,
             registry=self.registry,
             logs=self.logs,
             folder=self.state,

@@ -309,9 +309,9 @@ async def _run(seed: int, *, harms_exits: bool) -> Run:
     while book.now_ms < 3 * 3_600_000:
         try:
             if book.now_ms >= stop_ms:
-                desk.change(KEY, lambda errand: given_up(errand, CancelReason.STOPPED, book.now_ms))
+                desk.change(KEY, given_up(desk.errands[KEY], CancelReason.STOPPED, book.now_ms))
             if book.now_ms >= wish_ms:
-                desk.change(KEY, lambda errand: closed(errand, CloseReason.TIME_EXPIRED))
+                desk.change(KEY, closed(desk.errands[KEY], CloseReason.TIME_EXPIRED))
             await desk.work()
         except CrashError:
             run.crashes += 1

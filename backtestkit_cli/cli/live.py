@@ -1,7 +1,8 @@
-"""`backtestkit live`: run strategies on the running market, on paper, until told to stop."""
+"""`backtestkit live`: run strategies on the running market until told to stop, on paper, or with real orders."""
 
 import sys
 from contextlib import contextmanager, redirect_stdout
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, assert_never
 
 import typer
@@ -34,6 +35,14 @@ StopNowOption = Annotated[
     bool,
     typer.Option("--stop-now", help="At a stop leave positions open at once; the next start goes on with them."),
 ]
+BrokerOption = Annotated[
+    str | None, typer.Option("--broker", metavar="NAME", help="Who carries out orders: paper (default) or ccxt.")
+]
+RealOption = Annotated[bool, typer.Option("--real", help="Send real orders, with real money; needs --broker ccxt.")]
+ConfirmOption = Annotated[
+    str | None,
+    typer.Option("--confirm", metavar="EXCHANGE", help="The name of the exchange, as your word for real orders."),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Write each event to stdout as one line of JSON.")]
 
 
@@ -43,17 +52,25 @@ def live(
     exchange: ExchangeOption = None,
     stop_after: StopAfterOption = None,
     stop_now: StopNowOption = False,
+    broker: BrokerOption = None,
+    real: RealOption = False,
+    confirm: ConfirmOption = None,
     config: ConfigOption = None,
     set_: SetOption = None,
     as_json: JsonOption = False,
     verbose: VerboseOption = 0,
 ) -> int:
-    """Run strategies on the running market, on paper: the engine of the backtest, with state that survives crashes."""
+    """Run strategies on the running market, on paper or with real orders: the engine of the backtest, with state that
+    survives crashes.
+    """
     output = Output(as_json=as_json, verbose=verbose)
     stop_ms = duration_ms(stop_after)
     kit = open_kit(output, config, set_)
     _refuse_second(kit)
-    session = kit.live(*(strategies or ()), symbols=symbol or (), exchange=exchange)
+    word = confirm or partial(_asked_for, output)
+    session = kit.live(
+        *(strategies or ()), symbols=symbol or (), exchange=exchange, broker=broker, real=real, confirm=word
+    )
     if stop_ms is not None:
         session.stop_at_ms = session.clock.now_ms() + stop_ms
     session.leaves_at_stop = stop_now
@@ -62,6 +79,14 @@ def live(
             screen.event(event)
     output.tell(_farewell(session))
     return STOP.exit_code if STOP else 0
+
+
+def _asked_for(output: Output, text: str) -> str:
+    """The word that somebody types after reading a text; none without a terminal."""
+    if not sys.stdin.isatty():
+        return ""
+    output.tell(f"{text}\nType the name of the exchange to go on:")
+    return sys.stdin.readline().strip()
 
 
 def _first(session: "Live", screen: "Screen") -> None:

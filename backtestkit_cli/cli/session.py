@@ -78,7 +78,7 @@ def status(
     head = pairs({**facts, "kill_switch": switch, "journal": short(found.journal)})
     text = "\n\n".join([head, *([columns(_shown(streams), output.width)] if streams else [])])
     output.result({**facts, "journal": str(found.journal), "streams": streams, "warnings": found.warnings}, text)
-    return StateError.exit_code if any(stream.state == "damaged" for stream in found.streams) else 0
+    return StateError.exit_code if any(stream.needs_word for stream in found.streams) else 0
 
 
 @app.command()

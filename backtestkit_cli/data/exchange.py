@@ -21,6 +21,7 @@ from typing import Any
 
 import polars as pl
 
+from backtestkit_cli.data.ccxt_broker import CcxtBroker
 from backtestkit_cli.data.exchange_client import Account, ExchangeClient
 from backtestkit_cli.data.retry import LONGEST_SILENCE_MS, Clock, Patience, Tally
 from backtestkit_cli.errors import DataError, Problem, Source, TransientError
@@ -144,6 +145,10 @@ class CcxtExchange:
     def steps(self, symbol: str) -> MarketSteps:
         """Price and quantity steps of the market; None where the exchange does not say."""
         return self._client.steps(self._market(symbol))
+
+    def broker(self) -> CcxtBroker:
+        """Who takes orders for this exchange; its questions keep to the same pace."""
+        return CcxtBroker(self._client, self.patience)
 
     def _market(self, symbol: str) -> Mapping[str, Any]:
         return self.patience.ask(partial(self._client.market, symbol))

@@ -24,7 +24,7 @@ from backtestkit_cli.data.exchange_errors import (
     meaning_of,
 )
 from backtestkit_cli.data.retry import Clock, Patience, Tally
-from backtestkit_cli.data.wire import excerpt, http_date_ms, moved, retry_after_ms, step_of
+from backtestkit_cli.data.wire import error_code, excerpt, http_date_ms, moved, retry_after_ms, step_of
 from backtestkit_cli.errors import (
     BacktestkitError,
     ConfigError,
@@ -62,6 +62,18 @@ class Answer:
     now_ms: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RouteAnswer:
+    """What one request to the account brought: what the exchange `told` (None: nothing that can be read), or its error
+    `code`, with the HTTP status (None without an answer) and words fit to be shown.
+    """
+
+    told: Any
+    code: int | None
+    status: int | None
+    words: str
+
+
 @dataclass(slots=True)
 class _Wire:
     """One ccxt object and what came with its last request; an abandoned thread can only touch its own."""
@@ -72,6 +84,10 @@ class _Wire:
     body: str = ""
     rows: list[Any] = field(default_factory=list)
     is_abandoned: bool = False
+
+    def forget(self) -> None:
+        """Begin a request."""
+        self.status, self.headers, self.body = None, {}, ""
 
 
 class _OwnWire(threading.local):
@@ -136,6 +152,35 @@ class ExchangeClient:
             raise self._error(UNREADABLE, wire, where)
         return Answer(rows=wire.rows or read, now_ms=self._exchange_time_ms(wire))
 
+    def route(self, name: str, params: Mapping[str, Any]) -> RouteAnswer:
+        """Send one signed request, once; `name` is ccxt's for the route. What goes wrong is part of the answer."""
+        wire = self._connected()
+        wire.forget()
+        told = None
+        try:
+            told = getattr(wire.exchange, name)({**params, "timestamp": self._clock.now_ms()})
+        except BacktestkitError:
+            raise
+        except Exception as error:  # noqa: BLE001  # ccxt meets odd answers with any exception
+            kind = type(error).__name__
+        else:
+            kind = ""
+        self._heed_silence(wire)
+        secrets = (self._account.api_key, self._account.secret)
+        words = excerpt(wire.body, secrets=secrets) if wire.status else kind
+        return RouteAnswer(told=told, code=error_code(wire.body), status=wire.status, words=words)
+
+    def account(self, symbol: str) -> Mapping[str, float]:
+        """What is free of each asset.
+
+        Raises:
+            ExchangeError: the exchange refuses the key, or does not answer.
+        """
+        wire = self._connected()
+        told = self._call(wire, Source(symbol=symbol), "fetch_balance")
+        free: Mapping[str, float] = told["free"]
+        return free
+
     def _connected(self) -> _Wire:
         wire = self._own.wire
         if wire is None or wire.is_abandoned:
@@ -178,7 +223,7 @@ class ExchangeClient:
         send, read_candle, wait = exchange.fetch, exchange.parse_ohlcv, exchange.throttle
 
         def fetch(url: str, *rest: Any, **named: Any) -> Any:
-            wire.status, wire.headers, wire.body = None, {}, ""
+            wire.forget()
             self._refuse_elsewhere(url)
             self._tally.requests += 1
             return self._in_time(wire, lambda: send(url, *rest, **named))

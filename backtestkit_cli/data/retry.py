@@ -74,6 +74,11 @@ class Patience:
         """Send nothing for that long."""
         self._silent_until_ms = max(self._silent_until_ms, self._clock.now_ms() + silence_ms)
 
+    @property
+    def is_silent(self) -> bool:
+        """Whether the exchange asks for no requests just now."""
+        return self._clock.now_ms() < self._silent_until_ms
+
     def ask(self, question: Callable[[], Answer]) -> Answer:
         """Ask until there is an answer.
 

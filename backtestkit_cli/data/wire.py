@@ -1,6 +1,7 @@
 """What goes over the wire, read and rewritten: addresses, times in headers, steps, and excerpts fit to be shown."""
 
 import email.utils
+import json
 import re
 from typing import Any
 from urllib.parse import urlsplit
@@ -54,6 +55,16 @@ def retry_after_ms(text: str | None, now_ms: int) -> int | None:
         return round(float(text) * 1000)
     until_ms = http_date_ms(text)
     return None if until_ms is None else max(0, until_ms - now_ms)
+
+
+def error_code(body: str) -> int | None:
+    """The number of an error that an exchange answers as `{"code": -2013, ...}`; None in any other answer."""
+    try:
+        told = json.loads(body)
+    except ValueError:
+        return None
+    code = told.get("code") if isinstance(told, dict) else None
+    return code if isinstance(code, int) and code < 0 else None
 
 
 def excerpt(body: str, *, secrets: tuple[str | None, ...]) -> str:

@@ -40,7 +40,7 @@ class Lived:
     `gates`: where each decision time ended, by stream. `awake_ms`: when the session gave a sign of life, ascending.
     `candles` by market and minute, with the time at which each was learnt of. `expected_ms`: spans of minutes, by
     market, that the session asked for one by one. `stopped_ms`: spans in which a stream decided nothing because it
-    was asked to stop.
+    was asked to stop. `is_carried`: an exchange carried its orders out.
     """
 
     events: Sequence[Event]
@@ -49,6 +49,7 @@ class Lived:
     candles: Mapping[str, Mapping[int, tuple[Candle, int]]] = field(default_factory=dict)
     expected_ms: Mapping[str, Sequence[tuple[int, int]]] = field(default_factory=dict)
     stopped_ms: Mapping[Key, Sequence[tuple[int, int]]] = field(default_factory=dict)
+    is_carried: bool = False
 
     def was_awake(self, time_ms: int) -> bool:
         """Whether the session gave a sign of life in the minute after an instant."""

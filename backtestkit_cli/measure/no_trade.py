@@ -51,6 +51,7 @@ SIZE_RULES = {
     "below_step": "less than the quantity step of the market",
     "advised_against": "the sizing answered zero or less",
     "equity_spent": "the equity is spent",
+    "below_least_value": "less than the exchange trades",
     "too_few_trades": "not enough closed trades to take the odds from, and no min_quantity to begin with",
     "odds_unknown": "no win, or no loss, among the trades that the odds are taken from",
     "odds_against": "the odds of the last trades advise against trading",

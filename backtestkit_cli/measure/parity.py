@@ -27,6 +27,8 @@ Cause: TypeAlias = Literal[
     "unexplained",
 ]
 PRICES = frozenset({"entry price", "exit price", "PnL percent"})
+FILLS = PRICES | {"quantity", "opened", "closed", "cancelled"}
+"""What an exchange decides where it carries orders out."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,7 +133,7 @@ class _Judge:
             return self._not_there(key, time_ms)
         if gate == "errors":
             return "failed-call", self._failure(key, time_ms)
-        if gate == "risk":
+        if gate == "risk" or (gate == "opened_at_decision" and self._is_refused_live(key, time_ms)):
             return "risk", self._live_refusal(key, time_ms)
         if gate == "busy" and (before := self._busy_with(self.live, key, time_ms)):
             return before
@@ -159,6 +161,8 @@ class _Judge:
         found = self._first_candle(key[1], start_ms, last_ms)
         if found is not None:
             return "data-differs", found
+        if self.lived.is_carried and unequal <= FILLS:
+            return "fill-price", "the candles are the same; an exchange filled it, where the backtest has its policy"
         if unequal <= PRICES:
             return "fill-price", "the candles are the same, the fill is not"
         return self._by_data(key, live.signal.decided_at)
@@ -179,6 +183,11 @@ class _Judge:
     def _failure(self, key: Key, time_ms: int) -> str:
         failed = (one for one in self.lived.events if isinstance(one, DecisionFailed) and key_of(one) == key)
         return next((one.what for one in failed if one.time_ms == time_ms), "the strategy could not be asked")
+
+    def _is_refused_live(self, key: Key, time_ms: int) -> bool:
+        """Whether an exchange did not carry out what was decided."""
+        refused = (one for one in self.lived.events if isinstance(one, RiskRefused) and key_of(one) == key)
+        return any(one.time_ms == time_ms for one in refused)
 
     def _live_refusal(self, key: Key, time_ms: int) -> str:
         refused = (one for one in self.lived.events if isinstance(one, RiskRefused) and key_of(one) == key)

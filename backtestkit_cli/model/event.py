@@ -56,10 +56,14 @@ class Scheduled:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opened:
-    """A position was opened at `signal.price_open`."""
+    """A position was opened at `signal.price_open`.
+
+    `policy_price` is what the fill policy would have booked, where an exchange filled it; None elsewhere.
+    """
 
     time_ms: int
     signal: Signal
+    policy_price: float | None = None
     kind: Literal["opened"] = "opened"
 
 
@@ -94,7 +98,8 @@ class Closed:
     `pnl_percent` is net of costs. `ambiguous_minutes` counts minutes whose range leaves the order of events open and
     `profit_at_stake_percent` is what the take profit would have brought more. `vwap_lag_percent` is how much better
     the trade looks when market fills are booked at the VWAP. `is_bridged`: entry or exit lies in a filled-in minute.
-    `pnl_quote` is the PnL in quote currency, None where nothing is sized.
+    `pnl_quote` is the PnL in quote currency, None where nothing is sized. `policy_price` is what the fill policy would
+    have booked, where an exchange filled it; None elsewhere.
     """
 
     time_ms: int
@@ -108,6 +113,7 @@ class Closed:
     vwap_lag_percent: float
     is_bridged: bool
     pnl_quote: float | None = None
+    policy_price: float | None = None
     kind: Literal["closed"] = "closed"
 
 

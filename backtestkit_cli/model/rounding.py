@@ -25,6 +25,16 @@ def difference(whole: float, *parts: float) -> float:
     return float(Decimal(repr(float(whole))) - sum(Decimal(repr(float(part))) for part in parts))
 
 
+def total(*parts: float) -> float:
+    """The sum of some quantities, exact in decimals."""
+    return float(sum((Decimal(repr(float(part))) for part in parts), Decimal(0)))
+
+
+def average_price(value: float, quantity: float) -> float:
+    """What one of a quantity cost, divided in decimals: what was paid at one price has that price."""
+    return float(Decimal(repr(float(value))) / Decimal(repr(float(quantity))))
+
+
 def _write(value: float, step: float | None, rounding: str) -> str:
     exact = Decimal(repr(float(value)))  # `repr` of a numpy double is no number
     if step is None:

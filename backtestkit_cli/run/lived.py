@@ -86,6 +86,7 @@ class JournalReader:
             candles=self.candles,
             expected_ms=self.expected_ms,
             stopped_ms=self.stopped_ms,
+            is_carried=self.start.get("broker", "paper") != "paper",
         )
 
 

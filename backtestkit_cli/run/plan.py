@@ -19,6 +19,7 @@ from backtestkit_cli.model.policy import Costs, FillPolicy, Policy, ReferencePol
 from backtestkit_cli.model.time import MINUTE_MS, Interval, TimeRange, parse_time
 from backtestkit_cli.run.clock import WallClock
 from backtestkit_cli.run.fit import known_present_ms, refuse_unfit
+from backtestkit_cli.run.real import broker_named, refuse_unready
 from backtestkit_cli.run.request import Request, refuse_wrong_kinds
 
 _LONGEST_SYMBOL = 64
@@ -103,6 +104,7 @@ class LivePlan:
     exchange: str
     policy: FillPolicy
     costs: Costs
+    broker: str = "paper"
 
     @property
     def keys(self) -> tuple[tuple[str, str], ...]:
@@ -110,8 +112,8 @@ class LivePlan:
         return tuple((strategy, symbol) for strategy in self.strategies for symbol in self.symbols)
 
 
-def plan_live(config: Config, request: Request) -> LivePlan:
-    """Choose what runs live.
+def plan_live(config: Config, request: Request, *, broker: str | None = None, is_real: bool = False) -> LivePlan:
+    """Choose what runs live, and who carries its orders out.
 
     Raises:
         UsageError: a name is unknown, or something is neither given nor the only one of its kind.
@@ -128,8 +130,11 @@ def plan_live(config: Config, request: Request) -> LivePlan:
         what, where = f"exchange {exchange} is made of files, which have no running market", Source(key="--exchange")
         raise UsageError(Problem("no-live-market", what, where, hint="take an exchange of use: ccxt or sample"))
     _refuse_unavailable(config, strategies, exchange, None)
-    _refuse_unavailable_live(config)
+    broker = broker_named(config, broker, is_real=is_real)
+    if broker != "paper":
+        refuse_unready(config, exchange, strategies)
     return LivePlan(
+        broker=broker,
         strategies=strategies,
         symbols=_by_code_point(_symbols(config, request)),
         exchange=exchange,
@@ -281,20 +286,6 @@ def _refuse_unavailable(config: Config, strategies: Sequence[str], exchange: str
         from backtestkit_cli.run.columns import column_problems
 
         problems += column_problems(config)
-    if problems:
-        raise ConfigError(*problems)
-
-
-def _refuse_unavailable_live(config: Config) -> None:
-    settings = config.settings
-    asked = {
-        ("broker", "use"): settings.broker.use != "paper",
-    }
-    problems = [
-        _not_available(f"settings.{'.'.join(keys)}", config.where("settings", *keys))
-        for keys, is_asked in asked.items()
-        if is_asked
-    ]
     if problems:
         raise ConfigError(*problems)
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import get_args
 
 from backtestkit_cli.config.merge import Config
+from backtestkit_cli.engine.orders.errand import Disputed
 from backtestkit_cli.errors import BacktestkitError, Problem, Source, StateError, UsageError
 from backtestkit_cli.model.signal import Flat
 from backtestkit_cli.plugins.registry import ROOT, Registry
@@ -23,6 +24,7 @@ from backtestkit_cli.run.request import Request
 from backtestkit_cli.run.stores import LockedStore, store_for
 from backtestkit_cli.state.generations import Generation, Which
 from backtestkit_cli.state.journal import Journal
+from backtestkit_cli.state.order import ORDER, OrderState
 from backtestkit_cli.state.request import REQUEST, asked
 from backtestkit_cli.state.session import (
     MONEY,
@@ -76,10 +78,10 @@ class Reconciling:
 
     def unsettled(self) -> tuple[Unsettled, ...]:
         """All that needs a word; nothing where a session can just begin."""
-        return (*self._shared(), *self._damaged(), *self._under_other_settings())
+        return (*self._shared(), *self._damaged(), *self._disputed(), *self._under_other_settings())
 
     def say_flat(self, strategy: str, symbol: str) -> tuple[str, ...]:
-        """Nothing is open in a stream and nothing waits; where its records are now.
+        """Nothing is open in a stream and nothing waits, at an exchange neither; where its records are now.
 
         Raises:
             UsageError: there is no such stream, or a session runs.
@@ -87,7 +89,8 @@ class Reconciling:
         """
         key = stream_key(strategy, symbol)
         with self._alone() as store:
-            kept = self._put_away(store, STREAM, key, *BOTH)
+            orders = self._put_away(store, ORDER, key, *BOTH) if key in store.stored_keys(ORDER) else ()
+            kept = (*orders, *self._put_away(store, STREAM, key, *BOTH))
             SessionState(store).keep(StreamRecord(strategy=strategy, symbol=symbol))
             self._take_down(f"{strategy} on {symbol} is flat", kept)
         return kept
@@ -165,6 +168,20 @@ class Reconciling:
                 previous = [f"--previous {key}" for one in said if one.which == "previous" and one.stream]
                 yield Unsettled(kind=STREAM, key=key, what=str(error), said=said, ways=(f"--flat {key}", *previous))
 
+    def _disputed(self) -> Iterator[Unsettled]:
+        """Orders that somebody has to look at, at the exchange."""
+        store = self._store()
+        for key in store.stored_keys(ORDER):
+            try:
+                errand = OrderState(store).errand(*stream_of(key))
+            except StateError as error:
+                what = str(error)
+            else:
+                if not isinstance(errand, Disputed):
+                    continue
+                what = f"{errand.what}; sell or keep what is left at the exchange, and cancel its orders there"
+            yield Unsettled(kind=ORDER, key=key, what=what, said=self._said(ORDER, key), ways=(f"--flat {key}",))
+
     def _under_other_settings(self) -> Iterator[Unsettled]:
         """What is held by a session that a start with the config of now would not go on with."""
         why = self._difference(self._session())
@@ -179,7 +196,8 @@ class Reconciling:
             return "the record of its session is damaged or gone"
         request = Request(strategies=session.strategies, symbols=session.symbols, exchange=session.exchange)
         try:
-            plan = plan_live(self.config, request)
+            is_real = session.broker != "paper"
+            plan = plan_live(self.config, request, broker=session.broker, is_real=is_real)
         except BacktestkitError as error:
             return f"session {session.session} cannot go on: {error}"
         is_same = fingerprint_of(self.config, plan) == session.fingerprint and not session.is_ended

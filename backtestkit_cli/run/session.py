@@ -15,10 +15,11 @@ from backtestkit_cli.errors import Problem, Source, StateError, UsageError
 from backtestkit_cli.model.signal import Position
 from backtestkit_cli.plugins.registry import ROOT, Registry
 from backtestkit_cli.run.clock import Clock, WallClock
-from backtestkit_cli.run.live.status import StreamStatus, stream_status
+from backtestkit_cli.run.live.status import StreamStatus, orders_text, stream_status
 from backtestkit_cli.run.reconcile import Reconciling
 from backtestkit_cli.run.stores import LockedStore, store_for
 from backtestkit_cli.state.journal import JOURNAL, read_journal
+from backtestkit_cli.state.order import OrderState
 from backtestkit_cli.state.request import Manner, StopRequest, ask, insist
 from backtestkit_cli.state.session import (
     ONLY,
@@ -186,6 +187,7 @@ class Sessions:
         for key in sorted(own | {stream_of(key) for key in store.stored_keys(STREAM)}):
             try:
                 found = stream_status(state.stream(*key))
+                found = replace(found, orders=orders_text(OrderState(store).errand(*key)))
             except StateError:
                 found = StreamStatus(strategy=key[0], symbol=key[1], state="damaged")
             if key in own or found.state != "flat":

@@ -53,6 +53,16 @@ class OrderState:
     def __init__(self, store: StateStore) -> None:
         self.store = store
 
+    def errand(self, strategy: str, symbol: str) -> Errand | None:
+        """The newest errand of a stream; None where it never had one.
+
+        Raises:
+            StateError: its record is damaged.
+        """
+        key = stream_key(strategy, symbol)
+        body = self.store.load(ORDER, key)
+        return None if body is None else errand_of(body, key)
+
     def errands(self) -> dict[tuple[str, str], Errand]:
         """Every errand, by strategy and symbol.
 

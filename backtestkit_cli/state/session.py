@@ -45,6 +45,7 @@ class SessionRecord:
     fingerprint: str
     is_ended: bool = False
     run: str = ""
+    broker: str = "paper"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

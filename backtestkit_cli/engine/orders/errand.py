@@ -29,7 +29,7 @@ from backtestkit_cli.engine.orders.tracked import (
 from backtestkit_cli.engine.orders.tracked import due_ms as order_due_ms
 from backtestkit_cli.model.event import CancelReason, CloseReason
 from backtestkit_cli.model.order import AtLimit, AtMarket, Level, Order, Pair, Report, Stop, client_id
-from backtestkit_cli.model.rounding import cut_quantity, difference
+from backtestkit_cli.model.rounding import average_price, cut_quantity, difference, total
 from backtestkit_cli.model.signal import Signal
 
 PARTIAL_MS = 20_000
@@ -291,7 +291,7 @@ def _entering(errand: Entering, now_ms: int) -> Errand:
 
 def _bought(task: Task, report: Report, now_ms: int) -> Errand:
     to_sell = cut_quantity(difference(report.quantity, report.fee_quantity), task.quantity_step)
-    price = report.value / report.quantity
+    price = average_price(report.value, report.quantity)
     held = Held(quantity=report.quantity, price=price, to_sell=to_sell, opened_ms=now_ms)
     if to_sell <= 0 or to_sell * price < task.least_value:
         what = f"{report.quantity:g} was bought, which is too little to be sold again"
@@ -444,14 +444,14 @@ def _not_sold(errand: Closing, why: str) -> Errand:
 
 def _ended(errand: Closing, now_ms: int) -> Ended:
     sold = errand.held.sold
-    quantity, value = sum(one.quantity for one in sold), sum(one.value for one in sold)
+    quantity, value = total(*(one.quantity for one in sold)), total(*(one.value for one in sold))
     at_level = max(sold, key=lambda one: one.quantity).level
     levels = {"take_profit": CloseReason.TAKE_PROFIT, "stop_loss": CloseReason.STOP_LOSS}
     return Ended(
         task=errand.task,
         held=errand.held,
         reason=levels[at_level] if at_level else errand.reason,
-        price=value / quantity,
+        price=average_price(value, quantity),
         time_ms=now_ms,
         why=errand.why,
     )

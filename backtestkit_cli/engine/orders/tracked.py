@@ -15,6 +15,7 @@ from typing import Literal, TypeAlias, assert_never
 from backtestkit_cli.model.order import Answer, AtMarket, NotSent, NotThere, Order, Refused, Report, Unanswered
 
 RECEIVE_MS = 5_000
+"""How late the exchange may get an order at most; afterwards it refuses it."""
 ABSENT_MS = 20_000
 ABSENT_ASKS = 4
 AGAIN_MS = 1_000

@@ -2,6 +2,7 @@
 
 * Before an order leaves, that it leaves is on disk; what the exchange answered is on disk before anybody acts on it.
 * What cannot be kept opens nothing. Exits go on in memory: a position that cannot be written down is still managed.
+* Where another program has taken the state over, nothing is sent any more.
 * A disputed errand is left alone until a person has said what is true.
 """
 
@@ -25,7 +26,7 @@ from backtestkit_cli.engine.orders.errand import (
     order_of,
     with_order,
 )
-from backtestkit_cli.engine.orders.tracked import Ask, ask_of, heard, sending
+from backtestkit_cli.engine.orders.tracked import Ask, Sent, Unknown, ask_of, heard, sending
 from backtestkit_cli.errors import BacktestkitError, ExchangeError, Problem, Source, StateError
 from backtestkit_cli.model.order import Answer, Order
 from backtestkit_cli.plugins.ports import Broker
@@ -38,14 +39,18 @@ Call = Callable[[Callable[[], Answer]], Awaitable[Answer]]
 
 @dataclass(slots=True, eq=False)
 class Desk:
-    """The errands of a session. `on_trouble` is told of a symbol and what is wrong with its orders."""
+    """The errands of a session. `on_trouble` is told of a symbol and what is wrong with its orders, `on_change` of each
+    errand that came further.
+    """
 
     broker: Broker
     state: OrderState
     now_ms: Callable[[], int]
     call: Call
     on_trouble: Callable[[str, BacktestkitError], None]
+    on_change: Callable[[Key, Errand], None] = lambda _key, _errand: None
     errands: dict[Key, Errand] = field(default_factory=dict)
+    is_taken_over: bool = False
     _unkept: set[Key] = field(default_factory=set)
 
     def begin(self, key: Key, task: Task) -> None:
@@ -57,10 +62,16 @@ class Desk:
         errand = begun(task)
         self.state.keep(*key, errand)
         self.errands[key] = errand
+        self.on_change(key, errand)
 
-    def change(self, key: Key, wish: Callable[[Errand], Errand]) -> None:
-        """Take a wish; it is kept before anything comes of it."""
-        self._take(key, wish(self.errands[key]))
+    def take_over(self, key: Key, errand: Errand) -> None:
+        """Go on with an errand that was left; one that is disputed is told of again."""
+        self.errands[key] = errand
+        self._tell(key, None, errand)
+
+    def change(self, key: Key, errand: Errand) -> None:
+        """Go on otherwise; it is kept before anything comes of it."""
+        self._take(key, errand)
 
     def due_ms(self) -> int | None:
         """When something is to be done, None when nothing ever is."""
@@ -68,13 +79,18 @@ class Desk:
 
     @property
     def is_unprotected(self) -> bool:
-        """Whether a position is without its stop, or may become one any moment."""
-        return any(isinstance(one, Entering | Protecting | Closing) for one in self.errands.values())
+        """Whether a position is without its stop, or an entry may just have become one."""
+        return any(_is_unprotected(one) for one in self.errands.values())
 
     @property
     def disputed(self) -> dict[Key, Disputed]:
         """What a person has to look at."""
         return {key: one for key, one in self.errands.items() if isinstance(one, Disputed)}
+
+    def forget(self, key: Key) -> None:
+        """An errand is over, and all that came of it is known; its record stays."""
+        del self.errands[key]
+        self._unkept.discard(key)
 
     async def work(self) -> None:
         """Do all that is to be done now."""
@@ -90,11 +106,12 @@ class Desk:
         errand = self.errands[key]
         order = order_of(errand)
         ask = None if order is None else ask_of(order, self.now_ms())
-        if order is None or ask is None:
+        if order is None or ask is None or self.is_taken_over:
             return False
         if ask == "place":
             order = sending(order)
-            if not self._take(key, with_order(errand, order)) and isinstance(errand, Entering):
+            is_kept = self._take(key, with_order(errand, order))
+            if not is_kept and (self.is_taken_over or isinstance(errand, Entering)):
                 self.errands[key] = errand
                 return False
         answer = await self.call(partial(_asked, self.broker, ask, order.order))
@@ -109,6 +126,8 @@ class Desk:
             return True
         self.errands[key] = errand
         self._tell(key, before, errand)
+        if _place(errand) != _place(before):
+            self.on_change(key, errand)
         return self._keep(key)
 
     def _keep(self, key: Key) -> bool:
@@ -116,12 +135,13 @@ class Desk:
             self.state.keep(*key, self.errands[key])
         except StateError as error:
             self._unkept.add(key)
+            self.is_taken_over |= error.code == "state-taken-over"
             self.on_trouble(key[1], error)
             return False
         self._unkept.discard(key)
         return True
 
-    def _tell(self, key: Key, before: Errand, errand: Errand) -> None:
+    def _tell(self, key: Key, before: Errand | None, errand: Errand) -> None:
         """Raise the alarm where something did not go as planned."""
         where = Source(symbol=key[1])
         match errand:
@@ -134,6 +154,22 @@ class Desk:
                 self.on_trouble(key[1], ExchangeError(Problem("no-stop", told, where, hint="look at the exchange")))
             case _:
                 pass
+
+
+def _place(errand: Errand) -> tuple[str, ...]:
+    """How far an errand is, in words."""
+    order = order_of(errand)
+    return (errand.kind,) if order is None else (errand.kind, order.order.client_id, order.state.kind)
+
+
+def _is_unprotected(errand: Errand) -> bool:
+    match errand:
+        case Protecting():
+            return True
+        case Entering(entry=entry, first_part_ms=first_part_ms):
+            return first_part_ms is not None or isinstance(entry.state, Sent | Unknown)
+        case _:
+            return False
 
 
 def is_over(errand: Errand) -> bool:

@@ -43,6 +43,7 @@ def identity_of(
         symbols=plan.symbols,
         history_start_ms={name: first_ms - (minutes + window) * MINUTE_MS for name, minutes in history_minutes.items()},
         fingerprint=fingerprint,
+        broker=plan.broker,
     )
     return new, {key: StreamRecord(strategy=key[0], symbol=key[1]) for key in plan.keys}
 
@@ -64,6 +65,8 @@ def fingerprint_of(config: Config, plan: LivePlan) -> str:
         if key not in ("defaults", "state", "notify", "columns", "report_show_note")
     }
     told["streams"] = [list(key) for key in plan.keys]
+    if plan.broker != "paper":
+        told["broker"] = plan.broker
     return hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode()).hexdigest()
 
 

@@ -6,12 +6,12 @@
   again, and it is tried again every minute.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
 from backtestkit_cli.errors import StateError
 from backtestkit_cli.model.event import Active, Closed, DecisionFailed, Event, Idle, Opened
-from backtestkit_cli.model.signal import OpenPosition, SignalState
+from backtestkit_cli.model.signal import Flat, OpenPosition, SignalState
 from backtestkit_cli.run.live.stream import LiveLedger, LiveStream
 from backtestkit_cli.run.standing import Key
 from backtestkit_cli.state.session import MoneyRecord, SessionState, StreamRecord, stream_key, stream_of
@@ -31,6 +31,7 @@ class Keeping:
     ledger: LiveLedger
     on_alarm: Callable[[StateError], None]
     session: str = ""
+    is_carried: bool = False
     _unkept: dict[Key, LiveStream] = field(default_factory=dict)
     _is_money_unkept: bool = False
 
@@ -65,7 +66,7 @@ class Keeping:
         except StateError as error:
             self.on_alarm(error)
             self._unkept[stream.key] = stream
-            if Closed not in kinds and (Opened in kinds or not isinstance(before, OpenPosition)):
+            if self._can_be_taken_back(before, kinds):
                 return self._not_opened(stream, before, stored)
         return tuple(events)
 
@@ -77,6 +78,12 @@ class Keeping:
         """Keep what could not be kept before."""
         for stream in tuple(self._unkept.values()):
             self._try(stream)
+
+    def _can_be_taken_back(self, before: SignalState, kinds: Collection[type]) -> bool:
+        """Whether an entry is only ours so far; what an exchange has filled is true, whatever the disk says."""
+        if self.is_carried:
+            return isinstance(before, Flat)
+        return Closed not in kinds and (Opened in kinds or not isinstance(before, OpenPosition))
 
     def _not_opened(self, stream: LiveStream, before: SignalState, events: Sequence[Event]) -> tuple[Event, ...]:
         """Take an entry back, as if it had never been made."""

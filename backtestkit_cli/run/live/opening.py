@@ -8,10 +8,12 @@ from backtestkit_cli.config.merge import Config
 from backtestkit_cli.config.stored import kept
 from backtestkit_cli.engine.candles import Candles
 from backtestkit_cli.engine.growing import GrowingMarket
+from backtestkit_cli.engine.orders.walk import CarriedWalk
 from backtestkit_cli.engine.step import Terms
+from backtestkit_cli.engine.walk import StreamWalk
 from backtestkit_cli.errors import DataError, Problem, Source
 from backtestkit_cli.model.candle import MarketSteps
-from backtestkit_cli.model.signal import Flat, OpenPosition
+from backtestkit_cli.model.signal import Flat, OpenPosition, WaitingEntry
 from backtestkit_cli.model.time import MINUTE_MS, iso
 from backtestkit_cli.run.live.audience import LiveAudience
 from backtestkit_cli.run.live.feed import Feed
@@ -70,6 +72,7 @@ class Opening(NamedTuple):
     ) -> LiveStream:
         """Make a stream that goes on where its record ends; its position is held in the ledger."""
         name, symbol = key
+        is_carried = self.plan.broker != "paper"
         terms = Terms(
             strategy=name,
             symbol=symbol,
@@ -78,7 +81,7 @@ class Opening(NamedTuple):
             limits=self.config.limits(self.plan.exchange),
         )
         history_start_ms = self.record.history_start_ms[name]
-        if isinstance(record.state, OpenPosition):
+        if isinstance(record.state, OpenPosition) or (is_carried and isinstance(record.state, WaitingEntry)):
             self.ledger.hold(record.state.signal)
         if sizing is not None:
             self.ledger.sizers[key] = lambda question: sizing.sizer(
@@ -93,7 +96,8 @@ class Opening(NamedTuple):
             interval_ms=self.config.strategies[name].interval.ms,
             first_ms=self.record.started_ms,
             history_start_ms=history_start_ms,
-            mode="paper",
+            mode="live" if is_carried else "paper",
+            walk_of=CarriedWalk if is_carried else StreamWalk,
             context=self.audience.context(*key),
             state=record.state,
             at_ms=market.known_ms - MINUTE_MS if isinstance(record.state, Flat) else record.at_ms,

@@ -7,6 +7,8 @@
 * Every start is a recovery; a fresh one finds nothing.
 * A stop lets open positions come to their end; leaving keeps them, and the next start goes on with them.
 * The kill switch cancels entries that wait; nothing is opened while it is on.
+* With a broker that sends orders the exchange says what is open: orders are looked at before anything is decided, after
+  each decision, and whenever one is due. A symbol whose orders are disputed is left alone, and the session ends so.
 """
 
 import asyncio
@@ -22,6 +24,7 @@ from backtestkit_cli.config.merge import Config
 from backtestkit_cli.engine.decide import Failed
 from backtestkit_cli.engine.gate import Refusal
 from backtestkit_cli.engine.growing import GrowingMarket
+from backtestkit_cli.engine.orders.errand import Errand, order_of
 from backtestkit_cli.engine.walk import settle_together
 from backtestkit_cli.errors import BacktestkitError, DataError, Problem, Source, StateError, StrategyError
 from backtestkit_cli.model.candle import Candle
@@ -36,6 +39,7 @@ from backtestkit_cli.run.listen import Listeners
 from backtestkit_cli.run.live.asking import Asking
 from backtestkit_cli.run.live.audience import LiveAudience
 from backtestkit_cli.run.live.calls import Caller, GateCalls
+from backtestkit_cli.run.live.carrying import Carrying
 from backtestkit_cli.run.live.endpoint import served
 from backtestkit_cli.run.live.feed import ANSWER_SECONDS, Feed
 from backtestkit_cli.run.live.hearing import Hearing
@@ -43,6 +47,7 @@ from backtestkit_cli.run.live.identity import identity_of
 from backtestkit_cli.run.live.keeping import Keeping
 from backtestkit_cli.run.live.meter import Meter
 from backtestkit_cli.run.live.opening import Opening, market_of, note_start
+from backtestkit_cli.run.live.orders import carrying_for
 from backtestkit_cli.run.live.people import People, people_of
 from backtestkit_cli.run.live.punctuality import Punctuality
 from backtestkit_cli.run.live.reporting import Reporting
@@ -122,6 +127,7 @@ class Live:
     _feed: Feed = field(init=False)
     _steadiness: Steadiness = field(init=False)
     _punctuality: Punctuality = field(default_factory=Punctuality)
+    _carrying: Carrying | None = None
     _alarmed_ms: int = 0
     _lost: StateError | None = None
     _callers: dict[str, Caller] = field(default_factory=dict)
@@ -237,10 +243,14 @@ class Live:
         async for event in self._begin(state, run):
             yield event
         self._take_warnings(warnings)
+        async for event in self._carried():
+            yield event
         while not self.asked_to_leave:
             async for event in self._catch_up():
                 yield event
             for event in chain(self._take_stop(), self._take_kill()):
+                yield event
+            async for event in self._carried():
                 yield event
             if self._is_over():
                 break
@@ -248,7 +258,8 @@ class Live:
             self._reporting.minute()
             self._meter.minute(self.views(), self._feed.asking.asked)
             self.on_minute()
-            await self._next_minute()
+            async for event in self._until_next_minute():
+                yield event
         if self._lost is not None:
             raise self._lost
         self._end(state)
@@ -265,7 +276,7 @@ class Live:
         sizings = {name: prepare_sizing(config, name, self.registry, watched) for name in plan.strategies}
         callbacks = callbacks_of(config, self.registry, strategies=plan.strategies, exchange=plan.exchange, frame=None)
         self._audience = LiveAudience(
-            "paper",
+            "paper" if plan.broker == "paper" else "live",
             callbacks,
             self.listeners,
             exchange=plan.exchange,
@@ -275,7 +286,7 @@ class Live:
         )
         base = ledger_for(config, plan.strategies, self.registry, self._audience, watched)
         self._ledger = LiveLedger(base.profiles, account=base.account)
-        self._keeping = Keeping(state, self._ledger, self._alarm)
+        self._keeping = Keeping(state, self._ledger, self._alarm, is_carried=plan.broker != "paper")
         minutes = {
             name: max(strategy.history_minutes, one.history_minutes if (one := sizings[name]) else 0)
             for name, strategy in strategies.items()
@@ -307,6 +318,10 @@ class Live:
             stream = opening.stream(key, strategies[key[0]], sizings[key[0]], records[key], market, steps)
             stream.walk.tells_idle, stream.walk.tells_active = self._wants_quiet(Idle), self._wants_quiet(Active)
             self.streams[key] = stream
+        if plan.broker != "paper":
+            self._carrying = await carrying_for(
+                config, source, state.store, self.streams, self.clock, self._order_trouble, self._note_order
+            )
         self.record = replace(self.record, run=run)
         state.begin(self.record)
         forms = {name: strategy.form for name, strategy in strategies.items()}
@@ -331,17 +346,29 @@ class Live:
         told = list(candle[1:])
         self._journal.add("candle", candle.time, symbol=symbol, candle=told, now_ms=self.clock.now_ms())
 
+    def _note_order(self, key: Key, errand: Errand) -> None:
+        """Note how far the orders of a stream are; what they are stands in the state."""
+        order = order_of(errand)
+        told = {} if order is None else {"order": order.order.client_id, "state": order.state.kind}
+        now_ms = self.clock.now_ms()
+        self._journal.add("order", now_ms, strategy=key[0], symbol=key[1], phase=errand.kind, **told)
+
     def _wants_quiet(self, topic: type) -> bool:
         return self._audience.wants(topic) or self._people.wants("idle" if topic is Idle else "active")
 
     # minute by minute
 
-    async def _next_minute(self) -> None:
+    async def _until_next_minute(self) -> AsyncIterator[Event]:
+        """Wait; look at the orders that are due meanwhile."""
         now_ms = self.clock.now_ms()
         next_ms = now_ms - now_ms % MINUTE_MS + MINUTE_MS + self.after_close_ms
         if self.stop_at_ms is not None and now_ms < self.stop_at_ms:
             next_ms = min(next_ms, self.stop_at_ms)
-        await self.clock.wait_until(next_ms, self._woken)
+        while not self._woken.is_set() and self.clock.now_ms() < next_ms:
+            wake_ms = self._carrying.wake_ms(next_ms, self.clock.now_ms()) if self._carrying else next_ms
+            await self.clock.wait_until(wake_ms, self._woken)
+            async for event in self._carried():
+                yield event
         self._woken.clear()
         if (jump := self._steadiness.jump()) is not None:
             self._punctuality.jumped()
@@ -387,11 +414,26 @@ class Live:
         settled = tuple(settle_together([one.walk for one in streams], time_ms))
         for event in self._kept(streams, before, settled):
             yield event
+        async for event in self._carried():
+            yield event
         await self._ask(time_ms, [one for one in streams if one.walk.asks(time_ms)])
         for one in streams:
             if one.walk.is_tick(time_ms):
+                self._ledger.closed_for = self._closed_for(is_stale=is_stale)
                 for event in self._decided(one, time_ms):
                     yield event
+                async for event in self._carried():
+                    yield event
+
+    async def _carried(self) -> AsyncIterator[Event]:
+        """What the exchange did, where one carries out what is decided here."""
+        if self._carrying is None:
+            return
+        for learnt in await self._carrying.work():
+            key = learnt.stream.key
+            for event in self._kept([learnt.stream], {key: learnt.before}, learnt.events):
+                yield event
+        self._ledger.closed_symbols = self._carrying.closed_symbols
 
     def _decided(self, stream: LiveStream, time_ms: int) -> Iterator[Event]:
         walk, funnel = stream.walk, stream.walk.funnel
@@ -460,7 +502,7 @@ class Live:
             return Refusal("session", "state_not_kept", 0, "the state of a position could not be written yet")
         if self._is_killed():
             return Refusal("session", "kill_switch", 0, "the kill switch is on")
-        return None
+        return self._carrying.closed_for() if self._carrying else None
 
     def _is_killed(self) -> bool:
         try:
@@ -495,17 +537,20 @@ class Live:
             self._journal.add("killed", now_ms, strategy=stream.key[0], symbol=stream.key[1])
 
     def _is_over(self) -> bool:
-        is_flat = all(self._is_flat(key) for key in self.streams)
+        disputed = self._carrying.desk.disputed if self._carrying else {}
+        is_flat = all(self._is_flat(key) or key in disputed for key in self.streams)
         return is_flat and all(one.walk.stop_ms is not None for one in self.streams.values())
 
     def _end(self, state: SessionState) -> None:
-        is_over = self._is_over() and self._keeping.is_whole
+        is_over = self._is_over() and self._keeping.is_whole and all(map(self._is_flat, self.streams))
         self._journal.add("end", self.clock.now_ms(), is_over=is_over)
         if is_over:
             state.end(self.record)
         held = ", ".join("{} on {}".format(*key) for key in sorted(self.streams) if not self._is_flat(key))
         end = f"was left with {held} open; the next start goes on" if held else "has ended with nothing open"
         self._people.stopped(f"session {self.record.session} {end}")
+        if self._carrying:
+            self._carrying.refuse_disputed()
 
     def _is_flat(self, key: Key) -> bool:
         return isinstance(self.streams[key].walk.state, Flat)
@@ -523,6 +568,8 @@ class Live:
             self._reporting.close()
         if hasattr(self, "_feed"):
             self._feed.close()
+        if self._carrying:
+            self._carrying.thread.close()
         if hasattr(self, "_journal"):
             self._journal.close()
 
@@ -556,6 +603,12 @@ class Live:
         for warning in warnings:
             self._trouble("", StateError(Problem("state-warning", warning)))
         warnings.clear()
+
+    def _order_trouble(self, symbol: str, error: BacktestkitError) -> None:
+        if isinstance(error, StateError) and error.code != "order-disputed":
+            self._alarm(error)
+        else:
+            self._trouble(symbol, error)
 
     def _alarm(self, error: StateError) -> None:
         """Tell of state that is not kept, once a minute; end where another program goes on with it."""

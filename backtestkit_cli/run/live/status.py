@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import assert_never
 
+from backtestkit_cli.engine.orders.errand import Disputed, Ended, Errand, GivenUp
 from backtestkit_cli.model.signal import Flat, OpenPosition, WaitingEntry
 from backtestkit_cli.state.session import StreamRecord
 
@@ -12,7 +13,8 @@ class StreamStatus:
     """One stream as the state has it. Prices in quote currency, quantity in base currency; times are UTC ms.
 
     `state` is flat, waits long, waits short, long, short or damaged; `settled_ms` is the last instant that the kept
-    state has seen, 0 before the first.
+    state has seen, 0 before the first. `orders` is how far its orders at an exchange are: entering, protecting,
+    guarded, closing, or disputed and why; None where there are none.
     """
 
     strategy: str
@@ -25,6 +27,23 @@ class StreamStatus:
     since_ms: int | None = None
     until_ms: int | None = None
     settled_ms: int = 0
+    orders: str | None = None
+
+    @property
+    def needs_word(self) -> bool:
+        """Whether a person has to say what is true."""
+        return self.state == "damaged" or (self.orders or "").startswith("disputed")
+
+
+def orders_text(errand: Errand | None) -> str | None:
+    """How far the orders of a stream are; None where nothing is on its way."""
+    match errand:
+        case None | GivenUp() | Ended():
+            return None
+        case Disputed(what=what):
+            return f"disputed: {what}"
+        case _:
+            return errand.kind
 
 
 def stream_status(record: StreamRecord) -> StreamStatus:

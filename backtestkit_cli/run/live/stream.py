@@ -1,5 +1,6 @@
 """One strategy on one symbol of a live session: its walk over a market that grows, and how its strategy is asked."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from backtestkit_cli.engine.candles import Candles, Ints
@@ -23,18 +24,20 @@ from backtestkit_cli.run.strategies import DecisionStrategy, Strategy
 
 @dataclass(slots=True)
 class LiveLedger(Ledger):
-    """The ledger of all streams. `closed_for` is why nothing may be opened just now.
+    """The ledger of all streams. `closed_for` is why nothing may be opened just now, `closed_symbols`
+    why not in some symbols.
 
     `booked` is the last position of each stream that is in the account: one that closes again, because a crash came
     before its stream was kept, is not booked twice.
     """
 
     closed_for: Refusal | None = None
+    closed_symbols: Mapping[str, Refusal] = field(default_factory=dict)
     booked: dict[Key, str] = field(default_factory=dict)
 
     def refuses(self, time_ms: int, signal: Signal, price: float) -> Refusal | None:
         """What forbids every entry comes before all profiles."""
-        return self.closed_for or Ledger.refuses(self, time_ms, signal, price)
+        return self.closed_for or self.closed_symbols.get(signal.symbol) or Ledger.refuses(self, time_ms, signal, price)
 
     @property
     def is_open(self) -> bool:
@@ -104,10 +107,11 @@ class LiveStream:
         state: SignalState,
         at_ms: int,
         decided_ms: int,
+        walk_of: type[StreamWalk] = StreamWalk,
     ) -> "LiveStream":
         """Begin, or go on from a state; decisions are taken from `first_ms` on."""
         ticks = _ticks(market, max(first_ms, at_ms + MINUTE_MS, decided_ms + 1), interval_ms)
-        walk = StreamWalk(market.candles, market.price, ticks, PreparedAnswer(), terms, ledger, state=state)
+        walk = walk_of(market.candles, market.price, ticks, PreparedAnswer(), terms, ledger, state=state)
         walk.funnel.ticks = 0
         return cls(
             strategy=strategy,

@@ -294,11 +294,11 @@ def test_without_a_stop_in_time_the_position_is_closed_once_it_is_known_that_non
     ("level", "reason"), [("take_profit", CloseReason.TAKE_PROFIT), ("stop_loss", CloseReason.STOP_LOSS)]
 )
 def test_a_level_that_the_exchange_filled_ends_the_position_at_the_true_price(level: str, reason: CloseReason) -> None:
-    report = Report(status="filled", quantity=1.9, value=200.0, level=level)  # type: ignore[arg-type]
+    report = Report(status="filled", quantity=1.9, value=209.0, level=level)  # type: ignore[arg-type]
     ended = after(GUARDED, ("query", report), now_ms=POLL_MS)
     assert isinstance(ended, Ended)
     assert ended.reason == reason
-    assert ended.price == 200.0 / 1.9
+    assert ended.price == 110.0
 
 
 @pytest.mark.parametrize("status", ["cancelled", "open"])
@@ -313,9 +313,9 @@ def test_what_a_level_left_is_sold_at_the_market(status: str) -> None:
     assert isinstance(seen, Closing)
     assert seen.close is not None
     assert seen.close.order.quantity == 0.9
-    ended = after(seen, ("place", Report(status="filled", quantity=0.9, value=90.0)), now_ms=10**6)
+    ended = after(seen, ("place", Report(status="filled", quantity=0.9, value=99.0)), now_ms=10**6)
     assert isinstance(ended, Ended)
-    assert ended.price == 200.0 / 1.9
+    assert ended.price == 110.0
     assert ended.reason == CloseReason.TAKE_PROFIT
 
 
