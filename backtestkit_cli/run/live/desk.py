@@ -111,13 +111,17 @@ class Desk:
         if ask == "place":
             order = sending(order)
             is_kept = self._take(key, with_order(errand, order))
-            if not is_kept and (self.is_taken_over or isinstance(errand, Entering)):
+            if not is_kept and not self._goes_on_unkept(errand):
                 self.errands[key] = errand
                 return False
         answer = await self.call(partial(_asked, self.broker, ask, order.order))
         now_ms = self.now_ms()
         self._take(key, moved(with_order(self.errands[key], heard(order, ask, answer, now_ms)), now_ms))
         return True
+
+    def _goes_on_unkept(self, errand: Errand) -> bool:
+        """Whether an order leaves that could not be kept: only to end a position that is ours alone."""
+        return not (isinstance(errand, Entering) or self.is_taken_over)
 
     def _take(self, key: Key, errand: Errand) -> bool:
         """Take and keep what an errand has become; whether it could be kept."""
