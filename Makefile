@@ -74,7 +74,7 @@ risk-orders: setup  ## risk limits under a thousand random orders of streams (OR
 
 crash: setup  ## kill live sessions thousands of times (SEED= to draw others, KILLS= for fewer)
 	BACKTESTKIT_SEED=$(SEED) BACKTESTKIT_KILLS=$(KILLS) BACKTESTKIT_KILLS_AT_POINT=20 BACKTESTKIT_STARTS=100 \
-	BACKTESTKIT_SIGNALS=500 $(BIN)/python -m pytest -q -s --timeout=0 tests/crash
+	BACKTESTKIT_SIGNALS=500 BACKTESTKIT_ORDER_KILLS=20 $(BIN)/python -m pytest -q -s --timeout=0 tests/crash
 
 parity: setup  ## live sessions against backtests: four forms over 21 days, and a thousand random worlds (SCENARIOS=)
 	PYTHONPATH=tests $(BIN)/python tests/parity.py $(SCENARIOS)

@@ -11,7 +11,11 @@ from itertools import count
 from typing import Any
 
 from backtestkit_cli.cli.screen import JsonLines
+from backtestkit_cli.data.ccxt_broker import CcxtBroker
+from backtestkit_cli.engine.orders.errand import order_of
+from backtestkit_cli.engine.orders.tracked import Sent
 from backtestkit_cli.run.live.session import Live
+from backtestkit_cli.state.order import OrderState
 from backtestkit_cli.state.session import SessionState
 
 When = Callable[..., bool]
@@ -29,6 +33,15 @@ def _always(*_: object) -> bool:
     return True
 
 
+def _is_intended(_state: object, _strategy: str, _symbol: str, errand: Any) -> bool:
+    order = order_of(errand)
+    return order is not None and isinstance(order.state, Sent)
+
+
+def _is_answered(_state: object, _strategy: str, _symbol: str, errand: Any) -> bool:
+    return not _is_intended(_state, _strategy, _symbol, errand)
+
+
 POINTS: dict[str, tuple[type, str, bool, When]] = {
     "before the state is kept": (SessionState, "keep", False, _has_events),
     "after the state is kept": (SessionState, "keep", True, _has_events),
@@ -39,12 +52,22 @@ POINTS: dict[str, tuple[type, str, bool, When]] = {
     "after it is kept as told": (SessionState, "keep", True, _is_told),
 }
 """By name: the method that is passed, whether its work is done then, and which of its calls count."""
+ORDER_POINTS: dict[str, tuple[type, str, bool, When]] = {
+    "after an order is intended": (OrderState, "keep", True, _is_intended),
+    "before an order is sent": (CcxtBroker, "place", False, _always),
+    "after an order is answered": (CcxtBroker, "place", True, _always),
+    "before the answer is kept": (OrderState, "keep", False, _is_answered),
+    "after the answer is kept": (OrderState, "keep", True, _is_answered),
+    "before a cancel": (CcxtBroker, "cancel", False, _always),
+    "after a cancel": (CcxtBroker, "cancel", True, _always),
+}
+"""The same of sessions that send orders."""
 
 
 def install(point: str) -> None:
     """Die at a point."""
     name, _, number = point.partition(":")
-    kind, method, is_done, when = POINTS[name]
+    kind, method, is_done, when = (POINTS | ORDER_POINTS)[name]
     work, passed = getattr(kind, method), count(1)
 
     @wraps(work)

@@ -53,7 +53,8 @@ strategies:
 """
 LOOPBACK = """
 exchanges:
-  - {{name: loop, use: ccxt, id: binance, base_url: "{url}", api_key: "${{CANARY_KEY}}", secret: "${{CANARY_SECRET}}"}}
+  - {{name: loop, use: ccxt, id: binance, base_url: "{url}", {market}
+     api_key: "${{CANARY_KEY}}", secret: "${{CANARY_SECRET}}"}}
 """
 START_MS = parse_time("2023-03-01")
 SYMBOLS = ("BTCUSDT", "ETHUSDT")
@@ -107,7 +108,8 @@ class Lives:
     """One session with its many lives. `told` holds each event once, in order; `deaths` counts what death struck,
     `most_leftovers` the temp files that one writer left at once.
 
-    `state` is where it keeps its state, as `settings.state` has it; files where it is None.
+    `state` is where it keeps its state, as `settings.state` has it; files where it is None. One that `orders` sends
+    its orders to the exchange.
     """
 
     project: Project
@@ -115,6 +117,7 @@ class Lives:
     seed: int
     exchange_url: str | None = None
     state: str | None = None
+    orders: bool = False
     verbosity: tuple[str, ...] = ()
     told: list[dict[str, Any]] = field(default_factory=list)
     repeated: int = 0
@@ -127,7 +130,10 @@ class Lives:
     def __post_init__(self) -> None:
         self.project.write("configs/crash.yaml", CONFIG.format(seed=self.seed))
         if self.exchange_url is not None:
-            self.project.write("configs/loop.yaml", LOOPBACK.format(url=self.exchange_url))
+            self.project.write(
+                "configs/loop.yaml",
+                LOOPBACK.format(url=self.exchange_url, market="market: spot," if self.orders else ""),
+            )
         if self.state is not None:
             self.project.write("configs/state.yaml", f"settings: {{state: {self.state}}}\n")
         self._clock.write_bytes(struct.pack("<q", START_MS - 20_000))
@@ -170,6 +176,7 @@ class Lives:
                 "--exchange",
                 self.exchange,
                 *(["--stop-now"] if stops_now else []),
+                *(["--broker", "ccxt", "--real", "--confirm", "loop"] if self.orders else []),
                 "--json",
                 *self.verbosity,
             ],
