@@ -1,7 +1,7 @@
 """What a mutant may be: one small change of the code that a test should notice.
 
 An operator answers with the text that takes the place of a node. Left alone are annotations, decorators, patterns,
-texts and `zip(strict=...)`: a change there breaks the types or the words, not the meaning.
+texts, `zip(strict=...)` and `assert_never`: a change there breaks the types or the words, not the meaning.
 """
 
 import ast
@@ -138,6 +138,8 @@ def _statement(node: ast.stmt) -> Iterator[str]:
             yield "pass"
             if type(op) in _ARITHMETIC:
                 yield ast.unparse(ast.AugAssign(node.target, _ARITHMETIC[type(op)](), node.value))
+        case ast.Expr(value=ast.Call(func=ast.Name(id="assert_never"))):
+            pass
         case ast.Expr(value=ast.Call() | ast.Yield() | ast.YieldFrom()) | ast.Raise():
             yield "pass"
         case ast.Assign(targets=[ast.Attribute() | ast.Subscript()]):

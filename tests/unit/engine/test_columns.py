@@ -143,6 +143,15 @@ def test_a_single_tick_is_a_grid_of_its_own() -> None:
     assert single.in_columns().funnel == single.walked()[1]
 
 
+@pytest.mark.parametrize("ends", [slice(0, 3), slice(1, 2), slice(290, 300), slice(299, 302)])
+def test_decisions_at_the_ends_of_the_candles_are_counted_as_walk_counts_them(ends: slice) -> None:
+    world = dense_world(300, LONG, "honest")
+    minutes = np.arange(0, 310, dtype=np.int64)[ends]
+    quiet = replace(world.rows, side=np.zeros(len(world.rows), dtype=np.int8))
+    cut = replace(world, ticks=world.candles.start_ms + minutes * MINUTE_MS, rows=quiet)
+    assert cut.in_columns().funnel == cut.walked()[1]
+
+
 def test_decisions_on_filled_in_minutes_are_counted_as_walk_counts_them() -> None:
     counted = []
     for seed in range(60):

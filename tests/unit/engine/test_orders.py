@@ -48,6 +48,7 @@ from backtestkit_cli.engine.orders.tracked import (
     tracked,
     unwanted,
 )
+from backtestkit_cli.engine.orders.tracked import due_ms as due_ms_of
 from backtestkit_cli.model.event import CancelReason, CloseReason
 from backtestkit_cli.model.order import (
     Answer,
@@ -350,3 +351,25 @@ def test_a_sale_that_is_refused_is_tried_a_few_times_under_new_ids_and_then_disp
 def test_too_little_to_be_sold_again_is_disputed() -> None:
     dust = Report(status="cancelled", quantity=0.04, value=4.0)
     assert isinstance(after(begun(TASK), ("place", dust)), Disputed)
+
+
+def test_what_is_open_at_the_market_is_asked_for_soon() -> None:
+    at_market = sending(tracked(replace(ORDER, way=AtMarket()), resends=False))
+    assert due_ms_of(heard(at_market, "place", OPEN, 0)) == AGAIN_MS
+    assert due_ms_of(placed(OPEN)) == POLL_MS
+    assert due_ms_of(unwanted(placed(OPEN), 5)) == 5
+
+
+def test_a_level_that_is_filled_in_part_is_looked_at_when_its_time_is_over() -> None:
+    assert isinstance(GUARDED, Guarded)
+    part = Accepted(report=replace(OPEN, quantity=1.0), ask_ms=10**9)
+    waiting = replace(GUARDED, guard=replace(GUARDED.guard, state=part), first_part_ms=7)
+    assert due_ms(waiting) == 7 + PARTIAL_MS
+
+
+def test_a_guard_that_sold_nothing_leaves_no_sale_and_the_close_has_an_id_of_the_signal() -> None:
+    closing = after(moved(closed(GUARDED, CloseReason.TIME_EXPIRED), 0), ("cancel", GONE), ("query", GONE))
+    assert isinstance(closing, Closing)
+    assert closing.held.sold == ()
+    assert closing.close is not None
+    assert closing.close.order.client_id == client_id(SIGNAL.id, "c", closing.held.exits)

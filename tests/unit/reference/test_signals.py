@@ -31,6 +31,12 @@ def test_a_waiting_entry_exactly_at_a_level_is_beyond_it() -> None:
     assert "long_scheduled_open_beyond_stop" in rules(stop_loss=100.0, is_scheduled=True)
 
 
+def test_only_a_short_is_refused_on_a_spot_market() -> None:
+    spot = Limits(long_only=True)
+    assert rules(spot) == ()
+    assert rules(spot, position="short", take_profit=98.0, stop_loss=102.0) == ("short_on_spot",)
+
+
 def test_the_bare_double_decides_at_a_limit() -> None:
     assert (100.3 - 99.7985) / 100.3 * 100 < 0.5
     assert rules(price_open=100.3, stop_loss=99.7985) == ("long_sl_too_close",)
