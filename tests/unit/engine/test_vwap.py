@@ -91,6 +91,12 @@ def test_filled_in_minutes_count_as_minutes_without_volume() -> None:
     assert vwap_all(candles, 5).tobytes() == np.array([by_loop(candles, row, 5) for row in range(60)]).tobytes()
 
 
+def test_beyond_the_last_minute_there_is_no_price() -> None:
+    whole = Candles.from_rows(START_MS + MINUTE_MS * np.arange(6), *np.full((5, 6), 2.0))
+    found = vwap_at(whole, np.array([4, 5, 6]), 3)
+    np.testing.assert_array_equal(found, [2.0, 2.0, np.nan])
+
+
 def test_nothing_asked_or_nothing_there_is_no_price() -> None:
     none = Candles.from_rows(np.array([], dtype=np.int64), *(np.array([]) for _ in range(5)))
     assert np.isnan(vwap_at(none, np.array([0, 1]), 5)).tolist() == [True, True]

@@ -63,6 +63,7 @@ def test_a_trade_brings_its_percent_of_what_its_entry_was_worth() -> None:
         ),
         pytest.param([STOPPED_AT_ONCE], 80.0, id="closed in the instant it opened"),
         pytest.param([STOPPED_AT_ONCE, STOPPED_AT_ONCE], 100 * 800 / 960, id="one after the other"),
+        pytest.param([Deal(pnl=0.0, quantity=5.0), STOPPED_AT_ONCE], 80.0, id="what a decision opens comes last"),
         pytest.param(
             [
                 Deal(pnl=0.0, quantity=2.0, hours=2, reason=CloseReason.END_OF_DATA),

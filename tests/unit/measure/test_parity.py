@@ -227,6 +227,8 @@ def test_a_candle_that_differs_is_named_with_field_and_both_values() -> None:
     assert cause(compared(outside, *theirs, market=[candle(30)]))[0] == "unexplained"
     still_open = lived(opened(5), candles=[candle(30, 100.5)])
     assert cause(compared(still_open, *theirs, market=[candle(30)]))[0] == "data-differs"
+    of_the_price = lived(*ours, candles=[candle(1, 100.5)])
+    assert cause(compared(of_the_price, *theirs, market=[candle(1)]))[0] == "data-differs"
     at_once = lived(opened(5), candles=[candle(5, 100.5)])
     assert cause(compared(at_once, market=[candle(5)]))[0] == "unexplained"
     before = lived(opened(5), candles=[candle(1, 100.5)])

@@ -15,6 +15,7 @@ from backtestkit_cli.measure.ranking import (
     ranks,
     student_tails,
 )
+from backtestkit_cli.model.trade import FLAT_PERCENT
 
 
 def noise(seed: int, strategies: int, days: int) -> Matrix:
@@ -133,3 +134,9 @@ def test_too_few_days_or_strategies_are_all_luck() -> None:
     assert ranks(np.zeros((1, 100)), seed=1) == [1]
     assert ranks(np.zeros((0, 100)), seed=1) == []
     assert ranks(np.zeros((3, 100)), seed=1, ranked=[]) == []
+
+
+def test_a_gap_of_the_last_bit_is_level() -> None:
+    flat = np.zeros(32)
+    assert ranks(np.stack([flat, flat + FLAT_PERCENT]), seed=1) == [1, 1]
+    assert ranks(np.stack([flat, flat + 2 * FLAT_PERCENT]), seed=1) == [2, 1]

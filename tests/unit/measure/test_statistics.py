@@ -27,6 +27,11 @@ from backtestkit_cli.model.time import DAY_MS, TimeRange
 ORACLES = Path(__file__).parents[2] / "data" / "oracles"
 
 
+def test_two_days_have_a_deviation_and_one_has_none() -> None:
+    assert sharpe_ratio(np.array([1.0, 3.0])) == pytest.approx(2 / 2**0.5 * 365**0.5)
+    assert sharpe_ratio(np.array([1.0])) is None
+
+
 def rows_of(name: str) -> list[dict[str, str]]:
     with (ORACLES / f"{name}.csv").open() as file:
         return list(csv.DictReader(file))

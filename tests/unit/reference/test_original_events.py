@@ -111,6 +111,12 @@ def test_timings_of_a_type_are_measured_by_nearest_rank() -> None:
     )
 
 
+def test_of_a_hundred_timings_only_one_is_longer_than_the_99th_percent() -> None:
+    timings = [Timing(float(place), None, "tick", float(place)) for place in range(100, 0, -1)]
+    tick = performance_figures(timings).metric_stats["tick"]
+    assert (tick.median, tick.p95, tick.p99, tick.max_duration) == (50.0, 95.0, 99.0, 100.0)
+
+
 def test_timings_are_kept_apart_by_type_and_the_total_counts_all() -> None:
     found = performance_figures([Timing(5.0, None, "tick", 2.0), Timing(9.0, 5.0, "run", 4.0)])
     assert (found.total_events, found.total_duration) == (2, 6.0)

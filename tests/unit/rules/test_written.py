@@ -1,14 +1,17 @@
 """An expression is written as a rule that reads back as the same expression."""
 
+import re
+
 import pytest
 
 from backtestkit_cli.engine.rules.parse import Scope, parse
 from backtestkit_cli.engine.rules.written import number_text, written
 
 SCOPE = Scope(
-    params={"fast": 12, "share": 0.5, "is_on": True, "is_off": False, "low_end": -3, "nothing": 0},
+    params={"fast": 12, "share": 0.5, "is_on": True, "is_off": False, "low_end": -3, "little": -0.5, "nothing": 0},
     lets={"line": "number", "up": "truth"},
 )
+WORDS = re.compile(r"\w+")
 WRITTEN = {
     "close > open": "close > open",
     "ema(close, fast) >= line * share": "ema(close, 12) >= line * 0.5",
@@ -26,6 +29,7 @@ WRITTEN = {
     "(-close)[1] < 2": "(-close)[1] < 2",
     "-(close[1]) < 2": "-close[1] < 2",
     "low_end[1] < nothing[2]": "(-3)[1] < 0[2]",
+    "little[1] < close": "(-0.5)[1] < close",
     "up and (up and close > 1)": "up and (up and close > 1)",
     "up or (up or close > 1)": "up or (up or close > 1)",
     "close / (open * 2) < -3.5": "close / (open * 2) < -3.5",
@@ -50,7 +54,9 @@ def test_an_expression_is_written_with_its_params_and_no_spare_brackets(text: st
     assert written(expression) == WRITTEN[text]
 
 
-@pytest.mark.parametrize("text", [text for text in WRITTEN if "is_on" not in text and "low_end" not in text])
+@pytest.mark.parametrize(
+    "text", [text for text in WRITTEN if not {"is_on", "low_end", "little"} & set(WORDS.findall(text))]
+)
 def test_what_is_written_reads_back_as_the_same(text: str) -> None:
     expression = parse(text, SCOPE, kind="truth")
     assert parse(written(expression), SCOPE, kind="truth") == expression
