@@ -98,9 +98,9 @@ class Log:
         """Say once that it runs."""
         if not self._has_begun:
             self._has_begun = True
-            streams = len(self.session.streams)
+            streams, ways = len(self.session.streams), "with REAL ORDERS" if _is_real(self.session) else "on paper"
             self.output.tell(
-                f"session {self.session.record.session} runs on paper: {streams} "
+                f"session {self.session.record.session} runs {ways}: {streams} "
                 f"stream{'s' if streams > 1 else ''} on {self.session.plan.exchange}; Ctrl-C stops"
             )
 
@@ -151,7 +151,9 @@ class Redrawn:
         session = self.session
         if not session.streams:
             return Text(f"loading candles from {session.plan.exchange} …")
-        head = Text(f"session {session.record.session} · paper · {session.plan.exchange} · {self._state()}")
+        head = Text(f"session {session.record.session} · ")
+        head.append(*(("REAL ORDERS", "bold red") if _is_real(session) else ("paper",)))
+        head.append(f" · {session.plan.exchange} · {self._state()}")
         lines = (Text(text, overflow="ellipsis") for text in self.lines)
         parts: list[RenderableType] = [head, "", self._table(), "", *lines]
         if self.last_trouble:
@@ -179,6 +181,10 @@ class Redrawn:
         for row in rows:
             table.add_row(*(Text(*row[place]) for place in shown))
         return table
+
+
+def _is_real(session: "Live") -> bool:
+    return session.plan.broker != "paper"
 
 
 def _fitting(rows: Sequence[Sequence[str]], width: int) -> list[int]:

@@ -36,6 +36,18 @@ def drawn(width: int, monkeypatch: pytest.MonkeyPatch, *views: StreamView) -> li
     return [line.rstrip() for line in capture.get().splitlines() if line.strip()]
 
 
+@pytest.mark.parametrize(("broker", "word"), [("paper", "paper"), ("ccxt", "REAL ORDERS")])
+def test_the_head_says_whether_orders_are_real(broker: str, word: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    clock, plan = SimpleNamespace(now_ms=lambda: 0), SimpleNamespace(exchange="sample", broker=broker)
+    record = SimpleNamespace(session="one")
+    session = SimpleNamespace(clock=clock, plan=plan, record=record, streams={1: 2}, views=tuple, asked_to_stop=False)
+    screen = Redrawn(cast("Any", session), Output())
+    with screen._console.capture() as capture:
+        screen._console.print(screen.draw())
+    assert capture.get().splitlines()[0] == f"session one · {word} · sample · 00:00:00 UTC · Ctrl-C stops"
+
+
 @pytest.mark.parametrize("width", [60, 72, 80, 90, 100, 140])
 def test_every_line_fits_and_every_stream_has_its_name(width: int, monkeypatch: pytest.MonkeyPatch) -> None:
     lines = drawn(width, monkeypatch, FLAT, HELD)
