@@ -263,6 +263,26 @@ def test_a_strategy_that_hangs_stops_no_other_and_no_position(project: Project) 
     assert {event.strategy for event in failed} == {"sleepy"}
 
 
+@pytest.mark.parametrize("is_joined", [False, True])
+def test_nobody_waits_for_a_slow_strategy_but_those_who_share_its_risk(
+    is_joined: bool, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("backtestkit_cli.run.live.deciding.TOGETHER_SECONDS", 0.05)
+    told = project.folder / "told"
+    waits = f"while not os.path.exists({str(told)!r}): time.sleep(0.01)"
+    project.plugin("a_slow", waits)
+    settings = ["settings.limits.signal_seconds=1"]
+    if is_joined:
+        settings += ["risks.calm.max_positions=9", "strategies.a_slow.risk=calm", "strategies.asked.risk=calm"]
+    kit = Kit.load(project.folder / "configs", overrides=settings)
+    kit.on(Opened, lambda _event: told.touch())
+    start_ms = parse_time(START)
+    session = run_live(kit, "asked", "a_slow", start=start_ms - 20_000, end=start_ms + 30_000)
+    failed = [event for event in session.events if isinstance(event, DecisionFailed)]
+    assert [event.strategy for event in failed] == (["a_slow"] if is_joined else [])
+    assert told.exists()
+
+
 def test_the_journal_tells_every_candle_decision_and_event(project: Project) -> None:
     kit = kit_of(project)
     session = run_live(kit, "asked", start=parse_time(START) - 20_000, end=parse_time(START) + 300 * MINUTE_MS)

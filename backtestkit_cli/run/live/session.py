@@ -3,7 +3,8 @@
 * It wakes after each minute, asks for the candles that closed, and settles every minute that it has not seen, in order.
   So an outage or a restart changes no exit. Nothing is entered in a minute that is over: its decision is `missed`.
 * At an instant: stop requests, closes, activations and cancellations, then the decisions, all of them asked at once
-  and applied in order of strategy and symbol, as in the backtest. A strategy has until the next minute to answer.
+  and applied in order of strategy and symbol, as in the backtest. A strategy has until the next minute to answer, and
+  who shares no risk with a slow one does not wait for it.
 * Every start is a recovery; a fresh one finds nothing.
 * A stop lets open positions come to their end; leaving keeps them, and the next start goes on with them.
 * The kill switch cancels entries that wait; nothing is opened while it is on.
@@ -15,13 +16,11 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass, field, replace
-from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from backtestkit_cli.config.merge import Config
-from backtestkit_cli.engine.decide import Failed
 from backtestkit_cli.engine.gate import Refusal
 from backtestkit_cli.engine.growing import GrowingMarket
 from backtestkit_cli.engine.orders.errand import Errand, order_of
@@ -40,6 +39,7 @@ from backtestkit_cli.run.live.asking import Asking
 from backtestkit_cli.run.live.audience import LiveAudience
 from backtestkit_cli.run.live.calls import Caller, GateCalls
 from backtestkit_cli.run.live.carrying import Carrying
+from backtestkit_cli.run.live.deciding import turns
 from backtestkit_cli.run.live.endpoint import served
 from backtestkit_cli.run.live.feed import ANSWER_SECONDS, Feed
 from backtestkit_cli.run.live.hearing import Hearing
@@ -52,7 +52,7 @@ from backtestkit_cli.run.live.people import People, people_of
 from backtestkit_cli.run.live.punctuality import Punctuality
 from backtestkit_cli.run.live.reporting import Reporting
 from backtestkit_cli.run.live.steadiness import Steadiness
-from backtestkit_cli.run.live.stream import LiveLedger, LiveStream, PreparedAnswer
+from backtestkit_cli.run.live.stream import LiveLedger, LiveStream
 from backtestkit_cli.run.live.view import StreamView, view_of
 from backtestkit_cli.run.plan import LivePlan
 from backtestkit_cli.run.risk import ledger_for
@@ -67,7 +67,6 @@ from backtestkit_cli.state.session import SessionRecord, SessionState, event_bod
 
 AFTER_CLOSE_MS = 1500
 """How long after the end of a minute its candle is asked for."""
-LATE = "has not answered before the next minute"
 GATES = (
     "stopped",
     "busy",
@@ -416,14 +415,15 @@ class Live:
             yield event
         async for event in self._carried():
             yield event
-        await self._ask(time_ms, [one for one in streams if one.walk.asks(time_ms)])
-        for one in streams:
-            if one.walk.is_tick(time_ms):
-                self._ledger.closed_for = self._closed_for(is_stale=is_stale)
-                for event in self._decided(one, time_ms):
-                    yield event
-                async for event in self._carried():
-                    yield event
+        ticking = [one for one in streams if one.walk.is_tick(time_ms)]
+        left_ms = self._gate.until_ms - self.clock.now_ms()
+        seconds = max(1.0, min(left_ms, MINUTE_MS) / 1000)
+        async for one in turns(time_ms, ticking, self._callers, self._ledger.is_joined, seconds):
+            self._ledger.closed_for = self._closed_for(is_stale=is_stale)
+            for event in self._decided(one, time_ms):
+                yield event
+            async for event in self._carried():
+                yield event
 
     async def _carried(self) -> AsyncIterator[Event]:
         """What the exchange did, where one carries out what is decided here."""
@@ -472,27 +472,6 @@ class Live:
         self.standing.take(key_of(event), event)
         self._audience.tell(event)
         self._people.event(event)
-
-    async def _ask(self, time_ms: int, streams: Sequence[LiveStream]) -> None:
-        """Ask the strategies of some streams, all at once; who does not answer in time has failed."""
-        asked: dict[LiveStream, asyncio.Future[PreparedAnswer]] = {}
-        for one in streams:
-            caller = self._callers[one.key[0]]
-            if caller.is_hung or (caller.is_busy and not any(known.key[0] == one.key[0] for known in asked)):
-                one.walk.decider = PreparedAnswer(Failed(f"strategy {one.key[0]} is still busy with an earlier call"))
-            else:
-                asked[one] = caller.ask(partial(one.ask, time_ms))
-        if not asked:
-            return
-        left_ms = self._gate.until_ms - self.clock.now_ms()
-        await asyncio.wait(asked.values(), timeout=max(1.0, min(left_ms, MINUTE_MS) / 1000))
-        for one, answer in asked.items():
-            if not answer.done():
-                one.walk.decider = PreparedAnswer(Failed(f"strategy {one.key[0]} {LATE}"))
-            elif (error := answer.exception()) is not None:
-                one.walk.decider = PreparedAnswer(Failed(f"strategy {one.key[0]}: {error}"))
-            else:
-                one.walk.decider = answer.result()
 
     def _closed_for(self, *, is_stale: bool) -> Refusal | None:
         """What forbids every entry, if anything."""

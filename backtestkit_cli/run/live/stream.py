@@ -44,6 +44,11 @@ class LiveLedger(Ledger):
         """It may close at any minute."""
         return False
 
+    def is_joined(self, one: Key, other: Key) -> bool:
+        """Whether an entry of one stream may forbid one of the other: they share a risk profile."""
+        names = ({profile.name for profile in self.profiles.get(strategy, ())} for strategy, _ in (one, other))
+        return not next(names).isdisjoint(next(names))
+
     def release(self, closed: Closed) -> None:
         """A position was closed."""
         key = closed.signal.strategy, closed.signal.symbol
