@@ -93,8 +93,8 @@ class Output:
         return exit_code
 
     @contextmanager
-    def progress(self, total_minutes: int) -> "Iterator[OnProgress]":
-        """A bar on stderr, on a terminal only: share, rate in market days a second, time left."""
+    def progress(self, total_minutes: int | None) -> "Iterator[OnProgress]":
+        """A bar on stderr, on a terminal only: share, where the whole is known, market days a second, time left."""
         if self.as_json or not sys.stderr.isatty():
             yield lambda _strategy, _symbol, _minutes: None
             return
@@ -137,7 +137,7 @@ def _walker_bar() -> "Iterator[Callable[[WalkerStep], None]]":
 
 
 @contextmanager
-def _bar(total_minutes: int) -> "Iterator[OnProgress]":
+def _bar(total_minutes: int | None) -> "Iterator[OnProgress]":
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -159,7 +159,8 @@ def _bar(total_minutes: int) -> "Iterator[OnProgress]":
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("loading candles", total=max(1, total_minutes), rate="")
+        total = None if total_minutes is None else max(1, total_minutes)
+        task = bar.add_task("loading candles", total=total, rate="")
 
         def on_progress(strategy: str, symbol: str, minutes: int) -> None:
             done[strategy, symbol] = minutes

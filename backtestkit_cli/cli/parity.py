@@ -35,13 +35,15 @@ def parity(
     output = Output(as_json=as_json, verbose=verbose)
     logs = logs_folder(config)
     folder = find_session(logs, session)
-    with redirect_stdout(sys.stderr), shown(output.tell, verbose):
+    with output.progress(None) as on_progress, redirect_stdout(sys.stderr), shown(output.tell, verbose):
         found = compared(
             folder,
             logs.parent,
             ROOT.child(),
-            on_progress=stoppable(lambda _strategy, _symbol, _minutes: None),
+            on_progress=stoppable(on_progress),
             on_abandon=lambda message: abandoned(output, message),
         )
-    output.result(found.document, parity_text(found.session, found.start_ms, found.end_ms, found.parity))
+    output.result(
+        found.document, parity_text(found.session, found.start_ms, found.end_ms, found.parity, found.left_out)
+    )
     return found.exit_code

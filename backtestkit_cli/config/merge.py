@@ -235,6 +235,11 @@ def _read_into(draft: Draft, path: Path, name: str) -> None:
         draft.problems += error.problems
         draft.is_complete = False
         return
+    take_values(draft, values, source_map)
+
+
+def take_values(draft: Draft, values: Any, source_map: SourceMap) -> None:
+    """Put what one file says into a draft."""
     draft.source_maps.append(source_map)
     if not isinstance(values, dict):
         what = "the file is empty" if values is None else "the file is no mapping of sections"

@@ -4,18 +4,20 @@ Rules: only what a run used is kept, and what the defaults name, so that it load
 it is; a secret that a file spells out is masked. Where live runs write and whom they tell is no part of a run.
 """
 
-import tempfile
 from collections.abc import Mapping
-from dataclasses import replace
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
-from backtestkit_cli.config.merge import Config, load
+from backtestkit_cli.config.draft import Draft
+from backtestkit_cli.config.merge import Config, checked, refuse_twins, take_values
 from backtestkit_cli.config.problems import is_secret
-from backtestkit_cli.config.read import KeyPath, write_text
+from backtestkit_cli.config.read import KeyPath, SourceMap
 from backtestkit_cli.errors import Problem, UsageError
-from backtestkit_cli.redact import MASK
+from backtestkit_cli.redact import MASK, Redactor
 
+KEPT = "the config that was kept"
+"""Stands in messages where a file would."""
 LIVE_ONLY = frozenset({"notify", "state", "broker", "metrics"})
 
 
@@ -68,7 +70,7 @@ def reread(values: Mapping[str, Any], project: Path) -> Config:
     Raises:
         ConfigError: this version of the program cannot read it.
     """
-    with tempfile.TemporaryDirectory(prefix="backtestkit-") as folder:
-        path = Path(folder) / "config-of-the-run.yaml"
-        path.write_text(write_text(dict(values)), encoding="utf-8")
-        return replace(load([path]), project=project)
+    draft = Draft()
+    take_values(draft, deepcopy(dict(values)), SourceMap(KEPT))
+    refuse_twins(draft)
+    return checked(draft, project, Redactor())

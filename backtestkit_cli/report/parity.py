@@ -1,13 +1,14 @@
 """How a session against its backtest reads: how many signals are equal, then each difference with its cause."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from backtestkit_cli.measure.parity import Cause, Parity
 from backtestkit_cli.model.time import iso
 from backtestkit_cli.report.text import clean
 
 WIDTH = 80
+NOT_COMPARED = "Not compared: decisions of the newest candle, and what both sides refused"
 MEANINGS: dict[Cause, str] = {
     "missed-tick": "nobody was there at that decision time",
     "late-candle": "the session learnt of the minute too late to enter",
@@ -21,13 +22,15 @@ MEANINGS: dict[Cause, str] = {
 }
 
 
-def parity_text(session: str, start_ms: int, end_ms: int, parity: Parity) -> str:
-    """Write it for people."""
-    return "\n".join(_lines(session, start_ms, end_ms, parity))
+def parity_text(session: str, start_ms: int, end_ms: int, parity: Parity, left_out: Sequence[str] = ()) -> str:
+    """Write it for people; strategies that are `left_out` had no decision time yet."""
+    lines = [f"Session {session}, {iso(start_ms)} to {iso(end_ms)}", *_lines(parity), "", NOT_COMPARED]
+    if left_out:
+        lines += _wrapped(f"Left out, for they had no decision time yet: {', '.join(left_out)}", "")
+    return "\n".join(lines)
 
 
-def _lines(session: str, start_ms: int, end_ms: int, parity: Parity) -> Iterator[str]:
-    yield f"Session {session}, {iso(start_ms)} to {iso(end_ms)}"
+def _lines(parity: Parity) -> Iterator[str]:
     if not parity.signals:
         yield "no signal, live or in the backtest: nothing differs"
         return
@@ -44,7 +47,7 @@ def _lines(session: str, start_ms: int, end_ms: int, parity: Parity) -> Iterator
         yield from (f"{counts[cause]:>4}  {cause:<12}  {text}" for cause, text in MEANINGS.items() if counts[cause])
 
 
-def _wrapped(text: str) -> list[str]:
+def _wrapped(text: str, indent: str = "  ") -> list[str]:
     from textwrap import wrap
 
-    return wrap(clean(text), WIDTH, initial_indent="  ", subsequent_indent="  ")
+    return wrap(clean(text), WIDTH, initial_indent=indent, subsequent_indent="  ")

@@ -3,6 +3,7 @@
 * Config, strategies, start of history and stop requests are those of the journal; code and candles are today's.
 * Candles are read as a backtest reads them. Where the store lacks some, the command that brings them is named.
 * Compared is what was decided before the last candle of the session; what is open then is open on both sides.
+* A strategy that had no decision time yet is left out, and named.
 """
 
 from collections.abc import Callable, Mapping
@@ -32,12 +33,13 @@ DIFFERENT = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionParity:
-    """A session against its backtest, decided in `[start_ms, end_ms)`."""
+    """A session against its backtest, decided in `[start_ms, end_ms)`; `left_out` had no decision time yet."""
 
     session: str
     start_ms: int
     end_ms: int
     parity: Parity
+    left_out: tuple[str, ...] = ()
 
     @property
     def exit_code(self) -> int:
@@ -50,7 +52,8 @@ class SessionParity:
         told = asdict(self.parity)
         for one in told["differences"]:
             one["decided_at"] = iso(one.pop("decided_ms"))
-        window = {"session": self.session, "start": iso(self.start_ms), "end": iso(self.end_ms)}
+        window: dict[str, Any] = {"session": self.session, "start": iso(self.start_ms), "end": iso(self.end_ms)}
+        window["left_out"] = list(self.left_out)
         return {**window, "equal": self.parity.equal, **told, "exit_code": self.exit_code}
 
 
@@ -76,6 +79,11 @@ def parity(
     if end_ms <= start_ms:
         what = f"session {folder.name} has not seen a whole minute yet"
         raise UsageError(Problem("session-too-short", what, Source(file=str(folder)), hint="wait a minute"))
+    compared = tuple(name for name in start["strategies"] if _has_decided(config, name, start_ms, end_ms))
+    left_out = tuple(name for name in start["strategies"] if name not in compared)
+    if not compared:
+        what = f"no strategy of session {folder.name} had a decision time yet: {', '.join(left_out)}"
+        raise UsageError(Problem("session-too-short", what, Source(file=str(folder)), hint="wait for the first one"))
     source = local_source(config, start["exchange"], registry)
     first_ms = min((start_ms, *start["history_start_ms"].values()))
     market = {
@@ -89,7 +97,7 @@ def parity(
         for symbol, symbol_end_ms in reader.ends_ms.items()
     }
     request = Request(
-        strategies=tuple(start["strategies"]),
+        strategies=compared,
         symbols=tuple(start["symbols"]),
         exchange=start["exchange"],
         range=f"{iso(start_ms)}..{iso(end_ms)}",
@@ -117,7 +125,14 @@ def parity(
             price_minutes=config.settings.limits.average_price_candles,
             bridges=config.settings.gap == "bridge",
         ),
+        left_out=left_out,
     )
+
+
+def _has_decided(config: Config, strategy: str, start_ms: int, end_ms: int) -> bool:
+    """Whether a decision time of a strategy lies in `[start_ms, end_ms)`."""
+    every_ms = config.strategies[strategy].interval.ms
+    return -(-start_ms // every_ms) * every_ms < end_ms
 
 
 def _stopping(stops: Mapping[Key, int]) -> Callable[[StreamWalk], StreamWalk]:

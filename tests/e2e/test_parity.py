@@ -14,6 +14,7 @@ from backtestkit_cli import Kit
 from backtestkit_cli.data.border import SCHEMA
 from backtestkit_cli.errors import DataError, UsageError
 from backtestkit_cli.model.time import MINUTE_MS, iso, parse_time
+from backtestkit_cli.report.parity import NOT_COMPARED, parity_text
 from backtestkit_cli.run.parity import SessionParity
 
 HISTORY, MINUTES = 60, 120
@@ -163,6 +164,28 @@ def test_sessions_that_cannot_be_compared_are_refused(world: LiveWorld) -> None:
         world.kit.parity()
 
 
+def test_a_strategy_without_a_decision_time_yet_is_left_out(world: LiveWorld) -> None:
+    world.kit.add_strategy(
+        name="daily",
+        interval="1d",
+        rules={"long": "close > open", "take_profit": "1%", "stop_loss": "1%", "lifetime": "1h"},
+    )
+    found = lived(world)
+    assert found.left_out == ("daily",)
+    assert found.parity.equal == found.parity.signals == 2 * MINUTES // 10
+    assert found.document["left_out"] == ["daily"]
+    text = parity_text(found.session, found.start_ms, found.end_ms, found.parity, found.left_out)
+    assert text.endswith(f"{NOT_COMPARED}\nLeft out, for they had no decision time yet: daily")
+
+
+def test_a_session_without_any_decision_time_is_refused(world: LiveWorld) -> None:
+    with unsynced():
+        world.live([(world.start_ms + 40_000, world.start_ms + 3 * MINUTE_MS + 30_000)])
+    with pytest.raises(UsageError, match=r"no strategy of session .* had a decision time yet: ten") as refused:
+        world.kit.parity()
+    assert refused.value.problems[0].code == "session-too-short"
+
+
 def test_the_command_tells_it_in_eighty_columns_and_as_json(tmp_path: Path) -> None:
     project = make_project(tmp_path)
     start_ms = parse_time("2023-03-01")
@@ -174,6 +197,7 @@ def test_the_command_tells_it_in_eighty_columns_and_as_json(tmp_path: Path) -> N
     assert shown.code == 5
     assert max(map(len, shown.stdout.splitlines())) <= 80
     assert "missed-tick" in shown.stdout
+    assert NOT_COMPARED in shown.stdout
     told = project.inside("parity", "2023", "--json")
     assert told.code == 5
     assert told.document["signals"] == told.document["equal"] + len(told.document["differences"])

@@ -6,8 +6,8 @@ import pytest
 
 from backtestkit_cli.config.merge import load
 from backtestkit_cli.config.schema import KINDS
-from backtestkit_cli.config.stored import kept, restored, without_secrets
-from backtestkit_cli.errors import UsageError
+from backtestkit_cli.config.stored import KEPT, kept, restored, without_secrets
+from backtestkit_cli.errors import ConfigError, Source, UsageError
 from backtestkit_cli.redact import MASK
 
 EVERYTHING = Path(__file__).parents[2] / "data" / "config" / "everything.yaml"
@@ -42,3 +42,11 @@ def test_secrets_are_masked_wherever_they_stand_and_references_stay(tmp_path: Pa
     assert masked["exchanges"] == [{"api_key": MASK, "secret": "${NAME}", "base_url": "http://x"}]
     with pytest.raises(UsageError, match=r"run a cannot be done again: strategies\.a\.params\.token is a secret"):
         restored(masked, tmp_path, "run a")
+
+
+def test_a_restored_config_names_no_file_that_the_user_never_wrote(tmp_path: Path) -> None:
+    again = restored({"frames": [{"name": "a", "start": "2023-03-01", "end": "2023-03-02"}]}, tmp_path, "run a")
+    assert again.where("frames", "a", "start") == Source(file=KEPT, key='frames[0] "a" › start')
+    with pytest.raises(ConfigError) as refused:
+        restored({"frames": [{"name": "a", "start": "soon", "end": "2023-03-02"}]}, tmp_path, "run a")
+    assert {one.where and one.where.file for one in refused.value.problems} == {KEPT}
