@@ -91,10 +91,12 @@ def _asked_for(output: Output, text: str) -> str:
 
 def _first(session: "Live", screen: "Screen") -> None:
     """The first signal: end well, and say what is still waited for; one after a stop from elsewhere is the second."""
+    from backtestkit_cli.run.live.saying import stopping
+
     if session.asked_to_stop:
         session.leave()
     session.stop()
-    screen.note(_waited_for(session))
+    screen.note(stopping(session.views(), leaves=session.leaves_at_stop))
 
 
 @contextmanager
@@ -105,26 +107,17 @@ def _shown(session: "Live", output: Output) -> "Iterator[Screen]":
     with screen_for(session, output) as screen, redirect_stdout(sys.stderr), shown(screen.note, output.verbose):
         session.on_trouble = screen.trouble
         session.on_minute = screen.minute
+        session.on_note = screen.note
         session.on_asked = lambda request: screen.note(_heard(session, request))
         yield screen
 
 
-def _waited_for(session: "Live") -> str:
-    from backtestkit_cli.model.time import iso
-
-    held = [view for view in session.views() if view.until_ms is not None and not view.state.startswith("waits")]
-    if session.leaves_at_stop or not held:
-        return "stopping"
-    names = "; ".join(
-        f"{view.strategy} {view.state} on {view.symbol} until {iso(view.until_ms or 0)} at the latest" for view in held
-    )
-    return f"stopping: no new entries; waiting for {names}. Once more leaves them open and ends now"
-
-
 def _heard(session: "Live", request: "StopRequest") -> str:
+    from backtestkit_cli.run.live.saying import stopping
+
     match request.manner:
         case "gently":
-            return f"asked from another terminal: {_waited_for(session)}"
+            return f"asked from another terminal: {stopping(session.views(), leaves=session.leaves_at_stop)}"
         case "now":
             return "asked from another terminal: ends now"
         case "after":

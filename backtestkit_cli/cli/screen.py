@@ -153,6 +153,7 @@ class Redrawn:
             return Text(f"loading candles from {session.plan.exchange} …")
         head = Text(f"session {session.record.session} · ")
         head.append(*(("REAL ORDERS", "bold red") if _is_real(session) else ("paper",)))
+        head.append(*((" · KILL SWITCH ON", "bold red") if session.is_killed else ("",)))
         head.append(f" · {session.plan.exchange} · {self._state()}")
         lines = (Text(text, overflow="ellipsis") for text in self.lines)
         parts: list[RenderableType] = [head, "", self._table(), "", *lines]

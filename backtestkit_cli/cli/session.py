@@ -11,7 +11,7 @@ from backtestkit_cli.cli.output import Output
 from backtestkit_cli.cli.project import DEFAULT_CONFIG, open_kit, short
 from backtestkit_cli.cli.tables import columns, pairs
 from backtestkit_cli.errors import ConfigError, Problem, StateError, UsageError
-from backtestkit_cli.model.time import iso
+from backtestkit_cli.model.time import clock_text, iso, to_second
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -19,13 +19,14 @@ if TYPE_CHECKING:
 
     from backtestkit_cli.run.live.status import StreamStatus
     from backtestkit_cli.run.reconcile import Said, Unsettled
-    from backtestkit_cli.run.session import Sessions
+    from backtestkit_cli.run.session import SessionBrief, Sessions
     from backtestkit_cli.state.request import Manner
 
 app = typer.Typer(
     help="See and steer live sessions from another terminal.", no_args_is_help=True, rich_markup_mode=None
 )
 
+KILLED = "KILL SWITCH ON: nothing is opened until `backtestkit session kill --release`"
 SessionArgument = Annotated[
     str | None, typer.Argument(metavar="SESSION", help="Id, unique prefix, or last. Default: the one in the state.")
 ]
@@ -53,9 +54,11 @@ def list_sessions(
 ) -> int:
     """List the sessions, the newest last."""
     output = Output(as_json=as_json, verbose=verbose)
-    rows = [_plain(asdict(brief)) for brief in open_kit(output, config, set_).sessions.list()]
-    empty = "No session has run here yet; start one with `backtestkit live`."
-    output.result(rows, columns(rows, output.width) if rows else empty)
+    sessions = open_kit(output, config, set_).sessions
+    briefs, now_ms = sessions.list(), sessions.clock.now_ms()
+    rows = [_brief_row(brief, now_ms) for brief in briefs]
+    text = columns(rows, output.width) if rows else "No session has run here yet; start one with `backtestkit live`."
+    output.result([_brief(one) for one in briefs], f"{text}\n\n{KILLED}" if sessions.is_killed else text)
     return 0
 
 
@@ -69,14 +72,28 @@ def status(
 ) -> int:
     """Show what each stream of a session holds, as the state has it."""
     output = Output(as_json=as_json, verbose=verbose)
-    found = open_kit(output, config, set_).sessions.status(session)
-    facts = {**_plain(asdict(found.brief)), "exchange": found.exchange, "kill_switch": found.is_killed}
+    sessions = open_kit(output, config, set_).sessions
+    found, now_ms = sessions.status(session), sessions.clock.now_ms()
+    facts = {**_brief(found.brief), "exchange": found.exchange, "kill_switch": found.is_killed}
     streams = [_plain(asdict(stream)) for stream in found.streams]
     for warning in found.warnings:
         output.tell(f"warning: {warning}")
-    switch = "on: nothing is opened" if found.is_killed else "off"
-    head = pairs({**facts, "kill_switch": switch, "journal": short(found.journal)})
-    text = "\n\n".join([head, *([columns(_shown(streams), output.width)] if streams else [])])
+    head = pairs(
+        {
+            "session": found.brief.session,
+            "started": to_second(found.brief.started_ms),
+            "standing": _standing(found.brief, now_ms),
+            "process": _number(found.brief.process),
+            "streams": found.brief.streams,
+            "open_positions": found.brief.open_positions,
+            "trades": found.brief.trades,
+            "exchange": found.exchange,
+            "kill_switch": "ON: nothing is opened" if found.is_killed else "off",
+            "journal": short(found.journal),
+        }
+    )
+    rows = [_stream_row(stream, now_ms) for stream in found.streams]
+    text = "\n\n".join([head, *([columns(_shown(rows), output.width)] if rows else [])])
     output.result({**facts, "journal": str(found.journal), "streams": streams, "warnings": found.warnings}, text)
     return StateError.exit_code if any(stream.needs_word for stream in found.streams) else 0
 
@@ -174,6 +191,56 @@ def reconcile(
     document = {"kept": kept, "unsettled": [_plain(asdict(one)) for one in found]}
     output.result(document, "\n\n".join(parts))
     return StateError.exit_code if found else 0
+
+
+def _brief(brief: "SessionBrief") -> dict[str, Any]:
+    """A session as JSON."""
+    row: dict[str, Any] = _plain(asdict(brief))
+    row["kill_switch"] = row.pop("is_killed")
+    return {**row, "started": to_second(brief.started_ms)}
+
+
+def _brief_row(brief: "SessionBrief", now_ms: int) -> dict[str, Any]:
+    """A session as a line of the list."""
+    return {
+        "session": brief.session,
+        "started": clock_text(brief.started_ms, now_ms),
+        "standing": _standing(brief, now_ms),
+        "process": _number(brief.process),
+        "streams": brief.streams,
+        "open": brief.open_positions,
+        "trades": brief.trades,
+    }
+
+
+def _standing(brief: "SessionBrief", now_ms: int) -> str:
+    """Whether it runs, and until when."""
+    at = None if brief.stops_ms is None else clock_text(brief.stops_ms, now_ms)
+    if brief.is_stopping:
+        return f"stopping (until {at})" if at else "stopping"
+    return f"{brief.standing}, stops at {at}" if at and brief.standing == "running" else brief.standing
+
+
+def _number(process: int | None) -> str | None:
+    """The number of a process: a name, not an amount."""
+    return None if process is None else str(process)
+
+
+def _stream_row(stream: "StreamStatus", now_ms: int) -> dict[str, Any]:
+    """What a stream holds, as a line."""
+    from backtestkit_cli.run.live.line import price_text
+
+    return {
+        "strategy": stream.strategy,
+        "symbol": stream.symbol,
+        "state": stream.state,
+        "entry": stream.entry and price_text(stream.entry),
+        "TP": stream.take_profit and price_text(stream.take_profit),
+        "SL": stream.stop_loss and price_text(stream.stop_loss),
+        "quantity": stream.quantity and f"{stream.quantity:.8g}",
+        "until": clock_text(stream.until_ms, now_ms) if stream.until_ms else None,
+        "orders": stream.orders,
+    }
 
 
 def _unsettled(one: "Unsettled") -> str:

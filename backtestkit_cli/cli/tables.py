@@ -10,7 +10,7 @@ from backtestkit_cli.report.fold import fitting, fold
 
 _BLOCKS = "▁▂▃▄▅▆▇█"
 _WIDTH = 72
-_WHOLE = re.compile(r"\d{4}-\d\d-\d\d[ T][\d:]+Z?|[0-9a-f]{12}")
+_WHOLE = re.compile(r"\d{4}-\d\d-\d\d[ T][\d:]+Z?|\d{8}T\d{6}Z|[0-9a-f]{12}")
 GAP = "  "
 NOTHING = "–"
 

@@ -100,6 +100,17 @@ def parse_time(value: str | int) -> int:
     return delta.days * DAY_MS + delta.seconds * 1000 + delta.microseconds // 1000
 
 
+def to_second(time_ms: int) -> str:
+    """Write the second of a time, always in the same form: `2023-03-01T12:30:00Z`."""
+    return f"{datetime.fromtimestamp(time_ms // 1000, UTC).isoformat()[:19]}Z"
+
+
+def clock_text(time_ms: int, now_ms: int) -> str:
+    """Write the minute of a time for people: `12:30` today, else `03-01 12:30`; UTC."""
+    text = datetime.fromtimestamp(time_ms // 1000, UTC).isoformat(" ")
+    return text[11:16] if time_ms // DAY_MS == now_ms // DAY_MS else text[5:16]
+
+
 def iso(time_ms: int) -> str:
     """Write a time: `2023-03-01T12:30Z`, with seconds and milliseconds only where they are not zero."""
     text = datetime.fromtimestamp(time_ms // 1000, UTC).isoformat()  # many times faster than a format of its own

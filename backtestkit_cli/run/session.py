@@ -15,6 +15,7 @@ from backtestkit_cli.errors import Problem, Source, StateError, UsageError
 from backtestkit_cli.model.signal import Position
 from backtestkit_cli.plugins.registry import ROOT, Registry
 from backtestkit_cli.run.clock import Clock, WallClock
+from backtestkit_cli.run.live.identity import begun_ms
 from backtestkit_cli.run.live.status import StreamStatus, orders_text, stream_status
 from backtestkit_cli.run.reconcile import Reconciling
 from backtestkit_cli.run.stores import LockedStore, store_for
@@ -37,7 +38,12 @@ SHOWN = 10
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionBrief:
-    """One session in a line. `trades` are the closed ones in its journal, `process` the one that runs it."""
+    """One session in a line. `trades` are the closed ones in its journal, `process` the one that runs it.
+
+    `started_ms` is the moment of its first start. `stops_ms` is when a running one stops by itself, or, once it
+    `is_stopping`, when its last position closes at the latest; None where nobody knows. `is_killed`: the kill switch
+    keeps it from opening anything.
+    """
 
     session: str
     started_ms: int
@@ -46,6 +52,9 @@ class SessionBrief:
     streams: int
     open_positions: int
     trades: int
+    is_stopping: bool = False
+    stops_ms: int | None = None
+    is_killed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,6 +149,11 @@ class Sessions:
         insist(self._store(), SWITCH, ONLY, {"is_killed": is_killed})
         return self._store().holder()
 
+    @property
+    def is_killed(self) -> bool:
+        """Whether the kill switch is on."""
+        return is_killed(self._state())
+
     def reconciling(self) -> Reconciling:
         """The state, to be looked through and to be told what is true."""
         return Reconciling(
@@ -170,14 +184,18 @@ class Sessions:
             return told
         holder = self._store().holder()
         is_running = holder is not None and holder.word == kept.run
+        held = [one for one in self._streams(kept, self._store()) if one.state in tuple(Position)]
+        until_ms = max((one.until_ms or 0 for one in held), default=None)
         return replace(
             told,
             session=name,
-            started_ms=kept.started_ms,
             standing="running" if is_running else "ended" if kept.is_ended else "left",
             process=holder.process if holder is not None and is_running else None,
             streams=len(kept.strategies) * len(kept.symbols),
-            open_positions=sum(one.state in tuple(Position) for one in self._streams(kept, self._store())),
+            open_positions=len(held),
+            is_stopping=told.is_stopping and is_running,
+            stops_ms=None if not is_running else until_ms if told.is_stopping else told.stops_ms,
+            is_killed=not kept.is_ended and self.is_killed,
         )
 
     def _streams(self, kept: SessionRecord, store: LockedStore) -> Iterator[StreamStatus]:
@@ -226,15 +244,24 @@ def is_killed(state: SessionState) -> bool:
 
 def _told(folder: Path) -> SessionBrief:
     """What the journal of a session tells."""
-    started_ms = 0
+    started_ms = begun_ms(folder.name) or 0
+    is_stopping, stops_ms = False, None
     streams: set[tuple[str, ...]] = set()
     closed: set[str] = set()  # after a crash an event may be told twice
     for line in read_journal(folder, without=("candle", "tick")):
         started_ms = started_ms or line.get("time_ms", 0)
-        if line["what"] == "start":
-            streams.update(map(tuple, line.get("streams", ())))
-        if line["what"] == "event" and line["event"]["kind"] == "closed":
-            closed.add(line["event"]["signal"]["id"])
+        match line["what"]:
+            case "start":
+                streams.update(map(tuple, line.get("streams", ())))
+                is_stopping, stops_ms = False, None
+            case "stops_at":
+                stops_ms = line.get("stop_at_ms")
+            case "stopping":
+                is_stopping = True
+            case "event" if line["event"]["kind"] == "closed":
+                closed.add(line["event"]["signal"]["id"])
+            case _:
+                pass
     return SessionBrief(
         session=folder.name,
         started_ms=started_ms,
@@ -243,6 +270,8 @@ def _told(folder: Path) -> SessionBrief:
         streams=len(streams),
         open_positions=0,
         trades=len(closed),
+        is_stopping=is_stopping,
+        stops_ms=stops_ms,
     )
 
 

@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from backtestkit_cli.errors import StateError, UsageError
 from backtestkit_cli.model.event import Active, DecisionFailed, Event, RiskRefused
 from backtestkit_cli.model.signal import OpenPosition
 from backtestkit_cli.model.time import MINUTE_MS, parse_time
+from backtestkit_cli.run.live.session import Live
 from backtestkit_cli.state.session import SessionState
 from backtestkit_cli.state.store import FileStore
 
@@ -195,6 +197,70 @@ def test_the_kill_switch_lets_nothing_open(project: Project) -> None:
     session = run_live(kit, "asked", start=parse_time(START) - 20_000, end=parse_time(START) + 200 * MINUTE_MS)
     assert {type(event) for event in session.events} == {RiskRefused}
     assert {event.rule for event in session.events if isinstance(event, RiskRefused)} == {"kill_switch"}
+
+
+def said_of(live: Live) -> list[str]:
+    said: list[str] = []
+    live.on_note = said.append
+    return said
+
+
+def journal_of(live: Live, *kinds: str) -> list[dict[str, Any]]:
+    lines = [json.loads(line) for line in live.journal_path.read_text("utf-8").splitlines() if line]
+    return [line for line in lines if line["what"] in kinds]
+
+
+def test_the_kill_switch_is_told_and_noted_when_it_is_thrown_and_released(project: Project) -> None:
+    kit, start_ms = kit_of(project), parse_time(START)
+    live = kit.live("asked", symbols=["BTCUSDT"])
+    said, seen = said_of(live), list[bool]()
+    live.on_minute = lambda: seen.append(live.is_killed)
+    at: dict[int, Callable[[], object]] = {
+        start_ms + 5 * MINUTE_MS: kit.sessions.kill,
+        start_ms + 10 * MINUTE_MS: lambda: kit.sessions.kill(is_killed=False),
+        start_ms + 20 * MINUTE_MS: live.leave,
+    }
+    live.clock = JumpingClock(start_ms - 20_000, at)
+    live.run()
+    assert [text.partition(":")[0] for text in said] == ["the kill switch is on", "the kill switch is off"]
+    assert [line["is_on"] for line in journal_of(live, "kill_switch")] == [True, False]
+    assert (seen[0], any(seen), seen[-1]) == (False, True, False)
+
+
+def test_a_session_that_begins_under_the_kill_switch_says_so_at_once(project: Project) -> None:
+    kit = kit_of(project)
+    kit.sessions.kill()
+    said: list[str] = []
+    run_live(kit, "asked", start=START, end=START, prepared=lambda live: setattr(live, "on_note", said.append))
+    assert [text.partition(":")[0] for text in said] == ["the kill switch is on"]
+
+
+def test_a_session_that_stops_by_itself_says_what_it_waits_for(project: Project) -> None:
+    kit, start_ms = kit_of(project), parse_time(START)
+    live = kit.live("asked", symbols=["BTCUSDT"])
+    live.clock = JumpingClock(start_ms - 20_000)
+    live.stop_at_ms = start_ms + 10 * MINUTE_MS
+    said, briefs = said_of(live), list[tuple[bool, int | None]]()
+    sessions = kit.sessions
+    live.on_minute = lambda: briefs.append(((brief := sessions.list()[0]).is_stopping, brief.stops_ms))
+    live.run()
+    (text,) = said
+    assert text.startswith("stopping: no new entries; waiting for asked long on BTCUSDT until 2023-03-01T01:30Z at")
+    assert briefs[2] == (False, live.stop_at_ms)
+    assert (True, parse_time("2023-03-01T01:30")) in briefs
+    (brief,) = sessions.list()
+    assert (brief.is_stopping, brief.stops_ms, brief.standing) == (False, None, "ended")
+
+
+def test_a_session_was_started_when_it_was_started_to_the_second(project: Project) -> None:
+    live = kit_of(project).live("asked", symbols=["BTCUSDT"])
+    live.clock = JumpingClock(parse_time(START) + 10_400, {parse_time(START) + 5 * MINUTE_MS: live.stop})
+    shown: list[Any] = []
+    live.on_minute = lambda: shown.append(project.inside("session", "list", "--json").document[0]["started"])
+    live.run()
+    shown.append(project.inside("session", "list", "--json").document[0]["started"])
+    assert set(shown) == {"2023-03-01T00:00:10Z"}
+    assert "started         2023-03-01T00:00:10Z" in project.inside("session", "status").stdout
 
 
 class FullDisk(Disk):

@@ -85,11 +85,26 @@ def test_an_address_is_told_what_it_asked_for_in_order(project: Project) -> None
         session = ran(project, notify)
     kinds = [event.kind for event in session.events if isinstance(event, Opened | Closed)]
     assert len(kinds) > 2
-    assert heard.titles == [*(f"{kind}: asked on BTCUSDT" for kind in kinds), "stopped"]
+    told = [f"{kind}: asked on BTCUSDT" for kind in kinds]
+    assert heard.titles == [*told[:-1], "stopping", told[-1], "stopped"]
+    assert "waiting for asked long on BTCUSDT until" in heard.texts[-3]
     assert "long at" in heard.texts[0]
     assert "ended with nothing open" in heard.texts[-1]
     assert other.titles == []
     assert session.troubles == ()
+
+
+def test_people_hear_of_the_kill_switch(project: Project) -> None:
+    with serving() as heard, serving() as other:
+        notify = f'[{{url: "json://127.0.0.1:{heard.port}"}}, '
+        notify += f'{{url: "json://127.0.0.1:{other.port}", events: [stopped, opened]}}]'
+        project.write("configs/notify.yaml", f"settings:\n  notify: {notify}\n")
+        kit = Kit.load(project.folder / "configs")
+        kit.sessions.kill()
+        run_live(kit, "asked", start=START_MS - 20_000, end=START_MS + 5 * MINUTE_MS)
+    assert heard.titles == ["kill switch"]
+    assert other.titles == ["kill switch", "stopped"]
+    assert "nothing is opened" in heard.texts[0]
 
 
 def test_the_default_is_opened_closed_and_error(project: Project) -> None:
@@ -158,7 +173,7 @@ def test_an_address_that_hangs_holds_nobody_up_and_what_has_no_room_is_left_out(
     slow, other = address(hangs), address(lambda _title, text: quick.append(text))
     people = People((slow, other), str)
     for number in range(ROOM + 20):
-        people._tell("opened", "title", str(number))
+        people.note(("opened",), "title", str(number))
         while len(quick) <= number:
             time.sleep(0.001)  # the other one is never held up
     (failure,) = people.failures()
@@ -176,7 +191,7 @@ def test_a_message_is_tried_again_and_a_failure_told_once_until_it_works(monkeyp
     one = address(lambda _title, _text: next(answers))
     people = People((one,), str)
     for _ in range(5):
-        people._tell("opened", "title", "text")
+        people.note(("opened",), "title", "text")
     one._messages.put(None)
     one.thread.join()
     assert [str(failure).rpartition(": ")[2] for failure in people.failures()] == ["no", "never"]

@@ -15,6 +15,7 @@ from accelerated import run_live
 from e2e.project import Done, Project, finished, make_project
 
 from backtestkit_cli import Kit
+from backtestkit_cli.cli.output import Output
 from backtestkit_cli.disk import folder_lock
 from backtestkit_cli.model.event import Cancelled, RiskRefused
 from backtestkit_cli.model.signal import OpenPosition, WaitingEntry
@@ -144,6 +145,28 @@ def test_a_session_that_was_left_is_listed_with_what_it_holds(project: Project) 
     assert project.inside("session", "stop", name).code == 2
 
 
+def test_the_list_says_that_the_kill_switch_is_on(project: Project) -> None:
+    left(project, "long")
+    assert "KILL SWITCH" not in project.inside("session", "list").stdout
+    project.inside("session", "kill")
+    assert "KILL SWITCH ON: nothing is opened" in project.inside("session", "list").stdout
+    assert [row["kill_switch"] for row in project.inside("session", "list", "--json").document] == [True]
+
+
+@pytest.mark.parametrize("command", ["list", "status"])
+def test_what_is_seen_of_a_session_fits_a_terminal_with_whole_ids(
+    command: str, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = left(project, "long", "parked")
+    monkeypatch.setattr(Output, "width", 80)
+    shown = project.inside("session", command).stdout
+    assert max(map(len, shown.splitlines())) <= 80
+    assert name in shown
+    if command == "status":
+        assert all(word in shown for word in ("parked", "BTCUSDT", "waits long", "03-01 09:57"))
+        assert "settled" not in shown
+
+
 def test_a_session_that_has_ended_keeps_its_place_in_the_list(project: Project) -> None:
     start_ms = START_MS
     first = run_live(kit_of(project), "asked", start=start_ms - 20_000, end=start_ms + 150 * MINUTE_MS, leaves=False)
@@ -178,6 +201,7 @@ def test_looking_at_a_damaged_state_changes_nothing(project: Project) -> None:
 
 def test_a_running_session_is_seen_killed_released_and_stopped(project: Project) -> None:
     with running(project, "parked") as process:
+        assert f" {process.pid} " in project.inside("session", "list").stdout
         found = status(project)
         assert (found["standing"], found["process"]) == ("running", process.pid)
         assert states(project) == {"parked": "waits long"}
@@ -201,14 +225,19 @@ def test_a_running_session_is_seen_killed_released_and_stopped(project: Project)
 def test_a_gentle_stop_waits_for_positions_and_one_in_a_hurry_leaves_them(project: Project) -> None:
     with running(project, "long") as process:
         assert project.inside("session", "stop", "--stop-after", "1h").code == 0
+        until(lambda: status(project)["stops"] is not None)
+        listed = project.inside("session", "list").stdout
         assert project.inside("session", "stop").code == 0
         time.sleep(3)
+        stopping = project.inside("session", "list").stdout
         assert process.poll() is None, "it waits for the position"
         assert states(project) == {"long": "long"}
         assert project.inside("session", "stop", "--stop-now", "--json").document["process"] == process.pid
         done = finished(process)
     assert done.code == 0
     assert "stops in 60 min" in done.stderr
+    assert "stops at" in listed
+    assert "stopping (until" in stopping
     assert "waiting for long long on BTCUSDT until" in done.stderr
     assert "the next start goes on" in done.stderr
     assert (status(project)["standing"], states(project)) == ("left", {"long": "long"})

@@ -57,7 +57,7 @@ class Hearing:
                 self._heard.add(request)
                 self._obey(request)
         is_killed = self.state.is_killed()
-        if is_killed and not self._was_killed:
+        if is_killed != self._was_killed:
             self.session.wake()
         self._was_killed = is_killed
 

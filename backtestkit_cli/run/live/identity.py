@@ -15,6 +15,16 @@ from backtestkit_cli.run.plan import LivePlan
 from backtestkit_cli.run.standing import Key
 from backtestkit_cli.state.session import SessionRecord, SessionState, StreamRecord
 
+STAMP = "%Y%m%dT%H%M%SZ"
+
+
+def begun_ms(session: str) -> int | None:
+    """The moment at which a session was started, which its id tells to the second; None where it is no id of ours."""
+    try:
+        return round(datetime.strptime(session, STAMP).replace(tzinfo=UTC).timestamp() * 1000)
+    except ValueError:
+        return None
+
 
 def identity_of(
     config: Config, plan: LivePlan, state: SessionState, history_minutes: Mapping[str, int], now_ms: int
@@ -36,7 +46,7 @@ def identity_of(
     first_ms = -(-now_ms // MINUTE_MS) * MINUTE_MS
     window = config.settings.limits.average_price_candles
     new = SessionRecord(
-        session=datetime.fromtimestamp(now_ms / 1000, UTC).strftime("%Y%m%dT%H%M%SZ"),
+        session=datetime.fromtimestamp(now_ms / 1000, UTC).strftime(STAMP),
         started_ms=first_ms,
         exchange=plan.exchange,
         strategies=plan.strategies,

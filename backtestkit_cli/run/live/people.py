@@ -134,11 +134,17 @@ class People:
         key = problem.code, (problem.where and problem.where.symbol) or ""
         if now_ms - self._troubles_ms.get(key, -SAME_TROUBLE_MS) >= SAME_TROUBLE_MS:
             self._troubles_ms[key] = now_ms
-            self._tell("error", f"error: {problem.code}", str(error))
+            self.note(("error",), f"error: {problem.code}", str(error))
 
     def stopped(self, text: str) -> None:
         """Tell that the session is over."""
-        self._tell("stopped", "stopped", text)
+        self.note(("stopped",), "stopped", text)
+
+    def note(self, names: tuple[EventName, ...], title: str, text: str) -> None:
+        """Tell those who hear of any of these names."""
+        for address in self.addresses:
+            if not address.events.isdisjoint(names):
+                address.put(self.clean(title), self.clean(text))
 
     def failures(self) -> Iterator[ExchangeError]:
         """What could not be told since the last question."""
@@ -153,11 +159,6 @@ class People:
             address.close()
         for address in self.addresses:
             address.thread.join(CLOSE_SECONDS / len(self.addresses))
-
-    def _tell(self, name: EventName, title: str, text: str) -> None:
-        for address in self.addresses:
-            if name in address.events:
-                address.put(self.clean(title), self.clean(text))
 
 
 def people_of(config: Config) -> People:

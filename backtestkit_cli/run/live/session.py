@@ -51,6 +51,7 @@ from backtestkit_cli.run.live.orders import carrying_for
 from backtestkit_cli.run.live.people import People, people_of
 from backtestkit_cli.run.live.punctuality import Punctuality
 from backtestkit_cli.run.live.reporting import Reporting
+from backtestkit_cli.run.live.saying import KILL_SWITCH_OFF, KILL_SWITCH_ON, stopping
 from backtestkit_cli.run.live.steadiness import Steadiness
 from backtestkit_cli.run.live.stream import LiveLedger, LiveStream
 from backtestkit_cli.run.live.view import StreamView, view_of
@@ -88,7 +89,7 @@ GATES = (
 @dataclass(slots=True, kw_only=True, eq=False)
 class Live:
     """One live session. `on_trouble` is told of what goes wrong while it goes on, `on_minute` when a minute is done,
-    `on_asked` of requests from other terminals.
+    `on_asked` of requests from other terminals, `on_note` of what else people should read.
 
     `after_close_ms` is how long after the end of a minute its candle is asked for, `answer_seconds` how long all wait
     for one symbol.
@@ -105,6 +106,7 @@ class Live:
     on_trouble: Callable[[BacktestkitError], None] = lambda _: None
     on_minute: Callable[[], None] = lambda: None
     on_asked: Callable[[StopRequest], None] = lambda _: None
+    on_note: Callable[[str], None] = lambda _: None
     after_close_ms: int = AFTER_CLOSE_MS
     answer_seconds: float = ANSWER_SECONDS
     standing: Standing = field(default_factory=Standing)
@@ -114,6 +116,9 @@ class Live:
     asked_to_stop: bool = False
     leaves_at_stop: bool = False
     stop_at_ms: int | None = None
+    is_killed: bool = False
+    _is_stopping: bool = False
+    _noted_stop_ms: int | None = None
     _woken: asyncio.Event = field(default_factory=asyncio.Event)
     _loop: asyncio.AbstractEventLoop | None = None
     _audience: LiveAudience = field(init=False)
@@ -242,6 +247,7 @@ class Live:
         async for event in self._begin(state, run):
             yield event
         self._take_warnings(warnings)
+        self._look_at_switch()
         async for event in self._carried():
             yield event
         while not self.asked_to_leave:
@@ -494,8 +500,7 @@ class Live:
 
     def _take_stop(self) -> Iterator[Event]:
         now_ms = self.clock.now_ms()
-        if self.stop_at_ms is not None and now_ms >= self.stop_at_ms:
-            self.stop()
+        self._begin_stop(now_ms)
         for stream in sorted(self.streams.values(), key=lambda one: one.key):
             walk = stream.walk
             if (self.asked_to_stop or self.standing.is_stop_asked(stream.key)) and walk.stop_ms is None:
@@ -504,8 +509,41 @@ class Live:
                 yield from self._kept([stream], {stream.key: before}, tuple(walk.stop(now_ms)))
                 self._journal.add("stop", now_ms, strategy=stream.key[0], symbol=stream.key[1])
 
+    def _begin_stop(self, now_ms: int) -> None:
+        """Note when it stops by itself; say once that it stops, and what it waits for."""
+        if self.stop_at_ms != self._noted_stop_ms:
+            self._noted_stop_ms = self.stop_at_ms
+            self._journal.add("stops_at", now_ms, stop_at_ms=self.stop_at_ms)
+        is_by_itself = not self.asked_to_stop and self.stop_at_ms is not None and now_ms >= self.stop_at_ms
+        if is_by_itself:
+            self.stop()
+        if self.asked_to_stop and not self._is_stopping:
+            self._is_stopping = True
+            self._journal.add("stopping", now_ms)
+            text = stopping(self.views(), leaves=self.leaves_at_stop)
+            self._people.note(("stopped",), "stopping", text)
+            if is_by_itself:  # who asked is answered at once
+                self.on_note(text)
+        self._journal.flush()
+
+    def _look_at_switch(self) -> None:
+        """Note that the kill switch was thrown or released, and say so."""
+        try:
+            is_killed = self._keeping.state.is_killed()
+        except StateError as error:
+            self._alarm(error)
+            return
+        if is_killed != self.is_killed:
+            self.is_killed = is_killed
+            self._journal.add("kill_switch", self.clock.now_ms(), is_on=is_killed)
+            self._journal.flush()
+            text = KILL_SWITCH_ON if is_killed else KILL_SWITCH_OFF
+            self._people.note(("stopped", "error"), "kill switch", text)
+            self.on_note(text)
+
     def _take_kill(self) -> Iterator[Event]:
         """Give up the entries that wait while the kill switch is on."""
+        self._look_at_switch()
         waiting = [one for one in self.streams.values() if isinstance(one.walk.state, WaitingEntry)]
         if not waiting or not self._is_killed():
             return

@@ -12,8 +12,8 @@ from backtestkit_cli.state.session import StreamRecord
 class StreamStatus:
     """One stream as the state has it. Prices in quote currency, quantity in base currency; times are UTC ms.
 
-    `state` is flat, waits long, waits short, long, short or damaged; `settled_ms` is the last instant that the kept
-    state has seen, 0 before the first. `orders` is how far its orders at an exchange are: entering, protecting,
+    `state` is flat, waits long, waits short, long, short or damaged; `kept_ms` is the last instant at which its
+    state was kept, 0 before the first. `orders` is how far its orders at an exchange are: entering, protecting,
     guarded, closing, or disputed and why; None where there are none.
     """
 
@@ -26,7 +26,7 @@ class StreamStatus:
     quantity: float | None = None
     since_ms: int | None = None
     until_ms: int | None = None
-    settled_ms: int = 0
+    kept_ms: int = 0
     orders: str | None = None
 
     @property
@@ -48,7 +48,7 @@ def orders_text(errand: Errand | None) -> str | None:
 
 def stream_status(record: StreamRecord) -> StreamStatus:
     """Look at a stream's record."""
-    flat = StreamStatus(strategy=record.strategy, symbol=record.symbol, state="flat", settled_ms=record.at_ms)
+    flat = StreamStatus(strategy=record.strategy, symbol=record.symbol, state="flat", kept_ms=record.at_ms)
     match record.state:
         case Flat():
             return flat

@@ -36,12 +36,22 @@ def drawn(width: int, monkeypatch: pytest.MonkeyPatch, *views: StreamView) -> li
     return [line.rstrip() for line in capture.get().splitlines() if line.strip()]
 
 
-@pytest.mark.parametrize(("broker", "word"), [("paper", "paper"), ("ccxt", "REAL ORDERS")])
-def test_the_head_says_whether_orders_are_real(broker: str, word: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("broker", "is_killed", "word"),
+    [
+        ("paper", False, "paper"),
+        ("ccxt", False, "REAL ORDERS"),
+        ("paper", True, "paper · KILL SWITCH ON"),
+    ],
+)
+def test_the_head_says_whether_orders_are_real_and_whether_nothing_is_opened(
+    broker: str, is_killed: bool, word: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("COLUMNS", "80")
     clock, plan = SimpleNamespace(now_ms=lambda: 0), SimpleNamespace(exchange="sample", broker=broker)
     record = SimpleNamespace(session="one")
     session = SimpleNamespace(clock=clock, plan=plan, record=record, streams={1: 2}, views=tuple, asked_to_stop=False)
+    session.is_killed = is_killed
     screen = Redrawn(cast("Any", session), Output())
     with screen._console.capture() as capture:
         screen._console.print(screen.draw())
