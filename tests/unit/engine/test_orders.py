@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from backtestkit_cli.engine.orders.errand import (
+    CLOSE_GAP_MS,
     CLOSE_TRIES,
     MARKET_MS,
     PARTIAL_MS,
@@ -373,3 +374,145 @@ def test_a_guard_that_sold_nothing_leaves_no_sale_and_the_close_has_an_id_of_the
     assert closing.held.sold == ()
     assert closing.close is not None
     assert closing.close.order.client_id == client_id(SIGNAL.id, "c", closing.held.exits)
+
+
+def test_nothing_is_asked_of_an_order_that_is_over_and_nothing_changes_it() -> None:
+    over = [placed(answer) for answer in (BOUGHT, GONE, Refused(why="no"))]
+    over.append(asked(placed(OPEN), NotThere(), NotThere(), every_ms=ABSENT_MS))
+    assert [type(one.state) for one in over] == [Filled, Cancelled, Rejected, Lost]
+    for one in over:
+        assert one.is_over
+        assert due_ms_of(one) is None
+        assert ask_of(one, 10**12) is None
+        assert heard(one, "query", OPEN, 5) == one
+    on_its_way = [tracked(ORDER, resends=False), sending(tracked(ORDER, resends=False))]
+    assert not any(one.is_over for one in [*on_its_way, placed(Unanswered(why="?")), placed(OPEN)])
+
+
+@pytest.mark.parametrize("answer", [Refused(why="no"), NotSent(why="later"), Unanswered(why="?")])
+def test_an_answer_that_says_nothing_of_an_accepted_order_changes_only_when_it_is_asked_again(answer: Answer) -> None:
+    part = replace(OPEN, quantity=1.0, value=100.0)
+    one = heard(placed(part), "query", answer, 50_000)
+    assert one.state == Accepted(report=part, ask_ms=50_000 + AGAIN_MS)
+
+
+def test_an_absence_that_an_answer_ends_begins_anew() -> None:
+    once = heard(placed(OPEN), "query", NotThere(), 0)
+    seen = heard(once, "query", OPEN, 5_000)
+    again = heard(seen, "query", NotThere(), ABSENT_MS)
+    assert isinstance(again.state, Accepted)
+    assert again.state.absent_ms == ABSENT_MS
+    assert isinstance(heard(again, "query", NotThere(), 2 * ABSENT_MS - 1).state, Accepted)
+    assert isinstance(heard(again, "query", NotThere(), 2 * ABSENT_MS).state, Lost)
+
+
+def test_an_entry_that_the_exchange_gives_up_is_told_with_why_and_one_that_was_not_wanted_without() -> None:
+    waiting = after(begun(LIMIT), ("place", OPEN))
+    assert after(waiting, ("query", GONE), now_ms=POLL_MS) == GivenUp(
+        task=LIMIT, reason=CancelReason.RISK, why="the exchange gave the order up", time_ms=POLL_MS
+    )
+    stopped = given_up(waiting, CancelReason.STOPPED, POLL_MS)
+    ended = after(stopped, ("cancel", GONE), ("query", GONE), now_ms=POLL_MS)
+    assert ended == GivenUp(task=LIMIT, reason=CancelReason.STOPPED, why="", time_ms=POLL_MS)
+    unsent = moved(given_up(begun(LIMIT), CancelReason.STOPPED, 3), 3)
+    assert unsent == GivenUp(task=LIMIT, reason=CancelReason.STOPPED, why="", time_ms=3)
+
+
+def test_the_first_reason_to_give_an_entry_up_stays() -> None:
+    stopped = given_up(after(begun(LIMIT), ("place", OPEN)), CancelReason.STOPPED, 0)
+    assert given_up(stopped, CancelReason.WAIT_OVER, 5) == stopped
+    assert moved(stopped, LIMIT.wait_until_ms) == stopped
+    assert given_up(GUARDED, CancelReason.STOPPED, 0) == GUARDED
+
+
+def test_an_entry_that_is_refused_after_it_was_given_up_needs_no_why() -> None:
+    unknown = after(begun(LIMIT), ("place", Unanswered(why="?")))
+    over = given_up(unknown, CancelReason.STOPPED, 0)
+    assert isinstance(over, Entering)
+    refused = moved(replace(over, entry=replace(over.entry, state=Rejected(why="too poor"))), 9)
+    assert refused == GivenUp(task=LIMIT, reason=CancelReason.STOPPED, why="", time_ms=9)
+
+
+LATER_MS = POLL_MS + ABSENT_MS
+
+
+def lost(errand: Errand) -> Errand:
+    """The errand after the exchange has forgotten an order that it had."""
+    return after(after(errand, ("query", NotThere()), now_ms=POLL_MS), ("query", NotThere()), now_ms=LATER_MS)
+
+
+def test_an_order_that_the_exchange_forgot_is_disputed_with_what_is_held() -> None:
+    entry = lost(after(begun(LIMIT), ("place", OPEN)))
+    assert entry == Disputed(task=LIMIT, held=None, what="the exchange does not know the entry any more")
+    assert isinstance(GUARDED, Guarded)
+    guard = lost(GUARDED)
+    assert guard == Disputed(task=TASK, held=GUARDED.held, what="the exchange does not know its stop any more")
+    expired = moved(closed(GUARDED, CloseReason.TIME_EXPIRED), 0)
+    cancelled = after(expired, ("cancel", Unanswered(why="?")))
+    gone = lost(cancelled)
+    assert gone == Disputed(task=TASK, held=GUARDED.held, what="the exchange does not know its stop any more")
+    sale = lost(after(selling(), ("place", OPEN)))
+    assert isinstance(sale, Disputed)
+    assert sale.held is not None
+    assert (sale.held.rest, sale.what) == (1.9, "the exchange does not know its closing order any more")
+
+
+def test_a_stop_that_was_refused_after_all_is_disputed() -> None:
+    assert isinstance(GUARDED, Guarded)
+    refused = replace(GUARDED, guard=replace(GUARDED.guard, state=Rejected(why="no")))
+    what = "the exchange does not know its stop any more"
+    assert moved(refused, 0) == Disputed(task=TASK, held=GUARDED.held, what=what)
+
+
+def selling() -> Closing:
+    """An expired position whose guard sold nothing and is gone; its sale is intended."""
+    found = after(moved(closed(GUARDED, CloseReason.TIME_EXPIRED), 0), ("cancel", GONE), ("query", GONE))
+    assert isinstance(found, Closing)
+    return found
+
+
+def test_a_sale_that_the_exchange_gives_up_is_tried_again_after_a_gap() -> None:
+    first = order_of(selling())
+    again = after(selling(), ("place", GONE), now_ms=100)
+    assert isinstance(again, Closing)
+    assert again.tries == 1
+    second = order_of(again)
+    assert first is not None
+    assert second is not None
+    assert second.order.client_id != first.order.client_id
+    assert second.order.quantity == first.order.quantity == 1.9
+    assert due_ms(again) == 100 + CLOSE_GAP_MS
+    assert due_ms(selling()) == 0, "the first one leaves at once"
+
+
+def test_a_sale_at_the_market_that_takes_too_long_is_cancelled_and_what_is_left_is_sold() -> None:
+    part = replace(OPEN, quantity=1.0, value=95.0)
+    slow = after(selling(), ("place", part))
+    assert isinstance(slow, Closing)
+    assert due_ms(replace(slow, until_ms=7)) == 7
+    assert moved(slow, MARKET_MS - 1) == slow
+    over = moved(slow, MARKET_MS)
+    gone = replace(part, status="cancelled")
+    rest = after(over, ("cancel", gone), ("query", gone), now_ms=MARKET_MS)
+    order = order_of(rest)
+    assert order is not None
+    assert order.order.quantity == 0.9
+    ended = after(rest, ("place", Report(status="filled", quantity=0.9, value=90.0)), now_ms=MARKET_MS)
+    assert isinstance(ended, Ended)
+    assert ended.price == pytest.approx(185 / 1.9)
+    assert (ended.reason, ended.time_ms) == (CloseReason.TIME_EXPIRED, MARKET_MS)
+
+
+def test_what_is_left_below_the_least_value_ends_the_position_without_another_sale() -> None:
+    most = Report(status="cancelled", quantity=1.87, value=187.0)
+    ended = after(selling(), ("place", most))
+    assert isinstance(ended, Ended)
+    assert ended.held.rest == pytest.approx(0.03)
+
+
+def test_an_errand_without_an_order_takes_none() -> None:
+    done = after(begun(TASK), ("place", Refused(why="no")))
+    assert with_order(done, placed(OPEN)) == done
+    disputed = after(GUARDED, ("query", GONE), now_ms=POLL_MS)
+    assert with_order(disputed, placed(OPEN)) == disputed
+    assert order_of(disputed) is None

@@ -271,3 +271,26 @@ def test_a_quantity_follows_an_earlier_difference_or_another_market() -> None:
         other = replace(plain, candles={"X": {}, "Y": known})
         told = compared(other, opened(5, quantity=2.0), bridges=bridges)
         assert cause(told) == ("late-candle", f"the candle of Y at {iso(at(4))} was not known yet")
+
+
+def test_what_an_exchange_filled_otherwise_on_the_same_candles_is_a_fill() -> None:
+    events = (waiting(5), opened(5, quantity=1.0), closed(9, 5))
+    told = (waiting(5), replace(opened(5, quantity=2.0), time_ms=at(7)), closed(10, 5))
+    carried = lived(*events, is_carried=True)
+    assert cause(compared(carried, *told)) == (
+        "fill-price",
+        "the candles are the same; an exchange filled it, where the backtest has its policy",
+    )
+    assert cause(compared(lived(*events), *told))[0] == "unexplained"
+    elsewhere = signal(5, price_stop_loss=98.0)
+    otherwise = tuple(replace(event, signal=elsewhere) for event in told)
+    assert cause(compared(carried, *otherwise))[0] == "unexplained", "no exchange decides on a level"
+
+
+def test_an_entry_that_the_exchange_did_not_fill_is_a_refusal_of_the_session() -> None:
+    gone = replace(refused(5, 5, "order_refused"), profile="exchange")
+    found = compared(lived(gone, gates={5: "opened_at_decision"}), opened(5))
+    assert cause(found) == ("risk", "the session refused it: exchange, order_refused")
+    elsewhere = replace(gone, signal=signal(5, strategy="t"))
+    for event in (replace(gone, time_ms=at(6)), elsewhere):
+        assert cause(compared(lived(event, gates={5: "opened_at_decision"}), opened(5)))[0] == "unexplained"
