@@ -503,11 +503,16 @@ def test_a_sale_at_the_market_that_takes_too_long_is_cancelled_and_what_is_left_
     assert (ended.reason, ended.time_ms) == (CloseReason.TIME_EXPIRED, MARKET_MS)
 
 
-def test_what_is_left_below_the_least_value_ends_the_position_without_another_sale() -> None:
-    most = Report(status="cancelled", quantity=1.87, value=187.0)
-    ended = after(selling(), ("place", most))
-    assert isinstance(ended, Ended)
-    assert ended.held.rest == pytest.approx(0.03)
+@pytest.mark.parametrize(("least_value", "is_sold_on"), [(3.03, True), (3.04, False)])
+def test_what_is_left_below_the_least_value_is_not_sold_any_more(least_value: float, is_sold_on: bool) -> None:
+    """0.03 is left, which was bought at 101."""
+    task = replace(TASK, quantity_step=0.01, least_value=least_value)
+    guarded = after(begun(task), ("place", BOUGHT), ("place", OPEN))
+    sale = after(moved(closed(guarded, CloseReason.TIME_EXPIRED), 0), ("cancel", GONE), ("query", GONE))
+    rest = after(sale, ("place", Report(status="cancelled", quantity=1.92, value=192.0)))
+    assert isinstance(rest, Closing | Ended)
+    assert rest.held.rest == pytest.approx(0.03)
+    assert isinstance(rest, Closing) == is_sold_on
 
 
 def test_an_errand_without_an_order_takes_none() -> None:
