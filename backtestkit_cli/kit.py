@@ -181,11 +181,12 @@ class Kit(Entries):
         name: str,
         *,
         symbols: Sequence[str] = (),
+        frame: str | None = None,
         metric: str | None = None,
         jobs: int = 1,
         resume: bool = False,
     ) -> "Walker":
-        """Plan the comparison of a walker of the config; `metric` takes the place of its own.
+        """Plan the comparison of a walker of the config; `frame` and `metric` take the place of its own.
 
         The answer is run by `.run()`, or by iterating over its events. With `resume` results that an interrupted run of
         the same kept are taken over.
@@ -199,7 +200,7 @@ class Kit(Entries):
 
         return Walker(
             config=self.config,
-            plan=plan_walker(self.config, name, symbols, metric),
+            plan=plan_walker(self.config, name, symbols, metric, frame),
             registry=self.registry,
             logs=self.logs,
             jobs=checked_jobs(jobs),

@@ -8,7 +8,15 @@ import typer
 
 from backtestkit_cli.cli import complete
 from backtestkit_cli.cli.backtest import STRATEGY_ERROR
-from backtestkit_cli.cli.options import ConfigOption, JobsOption, JsonOption, SetOption, SymbolOption, VerboseOption
+from backtestkit_cli.cli.options import (
+    ConfigOption,
+    FrameOption,
+    JobsOption,
+    JsonOption,
+    SetOption,
+    SymbolOption,
+    VerboseOption,
+)
 from backtestkit_cli.cli.output import Output
 from backtestkit_cli.cli.project import check_writable, open_kit, short
 from backtestkit_cli.cli.stop import STOP, stoppable_walker
@@ -18,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from backtestkit_cli.engine.result import RunStatus
+    from backtestkit_cli.run.kept_results import TakenOver
     from backtestkit_cli.run.walker import Walker
 
 NameArgument = Annotated[
@@ -36,6 +45,7 @@ ResumeOption = Annotated[
 def walker(
     name: NameArgument,
     symbol: SymbolOption = None,
+    frame: FrameOption = None,
     metric: MetricOption = None,
     top: TopOption = 10,
     jobs: JobsOption = 1,
@@ -48,7 +58,7 @@ def walker(
     """Compare strategies, and variants of their params, on the same candles."""
     output = Output(as_json=as_json, verbose=verbose)
     kit = open_kit(output, config, set_)
-    job = kit.walker(name, symbols=symbol or (), metric=metric, jobs=jobs, resume=resume)
+    job = kit.walker(name, symbols=symbol or (), frame=frame, metric=metric, jobs=jobs, resume=resume)
     check_writable(kit.logs / "walker")
     job.on_abandon = lambda message: _abandoned(job, top, message, output)
     try:
@@ -82,8 +92,15 @@ def _progress(job: "Walker", output: Output) -> "Iterator[None]":
         shown(output.tell, output.verbose),
     ):
         job.on_progress = stoppable_walker(on_progress)
+        job.on_resume = lambda taken: output.tell(_taken_over(taken, len(job.plan.contestants)))
         job.on_failure = lambda failed: output.tell(f"{failed.contestant.name} failed: {failed.what}")
         yield
+
+
+def _taken_over(found: "TakenOver", contestants: int) -> str:
+    """Say what an earlier run spares this one."""
+    stale = f"; {found.stale} did not hold any more" if found.stale else ""
+    return f"took over {found.taken} of {contestants} results{stale}"
 
 
 def _tell(job: "Walker", top: int, output: Output, status: "RunStatus") -> None:
@@ -103,8 +120,12 @@ def _tell(job: "Walker", top: int, output: Output, status: "RunStatus") -> None:
 
 def _interrupted(job: "Walker", top: int, output: Output) -> None:
     """Tell what was finished; with `--json` the one document is that of the interruption."""
+    told = f"interrupted: {job.done} of {len(job.plan.contestants)} contestants were finished"
+    if not job.outcomes:
+        output.tell(f"{told}, none with a result; reports are as they were")
+        return
     _tell(job, top, output, "interrupted")
-    output.tell(f"interrupted: {job.done} of {len(job.plan.contestants)} contestants were finished; --resume goes on")
+    output.tell(f"{told}; --resume goes on")
 
 
 def _abandoned(job: "Walker", top: int, message: str, output: Output) -> None:

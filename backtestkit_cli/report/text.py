@@ -185,7 +185,7 @@ def made_text(lead: Lead) -> str:
 def held_text(lead: Lead) -> str:
     """Say what buy and hold would have brought, and how far the result is from it."""
     if lead.hold_percent is None:
-        return "buy and hold unknown: no price in the range"
+        return "buy and hold was not measured" if lead.is_undecided else "buy and hold unknown: no price in the range"
     held = text_of(lead.hold_percent, "signed", "%")
     if not lead.trades:
         return f"buy and hold {held}"

@@ -97,6 +97,8 @@ def _metric(key: str, outcome: Outcome) -> Metric:
 def _headline(contest: Contest, best: Outcome | None) -> str:
     label = known_metrics()[contest.metric].label
     tried = counted(len(contest.outcomes), "contestant")
+    if not contest.outcomes:
+        return "no contestant came to a result"
     if best is None:
         return f"none of {tried} has a figure to rank by: {label}"
     value = _metric(contest.metric, best)
@@ -273,7 +275,7 @@ def _ranks_told(contest: Contest) -> Iterator[Finding]:
     if days < LEAST_DAYS:
         text = f"{counted(days, 'day')} are too few to tell anybody from luck: all share rank 1 below {LEAST_DAYS} days"
         yield Finding("warning", "short-comparison", text)
-    else:
+    elif tested > 1:
         text = (
             f"rank is 1 + the number of contestants whose days were better beyond luck: at most {100 * LEVEL:g} % of "
             f"comparisons like this one find a difference that is none ({RESAMPLES} paired resamples in blocks of "

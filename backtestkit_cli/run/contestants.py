@@ -51,11 +51,13 @@ class WalkerPlan:
         return self.shared.range
 
 
-def plan_walker(config: Config, name: str, symbols: Sequence[str] = (), metric: str | None = None) -> WalkerPlan:
-    """Choose what a walker compares; `metric` takes the place of the one in the config.
+def plan_walker(
+    config: Config, name: str, symbols: Sequence[str] = (), metric: str | None = None, frame: str | None = None
+) -> WalkerPlan:
+    """Choose what a walker compares; `metric` and `frame` take the place of those in the config.
 
     Raises:
-        UsageError: there is no such walker, metric or symbol.
+        UsageError: there is no such walker, metric, frame or symbol.
         ConfigError: something does not fit, or asks for what this version cannot do.
     """
     if name not in config.walkers:
@@ -63,7 +65,9 @@ def plan_walker(config: Config, name: str, symbols: Sequence[str] = (), metric: 
     schema, now_ms = config.walkers[name], WallClock().now_ms()
     plans = {}
     for strategy in schema.strategies:
-        request = Request(strategies=(strategy,), symbols=symbols, exchange=schema.exchange, frame=schema.frame)
+        request = Request(
+            strategies=(strategy,), symbols=symbols, exchange=schema.exchange, frame=frame or schema.frame
+        )
         plans[strategy] = plan_backtest(config, request, now_ms)
     return WalkerPlan(
         walker=name,

@@ -4,7 +4,9 @@
   next one begins. A line that was cut off, or changed, does not count.
 * A result counts only for the same contestant, config, code, candles, program and figures: all of them are in its key.
   Of the code every Python file beside a strategy's own counts, for one may import the other.
-* Without `--resume` the file begins anew. Functions given by a program cannot be told apart, so nothing is kept then.
+* Without `--resume` the file begins anew with the first result; what stood in it lies beside it until a run is
+  complete, so that `--resume` finds all of it after an interruption.
+* Functions given by a program cannot be told apart, so nothing is kept of them.
 * Failed contestants are tested again.
 """
 
@@ -15,7 +17,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, NamedTuple
 
 from backtestkit_cli.config.merge import Config
 from backtestkit_cli.measure.contest import Contestant, Outcome, scope_of
@@ -30,13 +32,22 @@ if TYPE_CHECKING:
     from backtestkit_cli.run.walker import Walker
 
 RESULTS = "results.jsonl"
+EARLIER = "earlier.jsonl"
+
+
+class TakenOver(NamedTuple):
+    """Of how many contestants a kept result was taken over, and of how many others none holds any more."""
+
+    taken: int
+    stale: int
 
 
 @dataclass(slots=True)
 class KeptResults:
-    """The results that count, by key, and the file that new ones go to; without a file none are kept."""
+    """The results that count, by key, and the path that new ones go to; without a path none are kept."""
 
     walker: "Walker"
+    path: Path | None = None
     found: dict[str, Outcome] = field(default_factory=dict)
     file: IO[bytes] | None = None
     _keys: dict[Contestant, str] = field(default_factory=dict)
@@ -54,25 +65,53 @@ class KeptResults:
             yield cls(walker)
             return
         path = contest_folder(walker.logs, walker.plan.walker) / RESULTS
-        found = read_results(path) if walker.is_resumed else {}
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("ab" if walker.is_resumed else "wb") as file:
-            if file.tell():
-                file.write(b"\n")  # the last line may have been cut off
-            yield cls(walker, found, file)
+        earlier = path.with_name(EARLIER)
+        if walker.is_resumed:
+            _append(earlier, path)
+        kept = cls(walker, path, read_results(path) if walker.is_resumed else {})
+        try:
+            yield kept
+        finally:
+            if kept.file is not None:
+                kept.file.close()
+        if walker.done == len(walker.plan.contestants):
+            earlier.unlink(missing_ok=True)
 
     def known(self, contestant: Contestant) -> Outcome | None:
         """What an earlier run found, if it would be found again."""
         return self.found.get(self._key(contestant)) if self.found else None
 
+    @property
+    def taken_over(self) -> TakenOver:
+        """How many contestants have a result that counts, and how many had one that does not any more."""
+        taken = {one for one in self.walker.plan.contestants if self.known(one) is not None}
+        had = {one.contestant for one in self.found.values()}.intersection(self.walker.plan.contestants)
+        return TakenOver(len(taken), len(had - taken))
+
     def add(self, one: Ended) -> None:
-        """Keep a result for good before anything else is done."""
-        if self.file is None or not isinstance(one, Outcome):
+        """Keep a result for good before anything else is done.
+
+        Raises:
+            OSError: the disk refused.
+        """
+        if self.path is None or not isinstance(one, Outcome):
             return
+        if self.file is None:
+            self.file = self._opened(self.path)
         told = {"key": self._key(one.contestant), "outcome": outcome_plain(one)}
         self.file.write(_sealed(told))
         self.file.flush()
         os.fsync(self.file.fileno())
+
+    def _opened(self, path: Path) -> IO[bytes]:
+        """The file for new results; without `--resume` those of earlier runs are put aside."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not self.walker.is_resumed:
+            _append(path, path.with_name(EARLIER))
+        file = path.open("ab")
+        if file.tell():
+            file.write(b"\n")  # the last line may have been cut off
+        return file
 
     def _key(self, contestant: Contestant) -> str:
         if contestant not in self._keys:
@@ -89,6 +128,17 @@ class KeptResults:
             ]
             self._keys[contestant] = hashlib.sha256(json.dumps(decided).encode()).hexdigest()
         return self._keys[contestant]
+
+
+def _append(source: Path, target: Path) -> None:
+    """Move the lines of a file, where there is one, to the end of another."""
+    if not source.is_file():
+        return
+    with target.open("ab") as file:
+        file.write(b"\n" + source.read_bytes())
+        file.flush()
+        os.fsync(file.fileno())
+    source.unlink()
 
 
 def read_results(path: Path) -> dict[str, Outcome]:

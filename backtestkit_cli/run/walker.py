@@ -27,7 +27,7 @@ from backtestkit_cli.run.contestants import WalkerPlan, history_minutes
 from backtestkit_cli.run.finished_contest import FinishedContest
 from backtestkit_cli.run.identity import contest_id
 from backtestkit_cli.run.jobs import Job, Runs, begin
-from backtestkit_cli.run.kept_results import KeptResults
+from backtestkit_cli.run.kept_results import KeptResults, TakenOver
 from backtestkit_cli.run.listen import Audience, Listeners
 from backtestkit_cli.run.loaded import LoadedOnce, load_for_all
 from backtestkit_cli.run.notices import failure
@@ -55,6 +55,10 @@ def nobody_failed(_failed: Failed) -> None:
     """Nobody is told at once."""
 
 
+def nobody_resumed(_taken: TakenOver) -> None:
+    """Nobody is told what was taken over."""
+
+
 @dataclass(slots=True, kw_only=True)
 class Walker:
     """One comparison: `outcomes` and `failed` grow while it runs, so that an interruption keeps what is finished.
@@ -71,6 +75,7 @@ class Walker:
     is_resumed: bool = False
     on_progress: Callable[[WalkerStep], None] = nobody
     on_failure: Callable[[Failed], None] = nobody_failed
+    on_resume: Callable[[TakenOver], None] = nobody_resumed
     on_abandon: Callable[[str], None] = end_quietly
     listeners: Listeners = field(default_factory=Listeners)
     runs: Runs = field(default_factory=Runs)
@@ -167,6 +172,8 @@ class Walker:
         tester = self._tester(loaded)
         with ExitStack() as stack:
             kept = stack.enter_context(KeptResults.of(self))
+            if self.is_resumed:
+                self.on_resume(kept.taken_over)
             test = self._pool(stack, kept, history) or tester.test
             for contestant in plan.contestants:
                 if any(self.standing.is_stop_asked(key) for key in plan.keys):

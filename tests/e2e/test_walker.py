@@ -224,6 +224,48 @@ def test_ctrl_c_reports_what_was_finished(project: Project) -> None:
     assert "2 contestants of 6 not tested" in text
 
 
+def results_of(project: Project, name: str = "results") -> list[str]:
+    path = project.folder / "logs" / "walker" / "duel" / f"{name}.jsonl"
+    return [line for line in path.read_text().splitlines() if line] if path.exists() else []
+
+
+def test_with_nothing_finished_the_last_report_and_its_results_stay(project: Project) -> None:
+    told(project, "duel")
+    files, results = kept(project), results_of(project)
+    project.plugin("killed", "os.kill(os.getpid(), 2); time.sleep(9)")
+    done = project.outside("walker", "duel", "--set", "walkers.duel.strategies=[killed, param]")
+    assert done.code == 130
+    assert "0 of 5 contestants were finished, none with a result; reports are as they were" in done.stderr
+    assert (kept(project), results_of(project), done.stdout) == (files, results, "")
+
+
+def test_results_of_an_interrupted_run_lie_beside_those_before_it(project: Project) -> None:
+    told(project, "duel")
+    kit = Kit.load(project.folder / "configs")
+    interrupted_after(kit.walker("duel"), 1)
+    assert (len(results_of(project)), len(results_of(project, "earlier"))) == (1, 6)
+    done = project.inside("walker", "duel", "--resume")
+    assert "took over 6 of 6 results\n" in done.stderr
+    assert results_of(project, "earlier") == []
+    changed = project.inside("walker", "duel", "--resume", "--set", "strategies.cross.interval=30m")
+    assert "took over 5 of 6 results; 1 did not hold any more" in changed.stderr
+    told(project, "duel")
+    assert (len(results_of(project)), results_of(project, "earlier")) == (6, [])
+
+
+def test_another_frame_takes_the_place_of_the_one_in_the_config(project: Project) -> None:
+    assert told(project, "duel", "--frame", "day")["run"]["frame"] == "day"
+    assert project.inside("walker", "duel", "--frame", "never", "--json").document["error"]["code"] == "unknown-frame"
+
+
+def test_a_comparison_without_a_result_says_nothing_that_is_not_so(project: Project) -> None:
+    project.plugin("bad", FAILING)
+    done = project.inside("walker", "duel", "--set", "walkers.duel.strategies=[bad]", "--set", "walkers.duel.vary={}")
+    assert "no contestant came to a result" in done.stdout
+    for wrong in ("no price in the range", "none of 0", "0 pairs"):
+        assert wrong not in done.stdout
+
+
 @pytest.mark.parametrize(
     ("arguments", "code"),
     [
