@@ -161,6 +161,7 @@ def head_of(run: RunResult) -> Facts:
 def terms_of(run: RunResult) -> tuple[Fact, ...]:
     """What a run was about, whatever ran: market, time, fills, costs, money."""
     days = (run.range.end_ms - run.range.start_ms) / DAY_MS
+    length = f"{days:g} days" if days >= 1 else f"{run.range.minutes} min"
     optimistic = OPTIMISTIC if run.policy.is_optimistic else ""
     costs = run.costs
     per_side = f"fee {costs.fee_percent:g} %, slippage {costs.slippage_percent:g} %, per side"
@@ -171,7 +172,7 @@ def terms_of(run: RunResult) -> tuple[Fact, ...]:
     return (
         Fact(key="exchange", label="Exchange", value=run.exchange),
         Fact(key="frame", label="Frame", value=run.frame),
-        Fact(key="range", label="Range", value=f"{run.range} ({days:g} days)"),
+        Fact(key="range", label="Range", value=f"{run.range} ({length})"),
         Fact(key="start", label="Start", value=run.range.start_ms, form="time", depth="record"),
         Fact(key="end", label="End", value=run.range.end_ms, form="time", depth="record"),
         Fact(key="tick", label="Tick", value=run.tick.value),

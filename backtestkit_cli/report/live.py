@@ -2,7 +2,8 @@
 
 * The newest trades of each stream are held, the sums run on over all of them. As long as all are held, every figure is
   of the whole session; from then on the sections made of trades say that they are of the newest.
-* Funnel, candles and buy and hold are of the whole session in any case.
+* Funnel, candles and buy and hold are of the whole session in any case. Buy and hold counts each symbol once.
+* What is open is in no figure: it is said first, and the result is not held against buy and hold as long as it is.
 * Of the original's figures there are none: it counts live otherwise.
 """
 
@@ -52,13 +53,20 @@ class Held:
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class LiveStreamRun:
     """One stream of a session. Its `run` holds the newest trades, measured over `newest` of the session's range, which
-    begins when the last trade closed that is not held any more; `before` are the totals of those, `totals` of all."""
+    begins when the last trade closed that is not held any more; `before` are the totals of those, `totals` of all. Its
+    strategy sees candles from `history_start_ms` on, of which the journal has only those of the session."""
 
     run: StreamRun
     newest: TimeRange
     before: Totals
     totals: Totals
     held: Held | None = None
+    history_start_ms: int | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it holds a position."""
+        return self.held is not None and self.held.opened_ms is not None
 
 
 Streams: TypeAlias = Sequence[LiveStreamRun]
@@ -89,7 +97,7 @@ def live_report(session: LiveRun) -> Report:
     run = session.run
     findings = [(*_of_session(session), *_trust(one, run)) for one in session.streams]
     several = len(session.streams) > 1
-    told = shared_warnings(run, findings) if several else findings[0]
+    told = (*shared_warnings(run, findings), *_open_now(session)) if several else findings[0]
     chapters: list[Chapter] = [_whole_chapter(session, told)] if several else []
     depth: Depth = "full" if several else "summary"
     for one, found in zip(session.streams, findings, strict=True):
@@ -97,6 +105,7 @@ def live_report(session: LiveRun) -> Report:
     report = Report(
         run_id=run.run_id,
         kind="live",
+        headline=next((finding.text for finding in _open_now(session)), ""),
         strategies=tuple(dict.fromkeys(one.run.strategy for one in session.streams)),
         symbols=tuple(dict.fromkeys(one.run.symbol for one in session.streams)),
         lead=_lead(session, told),
@@ -116,6 +125,7 @@ def _lead(session: LiveRun, findings: Sequence[Finding]) -> Lead:
     counted_streams = [one for one in session.streams if balance is None or one.run.sizing]
     is_all = len(counted_streams) == len(session.streams)
     made = None if balance is None else whole.pnl_quote or 0.0
+    is_same_money = balance is not None or len(_one_of_each_symbol(counted_streams)) == len(counted_streams)
     return Lead(
         pnl_percent=whole.pnl if is_all else sum(one.totals.pnl for one in counted_streams),
         hold_percent=_held_percent(counted_streams, run, is_money=balance is not None),
@@ -124,6 +134,7 @@ def _lead(session: LiveRun, findings: Sequence[Finding]) -> Lead:
         warnings=sum(finding.level == "warning" for finding in findings),
         is_interrupted=False,
         is_optimistic=run.policy.is_optimistic,
+        is_comparable=is_same_money and not any(one.is_open for one in session.streams),
         balance=balance,
         pnl_quote=made,
         return_percent=None if balance is None or made is None else 100 * made / balance,
@@ -131,12 +142,23 @@ def _lead(session: LiveRun, findings: Sequence[Finding]) -> Lead:
 
 
 def _held_percent(streams: Streams, run: RunResult, *, is_money: bool) -> float | None:
-    """Buy and hold with one stake per stream, of a balance the same share each; None while one has no price."""
-    held = [buy_and_hold_percent(one.run, run) for one in streams]
+    """Buy and hold with one stake per symbol, of a balance the same share each; None while one has no price."""
+    held = [buy_and_hold_percent(one.run, run) for one in _one_of_each_symbol(streams)]
     known = [percent for percent in held if percent is not None]
     if not known or len(known) < len(held):
         return None
     return sum(known) / len(known) if is_money else sum(known)
+
+
+def _one_of_each_symbol(streams: Streams) -> Streams:
+    return list({one.run.symbol: one for one in streams}.values())
+
+
+def _open_now(session: LiveRun) -> Iterator[Finding]:
+    count = sum(one.is_open for one in session.streams)
+    if count:
+        text = "one position is open; it is" if count == 1 else f"{count} positions are open; they are"
+        yield Finding("info", "open-now", f"{text} in no figure")
 
 
 def _head(session: LiveRun) -> Facts:
@@ -169,7 +191,7 @@ def _part(one: LiveStreamRun, run: RunResult) -> RunResult:
 
 def _trust(one: LiveStreamRun, run: RunResult) -> tuple[Finding, ...]:
     found = trust(one.run, _part(one, run))
-    if one.held is None or one.held.opened_ms is None:
+    if not one.is_open:
         return found
     return (*found, Finding("info", "open-now", "a position is open: what it is worth is in no figure until it closes"))
 
@@ -181,7 +203,7 @@ def _stream_chapter(one: LiveStreamRun, run: RunResult, findings: tuple[Finding,
         _held_section([one]),
         _totals_section(one.totals, balance, is_told=bool(one.before.trades)),
         *result_sections(trades, stream_equity(stream, part.range, part.balance), part, stream.result.funnel, findings),
-        Section(key="candles", title="Stream and candles", block=candle_facts(stream, run), depth="full"),
+        Section(key="candles", title="Stream and candles", block=_candle_facts(one, run), depth="full"),
         Section(
             key="trades",
             title="Trades",
@@ -195,6 +217,16 @@ def _stream_chapter(one: LiveStreamRun, run: RunResult, findings: tuple[Finding,
             section if section.key in OF_ALL else replace(section, title=section.title + newest) for section in sections
         ]
     return Chapter(strategy=stream.strategy, symbol=stream.symbol, sections=tuple(sections), depth=depth)
+
+
+def _candle_facts(one: LiveStreamRun, run: RunResult) -> Facts:
+    """What a stream rested on; history that was there before the session is not in its journal."""
+    facts = {fact.key: fact for fact in candle_facts(one.run, run).facts}
+    begin = replace(facts["history_start"], key="journal_start", label="Session's candles from")
+    facts["history_start"] = replace(facts["history_start"], value=one.history_start_ms)
+    facts["candles"] = replace(facts["candles"], label="Candles of the session")
+    order = [key for name in facts for key in ((name, "journal_start") if name == "history_start" else (name,))]
+    return Facts(tuple((facts | {"journal_start": begin})[key] for key in order))
 
 
 def _whole_chapter(session: LiveRun, findings: tuple[Finding, ...]) -> Chapter:

@@ -135,6 +135,7 @@ class Lead:
     Percents are sums over the streams, one stake each; `hold_percent` is None without a price. With a `balance` only
     sized streams count: `pnl_quote` is what they made of it, `return_percent` the same in percent; buy and hold is then
     that of all of it, the same share in each stream's symbol. `is_undecided` if nobody's result could be chosen.
+    Without `is_comparable` the result is not held against buy and hold: it is of other money, or not over yet.
     """
 
     pnl_percent: float
@@ -145,6 +146,7 @@ class Lead:
     is_interrupted: bool
     is_optimistic: bool
     is_undecided: bool = False
+    is_comparable: bool = True
     balance: float | None = None
     pnl_quote: float | None = None
     return_percent: float | None = None

@@ -187,7 +187,7 @@ def held_text(lead: Lead) -> str:
     if lead.hold_percent is None:
         return "buy and hold was not measured" if lead.is_undecided else "buy and hold unknown: no price in the range"
     held = text_of(lead.hold_percent, "signed", "%")
-    if not lead.trades:
+    if not lead.trades or not lead.is_comparable:
         return f"buy and hold {held}"
     points = lead.made_percent - lead.hold_percent
     distance = text_of(abs(points), "number")

@@ -134,6 +134,36 @@ def test_several_streams_stand_side_by_side(project: Project) -> None:
     assert "# Live session of asked on ETHUSDT" in newest(project, "asked", "ETHUSDT")
 
 
+def test_what_is_open_is_said_first_and_no_lead_is_claimed(project: Project) -> None:
+    lived = run_live(kit_of(project), "asked", start=EARLY_MS, end=STOP_MS, symbols=("BTCUSDT", "ETHUSDT"))
+    told = shown(project, "last", "--kind", "live")
+    assert [one["state"] for one in told["portfolio"]["open_now"]] == ["open", "open"]
+    assert told["summary"]["headline"] == "2 positions are open; they are in no figure"
+    assert told["summary"]["headline"] in [one["text"] for one in told["portfolio"]["warnings"]]
+    text = project.inside("report", "show", lived.live.record.session).stdout
+    assert "ahead of" not in text
+    assert "behind buy" not in text
+    assert newest(project, "asked").splitlines()[2] == "one position is open; it is in no figure"
+
+
+def test_buy_and_hold_counts_each_symbol_once(project: Project) -> None:
+    run_live(kit_of(project), "asked", "cross", start=EARLY_MS, end=STOP_MS, leaves=False)
+    told = shown(project, "last", "--kind", "live")
+    held = {one["candles"]["buy_and_hold_percent"] for one in told["streams"]}
+    assert (len(told["streams"]), held) == (2, {told["summary"]["buy_and_hold_percent"]})
+    assert "points" not in project.inside("report", "show", "last", "--kind", "live").stdout.split("##")[0]
+
+
+def test_history_begins_where_the_strategy_sees_it_and_the_journal_where_it_does(project: Project) -> None:
+    run_live(kit_of(project), "cross", start=EARLY_MS, end=START_MS + 2 * MINUTE_MS)
+    told = shown(project, "last", "--kind", "live")
+    candles = told["streams"][0]["candles"]
+    warm_up_minutes = 9 * 15
+    assert candles["history_start"] <= iso(START_MS - warm_up_minutes * MINUTE_MS) < candles["journal_start"]
+    assert candles["candles"] < 10
+    assert told["run"]["range"].endswith(" (1 min)")
+
+
 def test_a_session_is_dumped_in_every_format(project: Project) -> None:
     name = run_live(kit_of(project), "asked", start=EARLY_MS, end=STOP_MS).live.record.session
     done = project.inside("report", "dump", name, "--kind", "live", "--format", "md,json,csv,html", "--json")

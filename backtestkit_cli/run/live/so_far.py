@@ -131,7 +131,14 @@ def _stream(key: Key, tally: Tally, config: Config, within: TimeRange) -> LiveSt
         failures=sum(count for _, count in stream.failures.values()),
     )
     held = None if stream.held is None else Held(signal=stream.held, opened_ms=stream.opened_ms)
-    return LiveStreamRun(run=run, newest=newest, before=stream.before, totals=stream.totals, held=held)
+    return LiveStreamRun(
+        run=run,
+        newest=newest,
+        before=stream.before,
+        totals=stream.totals,
+        held=held,
+        history_start_ms=tally.start.get("history_start_ms", {}).get(name),
+    )
 
 
 def _failures(stream: StreamTally) -> list[str]:
