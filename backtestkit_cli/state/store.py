@@ -4,6 +4,7 @@
   power cut; one that was interrupted leaves the old record or the new one.
 * A damaged record gives way to its previous generation, and is kept as `.corrupt-<time>`. Without a good one nothing is
   touched and nothing may begin: somebody has to say what is true.
+* What cannot be read just now is neither damaged nor absent: no other generation takes its place.
 * One program holds the folder; the temp files that killed ones left are swept by the next.
 * Who looks from outside, while another program may hold the folder, renames nothing.
 """
@@ -48,28 +49,41 @@ class FileStore:
             yield self
 
     def holder(self) -> Holder | None:
-        """Who holds it just now."""
-        return holder_of(self.folder)
+        """Who holds it just now.
+
+        Raises:
+            StateError: the disk does not tell.
+        """
+        with _reading(self.folder):
+            return holder_of(self.folder)
 
     def keys(self, kind: str) -> tuple[str, ...]:
         """The keys of all records of a kind, in order.
 
         Raises:
-            StateError: one has no good generation.
+            StateError: one has no good generation, or cannot be read.
         """
         records = [self._read(path) for path in self._paths(kind)]
         return tuple(sorted(record.key for record in records if record is not None))
 
     def stored_keys(self, kind: str) -> tuple[str, ...]:
-        """The keys of all records of a kind, damaged ones too; of those with a long name, what their file says."""
+        """The keys of all records of a kind, damaged ones too; of those with a long name, what their file says.
+
+        Raises:
+            StateError: the folder cannot be read.
+        """
         return tuple(sorted(unquote(path.stem) for path in self._paths(kind)))
 
     def generations(self, kind: str, key: str) -> tuple[Generation, ...]:
-        """Both generations of a record, as far as there are any."""
+        """Both generations of a record, as far as there are any.
+
+        Raises:
+            StateError: one cannot be read.
+        """
         found = []
         for which in get_args(Which):
             with suppress(FileNotFoundError):
-                found.append(generation_of(which, _file(self._path(kind, key), which).read_bytes(), key))
+                found.append(generation_of(which, _bytes_of(_file(self._path(kind, key), which)), key))
         return tuple(found)
 
     def set_aside(self, kind: str, key: str, which: Which) -> str:
@@ -79,9 +93,9 @@ class FileStore:
             StateError: the disk does not let it.
         """
         path, now_ms = _file(self._path(kind, key), which), self._now_ms()
-        while (kept := path.with_name(f"{path.name}{SET_ASIDE}{now_ms}")).exists():
-            now_ms += 1
         try:
+            while (kept := path.with_name(f"{path.name}{SET_ASIDE}{now_ms}")).exists():
+                now_ms += 1
             self._disk.replace(path, kept)
             self._disk.sync_folder(path.parent)
         except OSError as error:
@@ -93,7 +107,7 @@ class FileStore:
         """The body of a record; None where there never was one.
 
         Raises:
-            StateError: it has no good generation.
+            StateError: it has no good generation, or cannot be read.
         """
         record = self._read(self._path(kind, key))
         return None if record is None else record.body
@@ -121,7 +135,9 @@ class FileStore:
 
     def _paths(self, kind: str) -> list[Path]:
         """The places of all records of a kind, whatever is there."""
-        found = (self.folder / file_name(kind)).glob(f"*{ENDING}*")
+        folder, found = self.folder / file_name(kind), []
+        with suppress(FileNotFoundError), _reading(folder):  # `glob` would take a folder that is not readable for empty
+            found = list(folder.iterdir())
         paths = {path.with_name(path.name.removesuffix(PREVIOUS)) for path in found}
         return sorted(path for path in paths if path.name.endswith(ENDING) and not path.name.startswith("."))
 
@@ -151,7 +167,10 @@ class FileStore:
             self.warnings.append(f"{reason}; its previous generation counts")
             return
         kept = path.with_name(f"{path.stem}{CORRUPT}{self._now_ms()}")
-        self._disk.replace(path, kept)
+        try:
+            self._disk.replace(path, kept)
+        except OSError as error:
+            raise _not_saved(unquote(path.stem), path, error) from error
         self.warnings.append(f"{reason}; it is kept as {kept.name}, and its previous generation counts")
 
 
@@ -166,9 +185,27 @@ def _not_saved(key: str, path: Path, error: OSError) -> StateError:
     return StateError(Problem("state-not-saved", what, Source(file=str(path)), hint=hint))
 
 
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """What cannot be read inside, unless it is not there, becomes an error of ours."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        what = f"the state in {path.name} could not be read: {error.strerror or error}"
+        hint = "look at the folder; a session that runs tries again"
+        raise StateError(Problem("state-unreadable", what, Source(file=str(path)), hint=hint)) from error
+
+
+def _bytes_of(path: Path) -> bytes:
+    with _reading(path):
+        return path.read_bytes()
+
+
 def _checked(path: Path, name: str) -> Record:
     """Read a record that stands under the name of its key."""
-    record = decode(path.read_bytes())
+    record = decode(_bytes_of(path))
     if name != file_name(record.key):
         raise BadRecord(f"it is the record of {record.key}")
     return record

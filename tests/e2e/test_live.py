@@ -303,6 +303,46 @@ def test_nothing_opens_on_a_full_disk_and_what_is_open_is_managed(
     assert stored.state == live.streams["asked", "BTCUSDT"].walk.state
 
 
+@pytest.mark.parametrize("number", [24, 5, 20])
+def test_state_that_cannot_be_read_for_an_hour_ends_no_session(
+    project: Project, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    kit, start_ms, read = kit_of(project), parse_time(START), Path.read_bytes
+    live = kit.live("asked", symbols=["BTCUSDT"])
+    first = next(event for event in backtested(kit, "asked") if isinstance(event, Closed))
+    from_ms, until_ms = first.opened_at + 5 * MINUTE_MS, first.time_ms + 60 * MINUTE_MS
+    live.clock = JumpingClock(start_ms - 20_000, {until_ms + 200 * MINUTE_MS: live.leave})
+
+    def read_bytes(path: Path) -> bytes:
+        if kit.state in path.parents and from_ms <= live.clock.now_ms() < until_ms:
+            raise OSError(number, "it cannot be read")
+        return read(path)
+
+    monkeypatch.setattr(Path, "read_bytes", read_bytes)
+    troubles: list[Any] = []
+    live.on_trouble = troubles.append
+    events = [event for event in live if not isinstance(event, Idle | Active)]
+    assert first in events
+    opened = [event.time_ms for event in events if isinstance(event, Opened)]
+    assert not any(from_ms < time_ms < until_ms for time_ms in opened)
+    assert any(time_ms > until_ms for time_ms in opened)
+    assert {error.code for error in troubles} == {"state-unreadable"}
+    assert len(troubles) <= (until_ms - from_ms) // MINUTE_MS + 1  # once a minute
+
+
+def test_no_session_begins_on_state_that_cannot_be_read(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    kit, start_ms = kit_of(project), parse_time(START)
+    run_live(kit, "asked", start=start_ms - 20_000, end=start_ms + 60_000)
+
+    def read_bytes(path: Path) -> bytes:
+        raise OSError(5, f"{path} is broken")
+
+    monkeypatch.setattr(Path, "read_bytes", read_bytes)
+    with pytest.raises(StateError) as caught:
+        run_live(kit, "asked", start=start_ms + 60_000, end=start_ms + 120_000)
+    assert caught.value.exit_code == 7
+
+
 def test_an_entry_that_cannot_be_kept_is_not_made(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     disk = FullDisk()
     monkeypatch.setattr(FileStore.__init__, "__defaults__", (disk,))

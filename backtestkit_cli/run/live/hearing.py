@@ -1,6 +1,7 @@
 """What a session hears from other terminals while it runs: requests to stop, and the kill switch.
 
-It looks every two seconds of real time, whatever clock the session has, so people are heard soon.
+It looks every two seconds of real time, whatever clock the session has, so people are heard soon. A look that fails is
+told, and the next one hears what it missed.
 """
 
 import asyncio
@@ -8,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol, assert_never
 
-from backtestkit_cli.errors import StateError
+from backtestkit_cli.errors import Problem, Source, StateError
 from backtestkit_cli.state.request import StopRequest, asked
 from backtestkit_cli.state.session import SessionState
 
@@ -45,12 +46,15 @@ class Hearing:
                 self.look()
             except StateError as error:
                 self.on_alarm(error)
+            except OSError as error:
+                what, hint = f"other terminals could not be heard: {error.strerror or error}", "it is tried again"
+                self.on_alarm(StateError(Problem("state-unreadable", what, Source(key="request"), hint=hint)))
 
     def look(self) -> None:
         """Do what is asked and was not before.
 
         Raises:
-            StateError: a record is damaged.
+            StateError: a record is damaged, or cannot be read.
         """
         for request in asked(self.state.store, self.run):
             if request not in self._heard:

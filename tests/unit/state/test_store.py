@@ -162,6 +162,59 @@ def test_without_a_good_generation_nothing_begins_and_nothing_is_touched(tmp_pat
         store(tmp_path).load("signal", KEY)
 
 
+UNREADABLE = {"descriptors": 24, "broken": 5, "no folder": 20, "forbidden": 13}
+
+
+@pytest.mark.parametrize("fault", UNREADABLE)
+@pytest.mark.parametrize("step", ["read_bytes", "iterdir"])
+def test_what_cannot_be_read_is_told_as_ours_and_no_other_generation_counts(
+    tmp_path: Path, fault: str, step: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    saved(tmp_path, 1, 2)
+    one, number = store(tmp_path), UNREADABLE[fault]
+    listing: list[Callable[[], object]] = [lambda: one.keys("signal")]
+    reading = [
+        lambda: one.load("signal", KEY),
+        lambda: one.generations("signal", KEY),
+        lambda: one.save("signal", KEY, {}),
+    ]
+    for ask in listing + (reading if step == "read_bytes" else [lambda: one.stored_keys("signal")]):
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, step, failing(number))
+            with pytest.raises(StateError, match="could not be read") as caught:
+                ask()
+        assert caught.value.code == "state-unreadable"
+        assert os.strerror(number) in str(caught.value)
+    assert one.load("signal", KEY) == body(2), "it is read again"
+    assert not one.warnings
+    assert not list(tmp_path.rglob("*.corrupt-*"))
+
+
+def failing(number: int) -> Callable[[Path], Any]:
+    """What a step of the file system does when it fails."""
+
+    def fail(_: Path) -> Any:
+        raise OSError(number, os.strerror(number))
+
+    return fail
+
+
+def test_a_file_in_the_place_of_the_folder_is_not_an_empty_state(tmp_path: Path) -> None:
+    folder = tmp_path / "state"
+    folder.write_text("x")
+    for ask in (lambda: store(folder).load("signal", KEY), lambda: store(folder).keys("signal")):
+        with pytest.raises(StateError, match="Not a directory"):
+            ask()
+
+
+def test_a_damaged_record_that_cannot_be_put_aside_is_told_as_ours(tmp_path: Path) -> None:
+    path = saved(tmp_path, 1, 2)
+    path.write_bytes(b"?")
+    with pytest.raises(StateError, match="could not be written"):
+        store(tmp_path, FailingDisk(1, FAULTS["read-only"])).load("signal", KEY)
+    assert path.read_bytes() == b"?"
+
+
 def test_a_record_of_another_key_does_not_count(tmp_path: Path) -> None:
     path, other = saved(tmp_path, 1), saved(tmp_path, 7, key="other")
     path.write_bytes(other.read_bytes())
