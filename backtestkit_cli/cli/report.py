@@ -145,7 +145,8 @@ def dump_report(
     kind: KindOption = None,
     formats: FormatsOption = None,
     to: Annotated[
-        Path | None, typer.Option("--to", metavar="DIR", help="Folder. Default: the one of the kind.")
+        Path | None,
+        typer.Option("--to", metavar="DIR", help="Folder. Default: the one of the kind, of a walker one of its own."),
     ] = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
@@ -160,7 +161,7 @@ def dump_report(
     logs = logs_folder(config)
     told = _told(logs, run, kind)
     files = told.files(chosen)
-    folder = to or logs / told.kind
+    folder = to or logs / told.folder_name
     if folder.exists() and not folder.is_dir():
         raise UsageError(Problem("no-folder", "this is no folder", Source(file=str(folder))))
     DISK.make_folder(folder)

@@ -43,6 +43,16 @@ def csv_texts(report: Report) -> dict[str, str]:
     return {key: _text(found) for key, found in rows.items() if found}
 
 
+def csv_table(report: Report, key: str) -> str:
+    """Write the table of a section; one without rows is its head."""
+    told = csv_texts(report).get(key)
+    if told is not None:
+        return told
+    blocks = (section.block for chapter in report.chapters for section in chapter.sections if section.key == key)
+    keys = (column.key for block in blocks if isinstance(block, Table) for column in block.columns)
+    return ",".join(dict.fromkeys(("strategy", "symbol", *keys))) + "\n"
+
+
 def csv_cell(value: Value, form: Form = "text") -> str:
     """Write one value."""
     match value:

@@ -26,6 +26,7 @@ from backtestkit_cli.measure.timings import Stopwatch, Timing
 from backtestkit_cli.model.time import parse_time
 from backtestkit_cli.report.as_json import json_text
 from backtestkit_cli.report.build import build
+from backtestkit_cli.report.elsewhere import meant_elsewhere
 from backtestkit_cli.report.frames import parquet, trades_table
 from backtestkit_cli.report.kinds import OF_EVENTS, Kind, has_content, part_of, report_of
 from backtestkit_cli.report.markdown import markdown
@@ -285,8 +286,10 @@ def _manifest(bundle: Path) -> dict[str, object]:
 
 def _not_found(logs: Path, text: str, known: Sequence[Bundle], matches: Sequence[str]) -> Problem:
     where = Source(file=str(logs / RUNS))
+    elsewhere = meant_elsewhere(logs, text)
     if not known:
-        return Problem("no-run", "no run is stored yet", where, found=text, hint="run `backtestkit backtest` first")
+        hint = elsewhere or "run `backtestkit backtest` first"
+        return Problem("no-run", "no run is stored yet", where, found=text, hint=hint)
     if matches:
         shown = [bundle for bundle in known if bundle.run_id in matches]
         return Problem(
@@ -301,7 +304,7 @@ def _not_found(logs: Path, text: str, known: Sequence[Bundle], matches: Sequence
         f"no stored run is or begins with {text!r}",
         where,
         expected=_candidates(known),
-        hint="give an id, the beginning of one, or `last`",
+        hint=elsewhere or "give an id, the beginning of one, or `last`",
     )
 
 

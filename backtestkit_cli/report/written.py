@@ -9,7 +9,7 @@ from typing import Literal, get_args
 
 from backtestkit_cli.disk import file_name
 from backtestkit_cli.errors import Problem, UsageError
-from backtestkit_cli.report.as_csv import csv_texts
+from backtestkit_cli.report.as_csv import csv_table, csv_texts
 from backtestkit_cli.report.as_json import json_text
 from backtestkit_cli.report.dump import read_report
 from backtestkit_cli.report.html import page, stored_page
@@ -88,7 +88,7 @@ def report_files(bundle: Path, kind: Kind, formats: list[Format]) -> dict[str, s
 
 def text_of(report: Report, main: str, format: Format) -> str:  # noqa: A002  # the option's word
     """Write a report as one text; of the tables of CSV the one of the section `main`."""
-    return csv_texts(report).get(main, "") if format == "csv" else TEXTS[format](report)
+    return csv_table(report, main) if format == "csv" else TEXTS[format](report)
 
 
 def files_of(report: Report, name: str, formats: list[Format]) -> dict[str, str]:

@@ -29,12 +29,17 @@ from backtestkit_cli.report.written import text_of as written
 from backtestkit_cli.run.live.so_far import session_report
 from backtestkit_cli.run.session import find_session
 
+DUMP = "dump"
+
 
 class Told(Protocol):
-    """A report that can be had in every format. `kind` is its kind."""
+    """A report that can be had in every format. `kind` is its kind, `folder_name` that of its files in `logs/`."""
 
     @property
     def kind(self) -> str: ...
+
+    @property
+    def folder_name(self) -> str: ...
 
     def report(self) -> Report:
         """Itself."""
@@ -56,6 +61,11 @@ class OfRun:
     bundle: Path
     kind: Kind
 
+    @property
+    def folder_name(self) -> str:
+        """The one of its kind."""
+        return self.kind
+
     def report(self) -> Report:
         """Make it again."""
         return stored_report(self.bundle, self.kind)
@@ -76,6 +86,7 @@ class OfSession:
     folder: Path
     project: Path
     kind: str = LIVE
+    folder_name: str = LIVE
 
     def report(self) -> Report:
         """Make it."""
@@ -96,6 +107,11 @@ class OfWalker:
 
     record: Path
     kind: str = WALKER
+
+    @property
+    def folder_name(self) -> str:
+        """One of its own: beside the files of walkers lie the newest reports."""
+        return f"{WALKER}/{self.record.parent.name}/{DUMP}"
 
     def report(self) -> Report:
         """Make it again."""

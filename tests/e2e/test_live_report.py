@@ -181,6 +181,22 @@ def test_what_no_session_has_is_refused(project: Project) -> None:
         assert (done.code, why in done.stderr) == (2, True), done.stderr
 
 
+def test_who_asks_for_a_run_where_only_a_session_is_learns_how_to_ask_for_it(project: Project) -> None:
+    name = run_live(kit_of(project), "asked", start=EARLY_MS, end=START_MS + 10 * MINUTE_MS).live.record.session
+    for arguments in (("report", "show"), ("report", "dump"), ("explain", "last", "2023-03-01T01:00")):
+        error = project.inside(*arguments, "--json").document["error"]
+        assert (error["code"], "`backtestkit report show last --kind live`" in error["hint"]) == ("no-run", True)
+    error = project.inside("report", "diff", name, "last", "--json").document["error"]
+    assert f"`backtestkit parity {name}`" in error["hint"]
+
+
+def test_a_table_without_rows_is_its_head_in_csv(project: Project) -> None:
+    run_live(kit_of(project), "asked", start=EARLY_MS, end=START_MS + 10 * MINUTE_MS)
+    done = project.inside("report", "show", "last", "--kind", "live", "--format", "csv")
+    assert done.stdout.startswith("strategy,symbol,opened,closed,")
+    assert len(done.stdout.splitlines()) == 1
+
+
 def test_a_session_without_a_whole_minute_has_no_report_yet(project: Project) -> None:
     name = run_live(kit_of(project), "asked", start=START_MS + 1000, end=START_MS + 2000).live.record.session
     done = project.inside("report", "show", name)

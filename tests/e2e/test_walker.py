@@ -309,6 +309,12 @@ def test_a_stored_comparison_is_shown_and_dumped_again(project: Project) -> None
     )
     done = project.inside("report", "dump", "--kind", "walker", "--to", "out")
     assert done.code == 0
+    beside = set((project.folder / "logs" / "walker").iterdir())
+    assert project.inside("report", "dump", "duel", "--kind", "walker").code == 0
+    assert set((project.folder / "logs" / "walker").iterdir()) == beside
+    assert (project.folder / "logs" / "walker" / "duel" / "dump" / "duel.md").is_file()
+    error = project.inside("report", "show", "last", "--json").document["error"]
+    assert error["hint"] == "of a walker: `backtestkit report show last --kind walker`"
     names = {path.name for path in (project.folder / "out").iterdir()}
     assert {"duel.md", "duel.json", "duel__ranking.csv", "duel__heat_param.csv"} <= names
     assert project.inside("report", "show", "other", "--kind", "walker", "--json").document["error"]["code"] == (

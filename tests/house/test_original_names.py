@@ -15,8 +15,10 @@ from backtestkit_cli.run.backtest import Backtest
 from backtestkit_cli.run.finished import FinishedRun
 from backtestkit_cli.run.finished_contest import FinishedContest
 from backtestkit_cli.run.jobs import Job
+from backtestkit_cli.run.live.session import Live
 from backtestkit_cli.run.memo import Memo
 from backtestkit_cli.run.outside import OutsideExchange
+from backtestkit_cli.run.session import Sessions
 from backtestkit_cli.run.walker import Walker
 
 ROOT = Path(__file__).parents[2]
@@ -27,10 +29,22 @@ GROUPS: dict[str, dict[str, Any]] = yaml.safe_load(
 TABLE = {name: told for group in GROUPS.values() for name, told in group.items()}
 CLASSES = {
     one.__name__: one
-    for one in (Backtest, FinishedContest, FinishedRun, Job, Market, Memo, OutsideExchange, Settings, Walker)
+    for one in (
+        Backtest,
+        FinishedContest,
+        FinishedRun,
+        Job,
+        Live,
+        Market,
+        Memo,
+        OutsideExchange,
+        Sessions,
+        Settings,
+        Walker,
+    )
 }
 OURS = sorted({path for told in TABLE.values() for path in told.get("ours", ())})
-LATER = {"live trading", "optimizers", "language models"}
+LATER = {"optimizers", "language models"}
 
 
 def test_every_name_has_its_row_and_every_row_a_name() -> None:
