@@ -181,9 +181,10 @@ def _written(value: Any) -> str | None:
 
 
 def _metrics(a: RunResult, b: RunResult) -> Table:
-    """The figures of all streams of either run together."""
+    """The figures of all streams of either run together; not those that neither has."""
     measured = [{one.key: one for one in run_metrics(run)} if run.streams else {} for run in (a, b)]
-    names: dict[str, Metric] = {**measured[1], **measured[0]}
+    both: dict[str, Metric] = {**measured[1], **measured[0]}
+    names = {key: one for key, one in both.items() if any(_has_value(found.get(key)) for found in measured)}
     values = [[found[key].value if key in found else None for key in names] for found in measured]
     deltas = [None if one is None or other is None else other - one for one, other in zip(*values, strict=True)]
     return Table(
@@ -196,6 +197,10 @@ def _metrics(a: RunResult, b: RunResult) -> Table:
             Column(key="unit", label="Unit", values=[one.unit for one in names.values()]),
         )
     )
+
+
+def _has_value(metric: Metric | None) -> bool:
+    return metric is not None and metric.value is not None
 
 
 def _streams(a: StoredRun, b: StoredRun, pairs: Sequence[TradePair]) -> Table:
