@@ -17,6 +17,7 @@ from backtestkit_cli.redact import Redactor
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from backtestkit_cli.measure.contest import Contestant
     from backtestkit_cli.run.backtest import OnProgress
     from backtestkit_cli.run.walker import WalkerStep
 
@@ -111,6 +112,23 @@ class Output:
             yield on_progress
 
 
+def walker_texts(step: "WalkerStep") -> tuple[str, str]:
+    """How far a walker is and the best so far, each short enough for a line of 80 columns with a bar and two times."""
+    best = step.best.outcome
+    told = "" if best is None else f"best {step.best.value:.4g} {_brief(best.contestant)}"
+    return _clipped(f"{int(step.done)}/{step.total} {_brief(step.contestant)}", 26), _clipped(told, 24)
+
+
+def _brief(contestant: "Contestant") -> str:
+    """A contestant by its strategy and the values of its params."""
+    values = " · ".join(str(value) for _, value in contestant.params)
+    return f"{contestant.strategy} {values}".strip()
+
+
+def _clipped(text: str, width: int) -> str:
+    return text if len(text) <= width else f"{text[: width - 1]}…"
+
+
 @contextmanager
 def _walker_bar() -> "Iterator[Callable[[WalkerStep], None]]":
     from rich.console import Console
@@ -118,19 +136,16 @@ def _walker_bar() -> "Iterator[Callable[[WalkerStep], None]]":
 
     columns = (
         TextColumn("{task.description}", markup=False),
-        BarColumn(bar_width=16),
+        BarColumn(bar_width=8),
         TextColumn("{task.fields[best]}", markup=False),
         TimeElapsedColumn(),
-        TextColumn("left"),
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("loading candles", total=1.0, best="")
 
         def on_progress(step: "WalkerStep") -> None:
-            best = step.best.outcome
-            told = "" if best is None else f"best {step.best.value:.4g} {best.contestant.name}"
-            description = f"{int(step.done)}/{step.total} {step.contestant}"
+            description, told = walker_texts(step)
             bar.update(task, total=step.total, completed=step.done, description=description, best=told)
 
         yield on_progress

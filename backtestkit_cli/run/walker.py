@@ -43,7 +43,7 @@ class WalkerStep(NamedTuple):
 
     done: float
     total: int
-    contestant: str
+    contestant: Contestant
     best: Best
 
 
@@ -241,7 +241,7 @@ class Walker:
 
     def _progressed(self, contestant: Contestant, part: float = 0.0) -> None:
         best = best_of(self.outcomes, self.plan.metric)
-        self.on_progress(WalkerStep(self.done + part, len(self.plan.contestants), contestant.name, best))
+        self.on_progress(WalkerStep(self.done + part, len(self.plan.contestants), contestant, best))
 
     @property
     def _is_heard(self) -> bool:
