@@ -108,6 +108,7 @@ def _shown(session: "Live", output: Output) -> "Iterator[Screen]":
         session.on_trouble = screen.trouble
         session.on_minute = screen.minute
         session.on_note = screen.note
+        session.on_begin = screen.begin
         session.on_asked = lambda request: screen.note(_heard(session, request))
         yield screen
 
@@ -121,18 +122,21 @@ def _heard(session: "Live", request: "StopRequest") -> str:
         case "now":
             return "asked from another terminal: ends now"
         case "after":
-            return f"asked from another terminal: stops in {request.after_ms // 60_000} min"
+            seconds = request.after_ms // 1000
+            time = f"{seconds} s" if seconds % 60 else f"{seconds // 60} min"
+            return f"asked from another terminal: stops in {time}"
         case _:
             assert_never(request.manner)
 
 
 def _farewell(session: "Live") -> str:
-    held = [view for view in session.views() if view.state != "flat"]
-    place = short(session.journal_path)
+    from backtestkit_cli.run.live.saying import named
+
+    held = [f"  {named(view)}" for view in session.views() if view.state != "flat"]
+    name, journal = session.record.session, f"journal in {short(session.journal_path)}"
     if not held:
-        return f"session {session.record.session} has ended with nothing open; journal in {place}"
-    names = ", ".join(f"{view.strategy} {view.state} on {view.symbol}" for view in held)
-    return f"session {session.record.session} was left with {names}; the next start goes on; journal in {place}"
+        return f"session {name} has ended with nothing open\n{journal}"
+    return "\n".join([f"session {name} was left with", *held, "the next start goes on with it", journal])
 
 
 def duration_ms(text: str | None) -> int | None:
@@ -143,13 +147,16 @@ def duration_ms(text: str | None) -> int | None:
     """
     if text is None:
         return None
-    from backtestkit_cli.model.time import MINUTE_MS, minutes_of
+    from backtestkit_cli.model.time import seconds_of
 
+    expected = "30s, 10m, 8h or 2d"
     try:
-        return minutes_of(text) * MINUTE_MS
+        seconds = seconds_of(text)
     except ValueError as error:
-        problem = Problem("bad-duration", f"--stop-after {text!r} is no duration", expected="10m, 8h or 2d")
-        raise UsageError(problem) from error
+        raise UsageError(Problem("bad-duration", f"--stop-after {text!r} is no duration", expected=expected)) from error
+    if not seconds:
+        raise UsageError(Problem("bad-duration", f"--stop-after {text!r} is no time at all", expected=expected))
+    return seconds * 1000
 
 
 def _refuse_second(kit: "Kit") -> None:

@@ -46,14 +46,16 @@ class Output:
 
         return Console(file=self._stdout, highlight=False, markup=False, emoji=False)
 
-    def result(self, document: Any, text: str) -> None:
-        """Write a result: the document with `--json`, else the text."""
+    def result(self, document: Any, text: str) -> bool:
+        """Write a result: the document with `--json`, else the text; False once, when its reader has just gone."""
         shown = json.dumps(document, ensure_ascii=False, allow_nan=False) if self.as_json else text
         try:
             self._stdout.write(self.redactor.clean(shown).rstrip("\n") + "\n")
             self._stdout.flush()
         except BrokenPipeError:
             _write_nowhere(self._stdout.fileno())
+            return False
+        return True
 
     def tell(self, text: str) -> None:
         """Write something that is no result."""

@@ -13,6 +13,7 @@ from backtestkit_cli.errors import BacktestkitError
 from backtestkit_cli.model.event import Active, Event, Idle
 from backtestkit_cli.model.time import MINUTE_MS, iso
 from backtestkit_cli.run.live.line import line_of, percent_text, price_text
+from backtestkit_cli.run.live.saying import going_on
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -31,6 +32,7 @@ GAP = 3
 class Screen(Protocol):
     """Where a session is shown."""
 
+    def begin(self) -> None: ...
     def event(self, event: Event) -> None: ...
     def note(self, text: str) -> None: ...
     def trouble(self, error: BacktestkitError) -> None: ...
@@ -41,24 +43,43 @@ class Screen(Protocol):
 def screen_for(session: "Live", output: Output) -> Iterator[Screen]:
     """The screen that fits where the output goes."""
     if output.as_json or output.width is None:
-        yield JsonLines(output) if output.as_json else Log(session, output)
+        yield JsonLines(session, output) if output.as_json else Log(session, output)
         return
     with Redrawn(session, output) as screen:
         yield screen
 
 
 class JsonLines:
-    """Each event, but idle and active ones, as one line."""
+    """Who it is, then each event, but idle and active ones, as one line."""
 
-    def __init__(self, output: Output) -> None:
-        self.output = output
+    def __init__(self, session: "Live", output: Output) -> None:
+        self.session, self.output = session, output
+
+    def begin(self) -> None:
+        """Say which session it is."""
+        session, record = self.session, self.session.record
+        _note_made_up(session, self)
+        _write(
+            self.output,
+            {
+                "kind": "session",
+                "session": record.session,
+                "is_resumed": session.is_resumed,
+                "missed_minutes": session.missed_minutes,
+                "exchange": record.exchange,
+                "broker": record.broker,
+                "streams": [list(key) for key in session.plan.keys],
+                "open": [list(key) for key, one in sorted(session.streams.items()) if one.walk.state.kind != "flat"],
+            },
+            "",
+        )
 
     def event(self, event: Event) -> None:
         """Write it."""
         from backtestkit_cli.state.session import event_body
 
         if not isinstance(event, Idle | Active):
-            self.output.result(event_body(event), "")
+            _write(self.output, event_body(event), "")
 
     def note(self, text: str) -> None:
         """Beside the events."""
@@ -80,11 +101,15 @@ class Log:
         self.session, self.output = session, output
         self._has_begun = False
 
+    def begin(self) -> None:
+        """Say where the market is none."""
+        _note_made_up(self.session, self)
+
     def event(self, event: Event) -> None:
         """Write it."""
         text = line_of(event)
         if text:
-            self.output.result(None, text)
+            _write(self.output, None, text)
 
     def note(self, text: str) -> None:
         """Write it."""
@@ -98,7 +123,10 @@ class Log:
         """Say once that it runs."""
         if not self._has_begun:
             self._has_begun = True
-            streams, ways = len(self.session.streams), "with REAL ORDERS" if _is_real(self.session) else "on paper"
+            if self.session.is_resumed:
+                self.output.tell(f"{_going_on(self.session)}; Ctrl-C stops")
+                return
+            streams, ways = len(self.session.streams), _ways(self.session)
             self.output.tell(
                 f"session {self.session.record.session} runs {ways}: {streams} "
                 f"stream{'s' if streams > 1 else ''} on {self.session.plan.exchange}; Ctrl-C stops"
@@ -114,6 +142,7 @@ class Redrawn:
         self.session, self.output = session, output
         self.lines: deque[str] = deque(maxlen=LINES)
         self.last_trouble = ""
+        self._has_begun = False
         self._console: Console = output.console()
         self._display = Display(get_renderable=self.draw, console=self._console, refresh_per_second=1, screen=False)
 
@@ -124,6 +153,10 @@ class Redrawn:
     def __exit__(self, *_: object) -> None:
         self._display.stop()
 
+    def begin(self) -> None:
+        """Say where the market is none."""
+        _note_made_up(self.session, self)
+
     def event(self, event: Event) -> None:
         """Add a line."""
         text = line_of(event)
@@ -132,7 +165,7 @@ class Redrawn:
 
     def note(self, text: str) -> None:
         """Add a line."""
-        self.lines.append(self.output.redactor.clean(text))
+        self.lines.extend(self.output.redactor.clean(text).splitlines())
 
     def trouble(self, error: BacktestkitError) -> None:
         """Show it until the next one."""
@@ -140,7 +173,10 @@ class Redrawn:
         self.last_trouble = self.output.redactor.clean(f"{now}  {error.problems[0].what}")
 
     def minute(self) -> None:
-        """Redraw."""
+        """Redraw; the first time say what a session that was left goes on with."""
+        if self.session.is_resumed and not self._has_begun:
+            self.note(_going_on(self.session))
+        self._has_begun = True
         self._display.refresh()
 
     def draw(self) -> "RenderableType":
@@ -182,6 +218,27 @@ class Redrawn:
         for row in rows:
             table.add_row(*(Text(*row[place]) for place in shown))
         return table
+
+
+def _write(output: Output, document: object, text: str) -> None:
+    """Write a result; say once that nobody reads what is written."""
+    if not output.result(document, text):
+        output.tell("nobody reads the events any more; the session goes on")
+
+
+def _note_made_up(session: "Live", screen: Screen) -> None:
+    from backtestkit_cli.config.market_schema import SampleExchange
+
+    if isinstance(session.config.exchanges[session.plan.exchange], SampleExchange):
+        screen.note(f"the market of {session.plan.exchange} is made up, whatever the symbol is called")
+
+
+def _ways(session: "Live") -> str:
+    return "with REAL ORDERS" if _is_real(session) else "on paper"
+
+
+def _going_on(session: "Live") -> str:
+    return going_on(session.record.session, _ways(session), session.missed_minutes, session.views())
 
 
 def _is_real(session: "Live") -> bool:

@@ -177,19 +177,24 @@ def reconcile(
     output = Output(as_json=as_json, verbose=verbose)
     if sum(one is not None for one in (flat, previous, set_aside)) > 1:
         raise UsageError(Problem("conflict", "only one thing can be said at a time", hint="give one option"))
-    reconciling = open_kit(output, config, set_).sessions.reconciling()
+    kit = open_kit(output, config, set_)
+    reconciling = kit.sessions.reconciling()
     kept: tuple[str, ...] = ()
+    said = ""
     if flat is not None:
-        kept = reconciling.say_flat(*flat)
+        kept, said = reconciling.say_flat(*flat), f"{' '.join(flat)} is flat now"
     elif previous is not None:
-        kept = reconciling.say_previous(*previous)
+        kept, said = reconciling.say_previous(*previous), f"{' '.join(previous)} is what the generation before says"
     elif set_aside is not None:
-        kept = reconciling.put_aside(set_aside)
+        kept, said = reconciling.put_aside(set_aside), f"the record {set_aside} does not count any more"
     found = reconciling.unsettled()
-    parts = [f"kept as {place}" for place in kept]
+    use = kit.settings.state.use
+    place = short(kit.state) if use in ("files", "sqlite") else use
+    old = f"{len(kept)} old record{'s' * (len(kept) != 1)} kept in {place}"
+    parts = [f"{said}; {old}"] if said else []
     parts += [_unsettled(one) for one in found] or ["Nothing needs a word: a session can begin."]
     document = {"kept": kept, "unsettled": [_plain(asdict(one)) for one in found]}
-    output.result(document, "\n\n".join(parts))
+    output.result(document, "\n".join(parts))
     return StateError.exit_code if found else 0
 
 

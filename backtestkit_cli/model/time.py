@@ -60,16 +60,25 @@ class TimeRange:
         return max(0, (self.end_ms - self.start_ms) // MINUTE_MS)
 
 
+def seconds_of(text: str) -> int:
+    """Read a duration such as `90s`, `15m`, `24h` or `2d` as seconds.
+
+    Raises:
+        ValueError: the text is no duration.
+    """
+    match = re.fullmatch(r"(\d{1,9})(s|m|h|d)", text.strip())
+    if match is None:
+        raise ValueError(f"{text!r} is no duration such as 90m, 24h or 2d")
+    return int(match[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86400}[match[2]]
+
+
 def minutes_of(text: str) -> int:
     """Read a duration such as `90s` (whole minutes only), `15m`, `24h` or `2d` as minutes.
 
     Raises:
         ValueError: the text is no duration, or no whole number of minutes.
     """
-    match = re.fullmatch(r"(\d{1,9})(s|m|h|d)", text.strip())
-    if match is None:
-        raise ValueError(f"{text!r} is no duration such as 90m, 24h or 2d")
-    seconds = int(match[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86400}[match[2]]
+    seconds = seconds_of(text)
     if seconds % 60:
         raise ValueError(f"{text!r} is no whole number of minutes")
     return seconds // 60

@@ -5,10 +5,12 @@ It is for people, for reports and for `parity`; no position depends on it. A lin
 
 import json
 from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
 JOURNAL = "journal.jsonl"
+TAIL_BYTES = 65_536
 
 
 class Journal:
@@ -81,6 +83,20 @@ def journal_bytes(folder: Path) -> int:
     """How long a journal is just now; 0 where there is none."""
     path = folder / JOURNAL
     return path.stat().st_size if path.is_file() else 0
+
+
+def newest_ms(folder: Path) -> int | None:
+    """The newest time in the end of a journal: when its session was last seen; None where there is no journal."""
+    path, newest = folder / JOURNAL, None
+    if not path.is_file():
+        return None
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - TAIL_BYTES))
+        for line in file:
+            with suppress(ValueError, TypeError, AttributeError):  # cut off by a crash, or by where the end begins
+                told = json.loads(line)
+                newest = max(newest or 0, int(told.get("now_ms") or told["time_ms"]))
+    return newest
 
 
 def read_journal(

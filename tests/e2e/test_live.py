@@ -11,8 +11,10 @@ from accelerated import JumpingClock, run_live
 from e2e.project import Project, make_project
 
 from backtestkit_cli import Cancelled, Closed, Idle, Kit, Opened, Scheduled
+from backtestkit_cli.cli.output import Output
+from backtestkit_cli.cli.screen import Log
 from backtestkit_cli.disk import Disk
-from backtestkit_cli.errors import StateError, UsageError
+from backtestkit_cli.errors import Source, StateError, UsageError
 from backtestkit_cli.model.event import Active, DecisionFailed, Event, RiskRefused
 from backtestkit_cli.model.signal import OpenPosition
 from backtestkit_cli.model.time import MINUTE_MS, parse_time
@@ -160,8 +162,13 @@ def test_one_program_holds_the_state(project: Project) -> None:
 def test_a_position_is_never_handled_under_other_settings(project: Project) -> None:
     run_live(kit_of(project), "asked", start=START, end=parse_time(START) + 90 * MINUTE_MS)
     changed = Kit.load(project.folder / "configs", overrides=["settings.costs.fee_percent=0.05"])
-    with pytest.raises(StateError, match="asked on BTCUSDT open under other settings"):
+    with pytest.raises(StateError, match="asked on BTCUSDT open under other settings") as caught:
         run_live(changed, "asked", start=parse_time(START) + 100 * MINUTE_MS, end=END)
+    assert "other settings: settings.costs.fee_percent: not set → 0.05" in caught.value.problems[0].what
+    assert caught.value.problems[0].where == Source(file=str(project.folder.resolve() / "state"))
+    shorter = Kit.load(project.folder / "configs", overrides=["strategies.asked.interval=30m"])
+    with pytest.raises(StateError, match=r"strategies\.asked\.interval: 1h → 30m"):
+        run_live(shorter, "asked", start=parse_time(START) + 100 * MINUTE_MS, end=END)
     with pytest.raises(StateError, match="not part of this one"):
         run_live(kit_of(project), "cross", start=parse_time(START) + 100 * MINUTE_MS, end=END)
     assert run_live(kit_of(project), "asked", start=parse_time(START) + 100 * MINUTE_MS, end=END).events
@@ -245,11 +252,36 @@ def test_a_session_that_stops_by_itself_says_what_it_waits_for(project: Project)
     live.on_minute = lambda: briefs.append(((brief := sessions.list()[0]).is_stopping, brief.stops_ms))
     live.run()
     (text,) = said
-    assert text.startswith("stopping: no new entries; waiting for asked long on BTCUSDT until 2023-03-01T01:30Z at")
+    first, held, last = text.splitlines()
+    assert first == "stopping: no new entries; waiting for"
+    assert held == "  asked long on BTCUSDT until 2023-03-01T01:30Z at the latest"
+    assert last.startswith("Ctrl-C")
     assert briefs[2] == (False, live.stop_at_ms)
     assert (True, parse_time("2023-03-01T01:30")) in briefs
     (brief,) = sessions.list()
     assert (brief.is_stopping, brief.stops_ms, brief.standing) == (False, None, "ended")
+
+
+def test_a_session_that_was_left_says_what_it_goes_on_with(project: Project) -> None:
+    start_ms = parse_time(START)
+    run_live(kit_of(project), "asked", start=start_ms - 20_000, end=start_ms + 6 * MINUTE_MS)
+    live = kit_of(project).live("asked", symbols=["BTCUSDT"])
+    live.clock = JumpingClock(start_ms + 9 * MINUTE_MS + 30_000)
+    output, told = Output(), list[str]()
+    output.tell = told.append  # type: ignore[method-assign, assignment]
+    log = Log(live, output)
+
+    def minute() -> None:
+        log.minute()
+        live.leave()
+
+    live.on_begin, live.on_minute = log.begin, minute
+    live.run()
+    name = live.record.session
+    assert told == [
+        "the market of sample is made up, whatever the symbol is called",
+        f"goes on with session {name} on paper: 2 minutes missed, caught up; open: asked long on BTCUSDT; Ctrl-C stops",
+    ]
 
 
 def test_a_session_was_started_when_it_was_started_to_the_second(project: Project) -> None:

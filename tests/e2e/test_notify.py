@@ -17,6 +17,7 @@ from e2e.project import Project, make_project
 
 from backtestkit_cli import Closed, Kit, Opened
 from backtestkit_cli.errors import ConfigError, DataError, Problem, Source
+from backtestkit_cli.model.event import DraftRefused
 from backtestkit_cli.model.time import MINUTE_MS, parse_time
 from backtestkit_cli.run.live.people import ROOM, Address, People
 
@@ -87,7 +88,7 @@ def test_an_address_is_told_what_it_asked_for_in_order(project: Project) -> None
     assert len(kinds) > 2
     told = [f"{kind}: asked on BTCUSDT" for kind in kinds]
     assert heard.titles == [*told[:-1], "stopping", told[-1], "stopped"]
-    assert "waiting for asked long on BTCUSDT until" in heard.texts[-3]
+    assert "waiting for\n  asked long on BTCUSDT until" in heard.texts[-3]
     assert "long at" in heard.texts[0]
     assert "ended with nothing open" in heard.texts[-1]
     assert other.titles == []
@@ -203,6 +204,24 @@ def test_a_service_that_raises_stops_nothing() -> None:
     people = People((address(lambda _title, _text: 1 / 0),), lambda text: text.replace(SECRET, "***"))
     people.close()
     assert not one.thread.is_alive()
+
+
+def test_the_same_refusal_of_a_stream_is_told_once_an_hour() -> None:
+    told = list[str]()
+    one = Address(Source(), "json", frozenset(("rejected",)), lambda _title, text: told.append(text))
+    people = People((one,), str)
+    for minute in range(61):
+        for symbol, rule in (("BTCUSDT", "too_close"), ("ETHUSDT", "too_close"), ("BTCUSDT", "too_far")):
+            time_ms = START_MS + minute * MINUTE_MS
+            people.event(DraftRefused(time_ms=time_ms, strategy="fast", symbol=symbol, rules=(rule,)))
+    people.close()
+    one.thread.join()
+    assert len(told) == 6
+    assert sorted(text.split()[-2:] for text in told[:3]) == [
+        ["BTCUSDT", "too_close"],
+        ["BTCUSDT", "too_far"],
+        ["ETHUSDT", "too_close"],
+    ]
 
 
 def test_the_same_trouble_is_told_once_an_hour_and_without_secrets() -> None:

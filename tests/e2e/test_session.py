@@ -235,10 +235,15 @@ def test_a_gentle_stop_waits_for_positions_and_one_in_a_hurry_leaves_them(projec
         assert project.inside("session", "stop", "--stop-now", "--json").document["process"] == process.pid
         done = finished(process)
     assert done.code == 0
+    assert f"goes on with session {status(project)['session']}" not in done.stderr  # events are JSON
+    first = json.loads(done.stdout.splitlines()[0])
+    assert (first["kind"], first["session"]) == ("session", status(project)["session"])
+    assert (first["is_resumed"], first["open"]) == (True, [["long", "BTCUSDT"]])
+    assert "the market of sample is made up" in done.stderr
     assert "stops in 60 min" in done.stderr
     assert "stops at" in listed
     assert "stopping (until" in stopping
-    assert "waiting for long long on BTCUSDT until" in done.stderr
+    assert "waiting for\n  long long on BTCUSDT until" in done.stderr
     assert "the next start goes on" in done.stderr
     assert (status(project)["standing"], states(project)) == ("left", {"long": "long"})
 
@@ -340,6 +345,10 @@ def test_a_damaged_stream_is_settled_by_saying_that_it_is_flat(project: Project)
     assert (refused.code, "no good generation" in refused.stderr) == (2, True)
     said = project.inside("session", "reconcile", "--flat", "long", "BTCUSDT")
     assert said.code == 0
+    assert said.stdout.splitlines() == [
+        f"long BTCUSDT is flat now; {len(held)} old records kept in state",
+        "Nothing needs a word: a session can begin.",
+    ]
     assert len(list((project.folder / "state").rglob("*.set-aside-*"))) == len(held)
     assert states(project) == {"long": "flat"}
     assert '"what": "reconciled"' in (project.folder / "logs" / "live" / name / "journal.jsonl").read_text()
@@ -402,6 +411,7 @@ def test_without_its_session_a_position_is_never_forgotten(project: Project) -> 
     [
         ("stop", "--stop-now", "--stop-after", "1h"),
         ("stop", "--stop-after", "soon"),
+        ("stop", "--stop-after", "0m"),
         ("reconcile", "--flat", "nobody", "BTCUSDT"),
         ("reconcile", "--set-aside", "everything"),
         ("reconcile", "--flat", "a", "b", "--previous", "a", "b"),

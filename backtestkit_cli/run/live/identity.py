@@ -2,9 +2,10 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 from backtestkit_cli.config.merge import Config
 from backtestkit_cli.config.stored import kept
@@ -13,8 +14,11 @@ from backtestkit_cli.model.signal import Flat
 from backtestkit_cli.model.time import MINUTE_MS
 from backtestkit_cli.run.plan import LivePlan
 from backtestkit_cli.run.standing import Key
+from backtestkit_cli.state.journal import read_journal
 from backtestkit_cli.state.session import SessionRecord, SessionState, StreamRecord
 
+WEIGHTLESS = ("defaults", "state", "notify", "columns", "report_show_note")
+"""Settings that change nothing about a position."""
 STAMP = "%Y%m%dT%H%M%SZ"
 
 
@@ -26,8 +30,20 @@ def begun_ms(session: str) -> int | None:
         return None
 
 
+class Place(NamedTuple):
+    """Where the journals and the state of a project are."""
+
+    logs: Path
+    state: Path
+
+
 def identity_of(
-    config: Config, plan: LivePlan, state: SessionState, history_minutes: Mapping[str, int], now_ms: int
+    config: Config,
+    plan: LivePlan,
+    state: SessionState,
+    history_minutes: Mapping[str, int],
+    now_ms: int,
+    place: Place,
 ) -> tuple[SessionRecord, dict[Key, StreamRecord]]:
     """The session that goes on or begins, and its streams as they were left.
 
@@ -42,7 +58,8 @@ def identity_of(
     if former is not None and not former.is_ended and former.fingerprint == fingerprint:
         return former, streams
     if held:
-        raise _held_otherwise(former, held, plan)
+        changes = changes_of(config, plan, place.logs / "live" / former.session) if former is not None else ()
+        raise _held_otherwise(former, held, plan, changes, _where(config, place.state))
     first_ms = -(-now_ms // MINUTE_MS) * MINUTE_MS
     window = config.settings.limits.average_price_candles
     new = SessionRecord(
@@ -60,6 +77,10 @@ def identity_of(
 
 def fingerprint_of(config: Config, plan: LivePlan) -> str:
     """A hash over everything in the config that decides what becomes of a position."""
+    return hashlib.sha256(json.dumps(_meaning(config, plan), sort_keys=True, default=str).encode()).hexdigest()
+
+
+def _meaning(config: Config, plan: LivePlan) -> dict[str, Any]:
     schemas = [config.strategies[name] for name in plan.strategies]
     used: dict[str, set[str]] = {
         "exchanges": {plan.exchange},
@@ -69,18 +90,63 @@ def fingerprint_of(config: Config, plan: LivePlan) -> str:
         "sizings": {schema.sizing for schema in schemas if schema.sizing},
     }
     told: dict[str, Any] = dict(kept(config, used))
-    told["settings"] = {
-        key: value
-        for key, value in dict(told.get("settings", {})).items()
-        if key not in ("defaults", "state", "notify", "columns", "report_show_note")
-    }
+    told["settings"] = _of_weight(told.get("settings", {}))
     told["streams"] = [list(key) for key in plan.keys]
     if plan.broker != "paper":
         told["broker"] = plan.broker
-    return hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode()).hexdigest()
+    return told
 
 
-def _held_otherwise(former: SessionRecord | None, held: Mapping[Key, StreamRecord], plan: LivePlan) -> StateError:
+def _of_weight(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings that decide what becomes of a position."""
+    return {key: value for key, value in settings.items() if key not in WEIGHTLESS}
+
+
+def changes_of(config: Config, plan: LivePlan, folder: Path) -> tuple[str, ...]:
+    """What a session was started with and is otherwise now, as its journal keeps it: path, old and new value."""
+    starts = [line for line in read_journal(folder, without=("candle", "tick", "event")) if line["what"] == "start"]
+    if not starts or not isinstance(starts[-1].get("config"), dict):
+        return ()
+    now: dict[str, Any] = json.loads(json.dumps(_meaning(config, plan), default=str))
+    then = {key: value for key, value in starts[-1]["config"].items() if key in now}
+    then["settings"] = _of_weight(then.get("settings", {}))
+    del now["streams"]
+    now.pop("broker", None)
+    before, after = dict(_leaves(then)), dict(_leaves(now))
+    paths = [path for path in {**before, **after} if before.get(path) != after.get(path)]
+    return tuple(f"{path}: {_value(before.get(path))} → {_value(after.get(path))}" for path in paths)
+
+
+def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Each single value under its path; entries that have a name go by it."""
+    match value:
+        case dict():
+            items = [(str(key), one) for key, one in value.items()]
+        case list() if all(isinstance(one, dict) and "name" in one for one in value):
+            items = [(str(one["name"]), one) for one in value]
+        case _:
+            yield path, value
+            return
+    for key, one in items:
+        yield from _leaves(one, f"{path}.{key}" if path else key)
+
+
+def _value(value: Any) -> str:
+    return "not set" if value is None else str(value)
+
+
+def _where(config: Config, folder: Path) -> Source:
+    use = config.settings.state.use
+    return Source(file=str(folder.resolve())) if use in ("files", "sqlite") else Source(key=f"state in {use}")
+
+
+def _held_otherwise(
+    former: SessionRecord | None,
+    held: Mapping[Key, StreamRecord],
+    plan: LivePlan,
+    changes: Sequence[str],
+    where: Source,
+) -> StateError:
     missing = [key for key in held if key not in plan.keys]
     names = ", ".join(f"{strategy} on {symbol}" for strategy, symbol in missing or held)
     if former is None:
@@ -90,7 +156,8 @@ def _held_otherwise(former: SessionRecord | None, held: Mapping[Key, StreamRecor
         what = f"session {former.session} left {names} open, and they are not part of this one"
         hint = "start the same strategies, symbols and exchange again"
     else:
-        what = f"session {former.session} left {names} open under other settings"
+        more = f": {'; '.join(changes)}" if changes else ""
+        what = f"session {former.session} left {names} open under other settings{more}"
         hint = "put the settings back until the positions have closed"
     hint += ", or say what has become of them with `backtestkit session reconcile`"
-    return StateError(Problem("session-differs", what, Source(key="state"), hint=hint))
+    return StateError(Problem("session-differs", what, where, hint=hint))

@@ -2,6 +2,7 @@
 
 from typing import assert_never
 
+from backtestkit_cli.engine.gate import reward_risk
 from backtestkit_cli.model.event import (
     Active,
     Cancelled,
@@ -29,6 +30,19 @@ def percent_text(value: float | None, *, signed: bool = False) -> str:
     return "–" if value is None else f"{value:{'+' if signed else ''}.2f} %"
 
 
+def _why(event: RiskRefused) -> str:
+    """Why a risk profile refused, with the figure where the event has it."""
+    match event.rule:
+        case _ if event.why:
+            return event.why
+        case "max_positions":
+            return f"max_positions, {event.open_positions} open"
+        case "min_reward_risk":
+            return f"min_reward_risk, this one has {reward_risk(event.signal):.2f}"
+        case _:
+            return event.rule
+
+
 def line_of(event: Event) -> str:
     """One event in a line; empty for what is not told."""
     match event:
@@ -47,7 +61,8 @@ def line_of(event: Event) -> str:
             told = f"waits      {signal.strategy} {signal.symbol}  {signal.position} at {price_text(signal.price_open)}"
         case Closed(signal=signal):
             told = (
-                f"closed     {signal.strategy} {signal.symbol}  {signal.position} at {price_text(event.price)}, "
+                f"closed     {signal.strategy} {signal.symbol}  {signal.position} "
+                f"{price_text(signal.price_open)} → {price_text(event.price)}, "
                 f"{event.reason.replace('_', ' ')}, {percent_text(event.pnl_percent, signed=True)}"
             )
         case Cancelled(signal=signal):
@@ -55,7 +70,7 @@ def line_of(event: Event) -> str:
         case LevelReached(signal=signal):
             told = f"level      {signal.strategy} {signal.symbol}  {event.level} % of the way to {event.side}"
         case RiskRefused(signal=signal):
-            told = f"refused    {signal.strategy} {signal.symbol}  {event.profile}: {event.why or event.rule}"
+            told = f"refused    {signal.strategy} {signal.symbol}  {event.profile}: {_why(event)}"
         case QuantityRefused(signal=signal):
             told = f"refused    {signal.strategy} {signal.symbol}  {event.why}"
         case _:

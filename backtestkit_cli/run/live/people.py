@@ -2,7 +2,8 @@
 
 * Each address has a thread and a queue of its own, so one that hangs holds up nobody. What its queue does not take is
   left out.
-* What goes wrong is for the session to tell, once until the address works again. The same trouble is told once an hour.
+* What goes wrong is for the session to tell, once until the address works again. The same trouble is told once an hour,
+  and so is the same refusal of a stream.
 * No secret leaves in a text, and nothing of an address stands in a message but its scheme.
 """
 
@@ -102,7 +103,7 @@ class Address:
         if not self._is_failing:
             self._is_failing = True
             what = f"the address {self.scheme}://… of settings.notify was not told: {why}"
-            hint = "the session goes on; look whether the address is right and reachable"
+            hint = "look whether the address is right and reachable; no position waits for it"
             self.failures.put(ExchangeError(Problem("not-told", what, self.where, hint=hint)))
 
 
@@ -112,15 +113,17 @@ class People:
 
     addresses: tuple[Address, ...]
     clean: Callable[[str], str]
-    _troubles_ms: dict[tuple[str, str], int] = field(default_factory=dict)
+    _told_ms: dict[tuple[str, ...], int] = field(default_factory=dict)
 
     def wants(self, name: EventName) -> bool:
         """Whether anybody is told of this."""
         return any(name in address.events for address in self.addresses)
 
     def event(self, event: Event) -> None:
-        """Tell of an event."""
+        """Tell of an event; of the same refusal of a stream once an hour."""
         names = set(names_of(event))
+        if not self._is_new(event):
+            return
         for address in self.addresses:
             if names & address.events:
                 strategy, symbol = key_of(event)
@@ -128,12 +131,30 @@ class People:
                     f"{event.kind.replace('_', ' ')}: {strategy} on {symbol}", self.clean(line_of(event) or event.kind)
                 )
 
+    def _is_new(self, event: Event) -> bool:
+        match event:
+            case RiskRefused():
+                why = f"{event.profile}: {event.rule}"
+            case QuantityRefused():
+                why = event.rule
+            case DraftRefused():
+                why = " ".join(event.rules)
+            case _:
+                return True
+        return self._is_due(event.time_ms, (event.kind, *key_of(event), why))
+
+    def _is_due(self, now_ms: int, key: tuple[str, ...]) -> bool:
+        """Whether the same was not told within the hour."""
+        is_due = now_ms - self._told_ms.get(key, -SAME_TROUBLE_MS) >= SAME_TROUBLE_MS
+        if is_due:
+            self._told_ms[key] = now_ms
+        return is_due
+
     def trouble(self, now_ms: int, error: BacktestkitError) -> None:
         """Tell of something that went wrong while the session goes on."""
         problem = error.problems[0]
         key = problem.code, (problem.where and problem.where.symbol) or ""
-        if now_ms - self._troubles_ms.get(key, -SAME_TROUBLE_MS) >= SAME_TROUBLE_MS:
-            self._troubles_ms[key] = now_ms
+        if self._is_due(now_ms, key):
             self.note(("error",), f"error: {problem.code}", str(error))
 
     def stopped(self, text: str) -> None:

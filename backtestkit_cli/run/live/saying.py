@@ -19,7 +19,17 @@ def stopping(views: Sequence[StreamView], *, leaves: bool) -> str:
     held = held_of(views)
     if leaves or not held:
         return "stopping"
-    names = "; ".join(
-        f"{view.strategy} {view.state} on {view.symbol} until {iso(view.until_ms or 0)} at the latest" for view in held
-    )
-    return f"stopping: no new entries; waiting for {names}. Ctrl-C leaves them open and ends now"
+    names = [f"  {named(view)} until {iso(view.until_ms or 0)} at the latest" for view in held]
+    return "\n".join(["stopping: no new entries; waiting for", *names, "Ctrl-C leaves them open and ends now"])
+
+
+def named(view: StreamView) -> str:
+    """A stream and what it holds."""
+    return f"{view.strategy} {view.state} on {view.symbol}"
+
+
+def going_on(session: str, ways: str, missed_minutes: int | None, views: Sequence[StreamView]) -> str:
+    """What a session that was started again goes on with, once it has caught up."""
+    missed = "" if missed_minutes is None else f"{missed_minutes} minute{'s' * (missed_minutes != 1)} missed, "
+    held = ", ".join(named(view) for view in views if view.state != "flat") or "nothing"
+    return f"goes on with session {session} {ways}: {missed}caught up; open: {held}"

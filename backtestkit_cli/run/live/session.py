@@ -43,7 +43,7 @@ from backtestkit_cli.run.live.deciding import turns
 from backtestkit_cli.run.live.endpoint import served
 from backtestkit_cli.run.live.feed import ANSWER_SECONDS, Feed
 from backtestkit_cli.run.live.hearing import Hearing
-from backtestkit_cli.run.live.identity import identity_of
+from backtestkit_cli.run.live.identity import Place, identity_of
 from backtestkit_cli.run.live.keeping import Keeping
 from backtestkit_cli.run.live.meter import Meter
 from backtestkit_cli.run.live.opening import Opening, market_of, note_start
@@ -62,7 +62,7 @@ from backtestkit_cli.run.sources import anomaly_of, is_local, live_source, quest
 from backtestkit_cli.run.standing import Key, Standing
 from backtestkit_cli.run.stores import store_for
 from backtestkit_cli.run.strategies import prepare
-from backtestkit_cli.state.journal import Journal
+from backtestkit_cli.state.journal import Journal, newest_ms
 from backtestkit_cli.state.request import StopRequest
 from backtestkit_cli.state.session import SessionRecord, SessionState, event_body
 
@@ -89,7 +89,8 @@ GATES = (
 @dataclass(slots=True, kw_only=True, eq=False)
 class Live:
     """One live session. `on_trouble` is told of what goes wrong while it goes on, `on_minute` when a minute is done,
-    `on_asked` of requests from other terminals, `on_note` of what else people should read.
+    `on_asked` of requests from other terminals, `on_note` of what else people should read. `on_begin` is
+    told before the first event. `missed_minutes` are those since a session was last seen that `is_resumed`.
 
     `after_close_ms` is how long after the end of a minute its candle is asked for, `answer_seconds` how long all wait
     for one symbol.
@@ -107,6 +108,7 @@ class Live:
     on_minute: Callable[[], None] = lambda: None
     on_asked: Callable[[StopRequest], None] = lambda _: None
     on_note: Callable[[str], None] = lambda _: None
+    on_begin: Callable[[], None] = lambda: None
     after_close_ms: int = AFTER_CLOSE_MS
     answer_seconds: float = ANSWER_SECONDS
     standing: Standing = field(default_factory=Standing)
@@ -117,6 +119,8 @@ class Live:
     leaves_at_stop: bool = False
     stop_at_ms: int | None = None
     is_killed: bool = False
+    is_resumed: bool = False
+    missed_minutes: int | None = None
     _is_stopping: bool = False
     _noted_stop_ms: int | None = None
     _woken: asyncio.Event = field(default_factory=asyncio.Event)
@@ -224,7 +228,8 @@ class Live:
                     async for event in self._happen(state, run, store.warnings):
                         yield event
             except Exception as error:
-                self._people.stopped(f"the session ended with an error: {error}")
+                how = "ended with an error" if self.streams else "did not begin"
+                self._people.stopped(f"the session {how}: {error}")
                 raise
             finally:
                 self.runs.running.remove(self)
@@ -296,10 +301,12 @@ class Live:
             name: max(strategy.history_minutes, one.history_minutes if (one := sizings[name]) else 0)
             for name, strategy in strategies.items()
         }
-        self.record, records = identity_of(self.config, plan, state, minutes, self.clock.now_ms())
+        place = Place(self.logs, self.folder)
+        self.record, records = identity_of(self.config, plan, state, minutes, self.clock.now_ms(), place)
         self._keeping.session = self.record.session
         folder = self.logs / "live" / self.record.session
         self._reporting = Reporting(folder, config, lambda error: self._tell_trouble("", error))
+        self.is_resumed, seen_ms = bool(self.record.run), newest_ms(folder)
         self._journal = Journal(folder, self._heard_line)
         self._keeping.restore_money()
         source = live_source(config, plan.exchange, self.registry, self.clock)
@@ -336,6 +343,9 @@ class Live:
             settled_ms = min(one.at_ms for one in self.streams.values() if one.market is market)
             for candle in market.since(settled_ms - window_ms):
                 self._note_candle(symbol, candle)
+        if self.is_resumed and seen_ms is not None:
+            self.missed_minutes = max(0, self._present_ms() // MINUTE_MS - 1 - seen_ms // MINUTE_MS)
+        self.on_begin()
         for record in records.values():
             for event in record.untold:
                 self._tell(event)

@@ -1,12 +1,15 @@
 """The table of a live session fits the terminal, and never at the cost of a name."""
 
+import os
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
+from backtestkit_cli.cli.live import duration_ms
 from backtestkit_cli.cli.output import Output
-from backtestkit_cli.cli.screen import COLUMNS, Redrawn
+from backtestkit_cli.cli.screen import COLUMNS, JsonLines, Redrawn
+from backtestkit_cli.model.event import DecisionFailed
 from backtestkit_cli.run.live.view import StreamView
 
 FLAT = StreamView(strategy="ema-cross", symbol="ETHUSDT", price=2739.85, trades=0, next_decision_ms=2 * 3_600_000)
@@ -73,3 +76,20 @@ def test_a_wide_terminal_has_all_columns_and_a_narrow_one_those_that_matter(monk
     narrow = drawn(60, monkeypatch, HELD)[0]
     assert "Entry" not in narrow
     assert all(name in narrow for name in ("Strategy", "Symbol", "State", "PnL"))
+
+
+def test_who_reads_no_more_is_told_once_that_the_session_goes_on() -> None:
+    read, written = os.pipe()
+    output, told = Output(), list[str]()
+    output.tell = told.append  # type: ignore[method-assign, assignment]
+    with os.fdopen(written, "w") as output._stdout:
+        lines = JsonLines(cast("Any", None), output)
+        os.close(read)
+        for _ in range(3):
+            lines.event(DecisionFailed(time_ms=0, strategy="one", symbol="BTCUSDT", what="no idea"))
+    assert told == ["nobody reads the events any more; the session goes on"]
+
+
+@pytest.mark.parametrize(("text", "milliseconds"), [("30s", 30_000), ("90s", 90_000), ("10m", 600_000)])
+def test_a_session_can_stop_after_seconds(text: str, milliseconds: int) -> None:
+    assert duration_ms(text) == milliseconds
