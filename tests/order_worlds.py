@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
 
-from backtestkit_cli.engine.orders.errand import Disputed, Ended, Errand, GivenUp, Task, closed, given_up
+from backtestkit_cli.engine.orders.errand import Disputed, Ended, Errand, GivenUp, Task, closed, given_up, is_over
 from backtestkit_cli.errors import BacktestkitError, Problem, StateError
 from backtestkit_cli.model.event import CancelReason, CloseReason
 from backtestkit_cli.model.order import (
@@ -28,7 +28,7 @@ from backtestkit_cli.model.order import (
 )
 from backtestkit_cli.model.rounding import cut_quantity
 from backtestkit_cli.model.signal import Position, Signal
-from backtestkit_cli.run.live.desk import Desk, is_over
+from backtestkit_cli.run.live.desk import Desk
 from backtestkit_cli.state.order import OrderState, errand_of
 
 KEY = ("long", "AAA")

@@ -6,6 +6,7 @@
 """
 
 from collections.abc import Callable, Iterator
+from urllib.parse import urlsplit
 
 from backtestkit_cli.config.market_schema import CcxtExchange
 from backtestkit_cli.config.merge import Config
@@ -16,6 +17,7 @@ from backtestkit_cli.errors import ConfigError, Problem, Source, UsageError
 Confirm = str | Callable[[str], str] | None
 """The word of who starts it, or what asks for that word with a text."""
 BROKERS = ("paper", "ccxt")
+ON_THIS_COMPUTER = ("127.0.0.1", "localhost", "::1")
 
 
 def broker_named(config: Config, given: str | None, *, is_real: bool) -> str:
@@ -57,6 +59,10 @@ def _missing(config: Config, exchange: str, strategies: tuple[str, ...]) -> Iter
         what = f"exchange {exchange} takes no real orders from this version"
         yield Problem("no-real-orders", what, where, expected=f"use: ccxt with id {' or '.join(EXCHANGES)}")
         return
+    if urlsplit(schema.base_url or "").hostname not in ON_THIS_COMPUTER:
+        hint = "trade on paper there: leave --broker and --real out"
+        what = f"real orders are on trial, and sent to an exchange on this computer only: {exchange} is none"
+        yield Problem("no-real-orders", what, where, expected="a base_url on 127.0.0.1", hint=hint)
     if schema.market != "spot":
         hint = "say market: spot there; shorts are refused then, in backtests too"
         yield Problem("no-real-orders", f"exchange {exchange} does not say which market it is", where, hint=hint)

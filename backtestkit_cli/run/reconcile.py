@@ -6,13 +6,13 @@
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import get_args
 
 from backtestkit_cli.config.merge import Config
-from backtestkit_cli.engine.orders.errand import Disputed
+from backtestkit_cli.engine.orders.errand import Disputed, may_be_there
 from backtestkit_cli.errors import BacktestkitError, Problem, Source, StateError, UsageError
 from backtestkit_cli.model.signal import Flat
 from backtestkit_cli.plugins.registry import ROOT, Registry
@@ -89,9 +89,12 @@ class Reconciling:
         """
         key = stream_key(strategy, symbol)
         with self._alone() as store:
-            orders = self._put_away(store, ORDER, key, *BOTH) if key in store.stored_keys(ORDER) else ()
-            kept = (*orders, *self._put_away(store, STREAM, key, *BOTH))
-            SessionState(store).keep(StreamRecord(strategy=strategy, symbol=symbol))
+            decided_ms = 0
+            with suppress(StateError):  # what was decided once is not decided again
+                decided_ms = SessionState(store).stream(strategy, symbol).decided_ms
+            there = [kind for kind in (ORDER, STREAM) if key in store.stored_keys(kind)]
+            kept = tuple(path for kind in there or (STREAM,) for path in self._put_away(store, kind, key, *BOTH))
+            SessionState(store).keep(StreamRecord(strategy=strategy, symbol=symbol, decided_ms=decided_ms))
             self._take_down(f"{strategy} on {symbol} is flat", kept)
         return kept
 
@@ -177,9 +180,12 @@ class Reconciling:
             except StateError as error:
                 what = str(error)
             else:
-                if not isinstance(errand, Disputed):
+                if isinstance(errand, Disputed):
+                    what = f"{errand.what}; sell or keep what is left at the exchange, and cancel its orders there"
+                elif errand is not None and may_be_there(errand) and not self._is_held(key):
+                    what = "orders are on their way, and the record of the stream says that nothing is open"
+                else:
                     continue
-                what = f"{errand.what}; sell or keep what is left at the exchange, and cancel its orders there"
             yield Unsettled(kind=ORDER, key=key, what=what, said=self._said(ORDER, key), ways=(f"--flat {key}",))
 
     def _under_other_settings(self) -> Iterator[Unsettled]:

@@ -3,6 +3,7 @@
 import json
 import time
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import ccxt
@@ -89,6 +90,17 @@ def test_a_clock_that_is_set_back_changes_nothing(tmp_path: Path) -> None:
     assert list(session.events) == of_backtest(tmp_path, end_of(-HOUR_MS) - 1)  # left before that minute
     (trouble,) = session.troubles
     assert "set back by 60 min" in str(trouble)
+
+
+def test_a_clock_that_is_set_back_holds_up_no_look_at_the_market(tmp_path: Path) -> None:
+    make_project(tmp_path)
+    live = Kit.load(tmp_path / "configs").live("asked", symbols=["BTCUSDT"])
+    clock = SetClock(START_MS - 20_000)
+    clock.at = {SET_AT_MS: lambda: clock.set_by(-HOUR_MS), SET_AT_MS + HOUR_MS: live.leave}
+    live.clock, looks = clock, [clock.monotonic()]
+    live.on_minute = lambda: looks.append(clock.monotonic())
+    live.run()
+    assert max(later - earlier for earlier, later in pairwise(looks)) < 125
 
 
 def id_of(event: Event) -> str | None:

@@ -101,6 +101,30 @@ def test_a_stop_that_is_cancelled_by_hand_closes_the_symbol_and_ends_with_exit_c
         assert len(run.exchange.orders()) > known
 
 
+def test_orders_on_their_way_without_their_stream_need_a_word(tmp_path: Path) -> None:
+    with real_run(tmp_path, minutes=300) as run:
+        until_it_is_guarded(run)
+        for path in (tmp_path / "state" / "stream").iterdir():
+            path.unlink()
+        known, now_ms = len(run.exchange.orders()), run.exchange.now_ms()
+        with pytest.raises(StateError, match="has orders on their way"):
+            run.live(now_ms, now_ms + 30 * MINUTE_MS, "market")
+        assert len(run.exchange.orders()) == known
+        (unsettled,) = run.kit.sessions.reconciling().unsettled()
+        assert unsettled.ways == ("--flat market BTC/USDT",)
+        run.kit.sessions.reconciling().say_flat("market", "BTC/USDT")
+        assert run.kit.sessions.reconciling().unsettled() == ()
+
+
+def test_an_exchange_that_does_not_say_what_became_of_orders_is_told_of(tmp_path: Path) -> None:
+    faults = [Fault(["http_500"], path="/api/v3/order", method="GET", count=40)]
+    with real_run(tmp_path, minutes=100, faults=faults) as run:
+        session = run.live(START_MS - 20_000, START_MS + 30 * MINUTE_MS, "market")
+        told = [one for one in session.troubles if one.code == "order-unanswered"]
+        assert 1 <= len(told) < 40
+        assert "the exchange did not" in str(told[0])
+
+
 @pytest.mark.parametrize(
     ("changes", "given", "code"),
     [
@@ -114,6 +138,8 @@ def test_a_stop_that_is_cancelled_by_hand_closes_the_symbol_and_ends_with_exit_c
         ({'api_key: "${CANARY_KEY}", ': ""}, {}, "no-real-orders"),
         ({"lifetime: 12m}\n    sizing: some": "lifetime: 12m}"}, {}, "no-real-orders"),
         ({"balance: 10000": "balance: 10000, fill: reference"}, {}, "not-available"),
+        ({"http://127.0.0.1:9": "https://example.com"}, {}, "no-real-orders"),
+        ({', base_url: "http://127.0.0.1:9"': ""}, {}, "no-real-orders"),
     ],
 )
 def test_real_orders_need_all_that_they_need(

@@ -225,6 +225,17 @@ def closed(errand: Errand, reason: CloseReason) -> Errand:
     return errand
 
 
+def is_over(errand: Errand) -> bool:
+    """Whether nothing is on its way any more."""
+    return isinstance(errand, GivenUp | Ended)
+
+
+def may_be_there(errand: Errand) -> bool:
+    """Whether the exchange may have something of it."""
+    is_unsent = isinstance(errand, Entering) and isinstance(errand.entry.state, Intended)
+    return not (is_unsent or is_over(errand))
+
+
 def due_ms(errand: Errand) -> int | None:
     """When something is to be done; None when nothing ever is."""
     order = order_of(errand)

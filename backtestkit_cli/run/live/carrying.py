@@ -12,13 +12,13 @@ from dataclasses import dataclass, field
 from typing import assert_never
 
 from backtestkit_cli.engine.gate import Refusal
-from backtestkit_cli.engine.orders.errand import MARKET_MS, Errand, Task, closed, given_up
+from backtestkit_cli.engine.orders.errand import MARKET_MS, Errand, Task, closed, given_up, is_over, may_be_there
 from backtestkit_cli.engine.orders.walk import CarriedWalk, Enter, Exit, GiveUp
 from backtestkit_cli.errors import Problem, Source, StateError
 from backtestkit_cli.model.event import DecisionFailed, Event
 from backtestkit_cli.model.order import Answer
 from backtestkit_cli.model.signal import Flat, OpenPosition, SignalState, WaitingEntry
-from backtestkit_cli.run.live.desk import Desk, is_over
+from backtestkit_cli.run.live.desk import Desk
 from backtestkit_cli.run.live.keeping import NOT_KEPT
 from backtestkit_cli.run.live.stream import LiveStream
 from backtestkit_cli.run.standing import Key
@@ -75,7 +75,9 @@ class Carrying:
                 _walk_of(stream).not_sent()
             elif isinstance(state, OpenPosition) and not _is_of(errand, state):
                 raise _without_orders(key)
-            elif errand is not None and not (isinstance(state, Flat) and is_over(errand)):
+            elif isinstance(state, Flat) and errand is not None and may_be_there(errand):
+                raise _without_stream(key)
+            elif errand is not None and not isinstance(state, Flat):
                 self.desk.take_over(key, errand)
 
     def wake_ms(self, next_ms: int, now_ms: int) -> int:
@@ -172,6 +174,11 @@ def _walk_of(stream: LiveStream) -> CarriedWalk:
 
 def _is_of(errand: Errand | None, state: WaitingEntry | OpenPosition) -> bool:
     return errand is not None and errand.task.signal.id == state.signal.id
+
+
+def _without_stream(key: Key) -> StateError:
+    what = f"{key[0]} on {key[1]} has orders on their way, and its own record says that nothing is open"
+    return StateError(Problem("order-disputed", what, Source(key="order"), hint=SAY))
 
 
 def _without_orders(key: Key) -> StateError:

@@ -14,10 +14,8 @@ from typing import assert_never
 from backtestkit_cli.engine.orders.errand import (
     Closing,
     Disputed,
-    Ended,
     Entering,
     Errand,
-    GivenUp,
     Protecting,
     Task,
     begun,
@@ -28,10 +26,15 @@ from backtestkit_cli.engine.orders.errand import (
 )
 from backtestkit_cli.engine.orders.tracked import Ask, Sent, Unknown, ask_of, heard, sending
 from backtestkit_cli.errors import BacktestkitError, ExchangeError, Problem, Source, StateError
-from backtestkit_cli.model.order import Answer, Order
+from backtestkit_cli.model.order import Answer, NotSent, Order, Refused, Unanswered
 from backtestkit_cli.plugins.ports import Broker
 from backtestkit_cli.run.standing import Key
 from backtestkit_cli.state.order import OrderState
+
+UNANSWERED_MS = 60_000
+WORDS: dict[Ask, str] = {"place": "take an order", "query": "say what became of an order", "cancel": "cancel an order"}
+# after a cancel the order is asked for, whatever the answer was
+WITHOUT_WORD = {"place": (NotSent, Unanswered), "query": (Refused, NotSent, Unanswered), "cancel": ()}
 
 Call = Callable[[Callable[[], Answer]], Awaitable[Answer]]
 """Runs a question to the broker where nobody waits for it."""
@@ -51,7 +54,8 @@ class Desk:
     on_change: Callable[[Key, Errand], None] = lambda _key, _errand: None
     errands: dict[Key, Errand] = field(default_factory=dict)
     is_taken_over: bool = False
-    _unkept: set[Key] = field(default_factory=set)
+    _unkept: dict[Key, Errand] = field(default_factory=dict)
+    _told_ms: dict[Key, int] = field(default_factory=dict)
 
     def begin(self, key: Key, task: Task) -> None:
         """Intend an entry; nothing leaves yet.
@@ -62,6 +66,7 @@ class Desk:
         errand = begun(task)
         self.state.keep(*key, errand)
         self.errands[key] = errand
+        self._unkept.pop(key, None)
         self.on_change(key, errand)
 
     def take_over(self, key: Key, errand: Errand) -> None:
@@ -88,14 +93,13 @@ class Desk:
         return {key: one for key, one in self.errands.items() if isinstance(one, Disputed)}
 
     def forget(self, key: Key) -> None:
-        """An errand is over, and all that came of it is known; its record stays."""
+        """An errand is over, and all that came of it is known; its record stays, and is still kept if it was not."""
         del self.errands[key]
-        self._unkept.discard(key)
 
     async def work(self) -> None:
         """Do all that is to be done now."""
-        for key in sorted(self._unkept):
-            self._keep(key)
+        for key, errand in sorted(self._unkept.items()):
+            self._keep(key, errand)
         for key in sorted(self.errands):
             while await self._ask(key):
                 pass
@@ -116,6 +120,8 @@ class Desk:
                 return False
         answer = await self.call(partial(_asked, self.broker, ask, order.order))
         now_ms = self.now_ms()
+        if isinstance(answer, WITHOUT_WORD[ask]):
+            self._tell_unanswered(key, ask, answer.why, now_ms)
         self._take(key, moved(with_order(self.errands[key], heard(order, ask, answer, now_ms)), now_ms))
         return True
 
@@ -132,18 +138,26 @@ class Desk:
         self._tell(key, before, errand)
         if _place(errand) != _place(before):
             self.on_change(key, errand)
-        return self._keep(key)
+        return self._keep(key, errand)
 
-    def _keep(self, key: Key) -> bool:
+    def _keep(self, key: Key, errand: Errand) -> bool:
         try:
-            self.state.keep(*key, self.errands[key])
+            self.state.keep(*key, errand)
         except StateError as error:
-            self._unkept.add(key)
+            self._unkept[key] = errand
             self.is_taken_over |= error.code == "state-taken-over"
             self.on_trouble(key[1], error)
             return False
-        self._unkept.discard(key)
+        self._unkept.pop(key, None)
         return True
+
+    def _tell_unanswered(self, key: Key, ask: Ask, why: str, now_ms: int) -> None:
+        """Say, once a minute, that the exchange does not do what it is asked."""
+        if abs(now_ms - self._told_ms.get(key, -UNANSWERED_MS)) >= UNANSWERED_MS:
+            self._told_ms[key] = now_ms
+            told = f"{key[0]} on {key[1]}: the exchange did not {WORDS[ask]}: {why}"
+            hint = "it is asked again; what is open there is not known before it answers"
+            self.on_trouble(key[1], ExchangeError(Problem("order-unanswered", told, Source(symbol=key[1]), hint=hint)))
 
     def _tell(self, key: Key, before: Errand | None, errand: Errand) -> None:
         """Raise the alarm where something did not go as planned."""
@@ -174,11 +188,6 @@ def _is_unprotected(errand: Errand) -> bool:
             return first_part_ms is not None or isinstance(entry.state, Sent | Unknown)
         case _:
             return False
-
-
-def is_over(errand: Errand) -> bool:
-    """Whether nothing is on its way any more."""
-    return isinstance(errand, GivenUp | Ended)
 
 
 def _asked(broker: Broker, ask: Ask, order: Order) -> Answer:

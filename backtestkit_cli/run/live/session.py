@@ -384,6 +384,8 @@ class Live:
             await self.clock.wait_until(wake_ms, self._woken)
             async for event in self._carried():
                 yield event
+            if self.clock.now_ms() < wake_ms:
+                break  # the clock was set back: the minute has passed all the same
         self._woken.clear()
         if (jump := self._steadiness.jump()) is not None:
             self._punctuality.jumped()

@@ -23,6 +23,7 @@ from backtestkit_cli.engine.orders.errand import (
     closed,
     due_ms,
     given_up,
+    may_be_there,
     moved,
     order_of,
     with_order,
@@ -521,3 +522,10 @@ def test_an_errand_without_an_order_takes_none() -> None:
     disputed = after(GUARDED, ("query", GONE), now_ms=POLL_MS)
     assert with_order(disputed, placed(OPEN)) == disputed
     assert order_of(disputed) is None
+
+
+def test_the_exchange_may_have_something_of_all_that_left_and_is_not_over() -> None:
+    new = begun(TASK)
+    sent = with_order(new, sending(new.entry))
+    over = after(new, ("place", Refused(why="too poor")))
+    assert [may_be_there(one) for one in (new, sent, HELD, GUARDED, over)] == [False, True, True, True, False]
