@@ -247,7 +247,7 @@ def _told(folder: Path) -> SessionBrief:
     started_ms = begun_ms(folder.name) or 0
     is_stopping, stops_ms = False, None
     streams: set[tuple[str, ...]] = set()
-    closed: set[str] = set()  # after a crash an event may be told twice
+    closed: set[tuple[str, str, str, int]] = set()  # after a crash an event may be told twice
     for line in read_journal(folder, without=("candle", "tick")):
         started_ms = started_ms or line.get("time_ms", 0)
         match line["what"]:
@@ -259,7 +259,8 @@ def _told(folder: Path) -> SessionBrief:
             case "stopping":
                 is_stopping = True
             case "event" if line["event"]["kind"] == "closed":
-                closed.add(line["event"]["signal"]["id"])
+                signal = line["event"]["signal"]
+                closed.add((signal["strategy"], signal["symbol"], signal["id"], signal["decided_at"]))
             case _:
                 pass
     return SessionBrief(

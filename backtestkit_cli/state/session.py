@@ -4,7 +4,8 @@
   that risk counts are those of the streams.
 * `untold` are events that happened and are not known to have been told. They are told again after a crash, with the
   same ids: at least once.
-* `booked` names the last position of each stream that is in the money. So a crash between two records books none twice.
+* `booked` names the last position of each stream that is in the money, by its id and its decision time. So a crash
+  between two records books none twice.
 """
 
 from collections.abc import Mapping
@@ -62,12 +63,16 @@ class StreamRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MoneyRecord:
-    """The account of a session, the newest closed percents of each stream, and the last signal booked of each."""
+    """The account of a session, the newest closed percents of each stream, and the last signal booked of each.
+
+    `booked_decided_ms` is the decision time of each of those; records of older versions have none.
+    """
 
     session: str
     account: Mapping[str, float]
     closed_percents: Mapping[str, tuple[float, ...]]
     booked: Mapping[str, str]
+    booked_decided_ms: Mapping[str, int] = field(default_factory=dict)
 
 
 def stream_key(strategy: str, symbol: str) -> str:

@@ -306,6 +306,37 @@ class FullDisk(Disk):
         return Disk.create(self, path, mode)
 
 
+SAME_ID = """
+from backtestkit_cli import SignalDraft
+
+
+def call(market):
+    price = market.price
+    given = {"price_take_profit": price * 1.008, "price_stop_loss": price * 0.992, "lifetime_minutes": 12}
+    return SignalDraft(position="long", id="mine", **given)
+"""
+
+
+def test_positions_that_a_strategy_gives_the_same_id_are_booked_each_once(project: Project) -> None:
+    project.write("strategies/same.py", SAME_ID)
+    sized = '{name: same, interval: 5m, use: "strategies/same.py:call", sizing: risk}'
+    project.write("configs/same.yaml", f"strategies:\n  - {sized}\n")
+    kit, start_ms = kit_of(project), parse_time(START)
+    closed: dict[int, Closed] = {}
+    for begin, end in ((-20_000, 100 * MINUTE_MS), (105 * MINUTE_MS, 200 * MINUTE_MS)):
+        session = run_live(kit, "same", start=start_ms + begin, end=start_ms + end)
+        closed |= {one.time_ms: one for one in session.events if isinstance(one, Closed)}
+        money = SessionState(FileStore(kit.state, lambda: 0)).money()
+        assert money is not None
+        (brief,) = kit.sessions.list()
+        assert brief.trades == len(closed) > 5
+        assert len(money.closed_percents["same BTCUSDT"]) == len(closed)
+        assert money.account["equity"] == pytest.approx(10_000 + sum(one.pnl_quote or 0.0 for one in closed.values()))
+        last = closed[max(closed)]
+        assert money.booked_decided_ms == {"same BTCUSDT": last.signal.decided_at}
+    assert {one.signal.id for one in closed.values()} == {"mine"}
+
+
 def test_nothing_opens_on_a_full_disk_and_what_is_open_is_managed(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -386,6 +417,19 @@ def test_an_entry_that_cannot_be_kept_is_not_made(project: Project, monkeypatch:
     events = [event for event in live if not isinstance(event, Idle | Active)]
     assert [type(event) for event in events] == [DecisionFailed]
     assert live.streams["asked", "BTCUSDT"].walk.state.kind == "flat"
+
+
+@pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_keyboard_interrupt_of_a_strategy_is_its_own_failure(project: Project) -> None:
+    project.write("strategies/bad.py", "def call(market):\n    raise KeyboardInterrupt\n")
+    project.write("configs/bad.yaml", 'strategies:\n  - {name: bad, interval: 5m, use: "strategies/bad.py:call"}\n')
+    kit, start_ms = kit_of(project), parse_time(START)
+    session = run_live(kit, "asked", "bad", start=start_ms - 20_000, end=start_ms + 30 * MINUTE_MS)
+    failed = [event for event in session.events if isinstance(event, DecisionFailed)]
+    assert len(failed) > 3, "it is asked again"
+    assert {event.strategy for event in failed} == {"bad"}
+    assert all("KeyboardInterrupt" in event.what and "bad.py, line 2" in event.what for event in failed)
+    assert any(isinstance(event, Opened) for event in session.events)
 
 
 def test_a_strategy_that_hangs_stops_no_other_and_no_position(project: Project) -> None:

@@ -111,6 +111,21 @@ def test_a_sizing_that_hangs_refuses_its_entries_alone(project: Project, monkeyp
     assert any(isinstance(event, Opened) for event in of(told.events, "checked"))
 
 
+def test_a_keyboard_interrupt_of_a_check_or_a_sizing_is_its_own_failure(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(project, check="raise KeyboardInterrupt", size="raise KeyboardInterrupt")
+    told = lived(project, monkeypatch)
+    for name, line in {"checked": 5, "sized": 9}.items():
+        refused = of(told.events, name)
+        assert len(refused) > 1, "it is asked again"
+        for event in refused:
+            assert isinstance(event, RiskRefused | QuantityRefused)
+            assert f"gates.py:{line} raised" in event.why
+            assert "KeyboardInterrupt" in event.why
+    assert of(told.events, "asked") == backtested(project, "asked")
+
+
 def test_a_check_that_raises_or_ends_the_program_is_told_with_its_line(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,6 +2,7 @@
 
 * A call over its time is interrupted as in a backtest. One that cannot be is left behind with its thread, and is asked
   nothing more; all others go on.
+* Nobody presses a key in these threads: a `KeyboardInterrupt` is the failure of the code that raised it.
 * An entry waits for its risk checks and its sizing, at most until the next minute: without their answer it is refused.
 """
 
@@ -13,6 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from queue import SimpleQueue
+from traceback import extract_tb
 from typing import Any, NamedTuple, TypeVar
 
 from backtestkit_cli.errors import Problem, StrategyError
@@ -77,6 +79,8 @@ class Caller:
                     answer, error = question(deadline), None
                 except (Exception, CallTimedOut) as raised:  # noqa: BLE001  # raised again where it is waited for
                     answer, error = None, raised
+                except KeyboardInterrupt as pressed:
+                    answer, error = None, _own_failure(pressed)
                 with suppress(InvalidStateError):  # it was abandoned meanwhile
                     future.set_result(answer) if error is None else future.set_exception(error)
 
@@ -152,10 +156,19 @@ def _outcome(
     token = CURRENT.set(context)
     try:
         return Outcome(deadline.run(what, function, asked), None)
+    except KeyboardInterrupt as pressed:
+        return Outcome(None, _own_failure(pressed))
     except BaseException as error:  # noqa: BLE001  # raised again where it is waited for
         return Outcome(None, error)
     finally:
         CURRENT.reset(token)
+
+
+def _own_failure(pressed: KeyboardInterrupt) -> RuntimeError:
+    """What the session makes of it, with the line that raised it."""
+    *_, frame = extract_tb(pressed.__traceback__)
+    text = f"it raised {type(pressed).__name__} ({frame.filename}, line {frame.lineno})"
+    return RuntimeError(text).with_traceback(pressed.__traceback__)
 
 
 def _late(what: str, why: str) -> CallTimedOut:

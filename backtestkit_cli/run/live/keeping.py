@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from backtestkit_cli.errors import StateError
 from backtestkit_cli.model.event import Active, Closed, DecisionFailed, Event, Idle, Opened
 from backtestkit_cli.model.signal import Flat, OpenPosition, SignalState
-from backtestkit_cli.run.live.stream import LiveLedger, LiveStream
+from backtestkit_cli.run.live.stream import Booked, LiveLedger, LiveStream
 from backtestkit_cli.run.standing import Key
 from backtestkit_cli.state.session import MoneyRecord, SessionState, StreamRecord, stream_key, stream_of
 
@@ -51,7 +51,8 @@ class Keeping:
             return
         if kept is not None and kept.session == self.session:
             account.restore(kept.account)
-            booked.update({stream_of(key): signal_id for key, signal_id in kept.booked.items()})
+            decided = kept.booked_decided_ms
+            booked.update({stream_of(key): Booked(id_, decided.get(key)) for key, id_ in kept.booked.items()})
             account.closed_percents = {stream_of(key): list(some) for key, some in kept.closed_percents.items()}
 
     def keep(self, stream: LiveStream, before: SignalState, events: Sequence[Event]) -> tuple[Event, ...]:
@@ -122,8 +123,14 @@ class Keeping:
         if account is None or not self._is_money_unkept:
             return
         percents = {stream_key(*key): tuple(known[-NEWEST_PERCENTS:]) for key, known in account.closed_percents.items()}
-        booked = {stream_key(*key): signal_id for key, signal_id in self.ledger.booked.items()}
+        booked = {stream_key(*key): one for key, one in self.ledger.booked.items()}
         self.state.keep_money(
-            MoneyRecord(session=self.session, account=account.body, closed_percents=percents, booked=booked)
+            MoneyRecord(
+                session=self.session,
+                account=account.body,
+                closed_percents=percents,
+                booked={key: one.signal_id for key, one in booked.items()},
+                booked_decided_ms={key: one.decided_ms for key, one in booked.items() if one.decided_ms is not None},
+            )
         )
         self._is_money_unkept = False

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from backtestkit_cli.engine.candles import Candles, Ints
 from backtestkit_cli.engine.decide import Answer, Failed, NoDraft, RowDecider, decision_ticks
@@ -22,18 +23,29 @@ from backtestkit_cli.run.standing import Key
 from backtestkit_cli.run.strategies import DecisionStrategy, Strategy
 
 
+class Booked(NamedTuple):
+    """A position that is in the account. `decided_ms` is None where an older version kept it without."""
+
+    signal_id: str
+    decided_ms: int | None
+
+    def is_of(self, signal: Signal) -> bool:
+        """Whether it is the position of a signal."""
+        return self.signal_id == signal.id and self.decided_ms in (None, signal.decided_at)
+
+
 @dataclass(slots=True)
 class LiveLedger(Ledger):
     """The ledger of all streams. `closed_for` is why nothing may be opened just now, `closed_symbols`
     why not in some symbols.
 
-    `booked` is the last position of each stream that is in the account: one that closes again, because a crash came
-    before its stream was kept, is not booked twice.
+    `booked` is the last position of each stream that is in the account, by its id and its decision time, for a strategy
+    may give an id again: one that closes again, because a crash came before its stream was kept, is not booked twice.
     """
 
     closed_for: Refusal | None = None
     closed_symbols: Mapping[str, Refusal] = field(default_factory=dict)
-    booked: dict[Key, str] = field(default_factory=dict)
+    booked: dict[Key, Booked] = field(default_factory=dict)
 
     def refuses(self, time_ms: int, signal: Signal, price: float) -> Refusal | None:
         """What forbids every entry comes before all profiles."""
@@ -52,11 +64,12 @@ class LiveLedger(Ledger):
     def release(self, closed: Closed) -> None:
         """A position was closed."""
         key = closed.signal.strategy, closed.signal.symbol
-        if self.booked.get(key) == closed.signal.id:
+        booked = self.booked.get(key)
+        if booked is not None and booked.is_of(closed.signal):
             self.let_go(closed.signal)
         else:
             Ledger.release(self, closed)
-        self.booked[key] = closed.signal.id
+        self.booked[key] = Booked(closed.signal.id, closed.signal.decided_at)
 
 
 @dataclass(slots=True, eq=False)
