@@ -305,7 +305,8 @@ class Lives:
                 self.repeated += line in self._known
                 if line not in self._known:
                     self._known.add(line)
-                    self.told.append(json.loads(line))
+                    told = json.loads(line)
+                    self.told += [told] if told["kind"] != "session" else []  # the first line names the session
 
     @property
     def _output(self) -> Path:
