@@ -203,6 +203,7 @@ def test_a_service_that_raises_stops_nothing() -> None:
     one.close()
     people = People((address(lambda _title, _text: 1 / 0),), lambda text: text.replace(SECRET, "***"))
     people.close()
+    one.thread.join(timeout=30)
     assert not one.thread.is_alive()
 
 
