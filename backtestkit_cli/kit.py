@@ -235,7 +235,7 @@ class Kit(Entries):
 
         request = Request(strategies=strategies, symbols=symbols, exchange=exchange)
         plan = plan_live(self.config, request, broker=broker, is_real=real)
-        if plan.broker != "paper":
+        if plan.is_real:
             text = confirmation(self.config, plan.exchange, plan.strategies, plan.symbols)
             refuse_unconfirmed(plan.exchange, confirm, text)
         return Live(

@@ -188,7 +188,7 @@ class Redrawn:
         if not session.streams:
             return Text(f"loading candles from {session.plan.exchange} …")
         head = Text(f"session {session.record.session} · ")
-        head.append(*(("REAL ORDERS", "bold red") if _is_real(session) else ("paper",)))
+        head.append(*(("REAL ORDERS", "bold red") if session.plan.is_real else ("paper",)))
         head.append(*((" · KILL SWITCH ON", "bold red") if session.is_killed else ("",)))
         head.append(f" · {session.plan.exchange} · {self._state()}")
         lines = (Text(text, overflow="ellipsis") for text in self.lines)
@@ -234,15 +234,11 @@ def _note_made_up(session: "Live", screen: Screen) -> None:
 
 
 def _ways(session: "Live") -> str:
-    return "with REAL ORDERS" if _is_real(session) else "on paper"
+    return "with REAL ORDERS" if session.plan.is_real else "on paper"
 
 
 def _going_on(session: "Live") -> str:
     return going_on(session.record.session, _ways(session), session.missed_minutes, session.views())
-
-
-def _is_real(session: "Live") -> bool:
-    return session.plan.broker != "paper"
 
 
 def _fitting(rows: Sequence[Sequence[str]], width: int) -> list[int]:

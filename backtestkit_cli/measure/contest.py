@@ -10,7 +10,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial, reduce
 from typing import NamedTuple, TypeAlias, get_args
 
 import numpy as np
@@ -140,6 +140,9 @@ class Best(NamedTuple):
     value: float | None
 
 
+NOBODY = Best(None, None)
+
+
 # ---- metrics
 
 
@@ -234,12 +237,14 @@ def placed(values: Sequence[float | None], metric: str) -> list[int]:
 
 def best_of(outcomes: Sequence[Outcome], metric: str) -> Best:
     """The best of some contestants; of equal ones the first, and nobody where none has a value."""
-    best, sign = Best(None, None), 1 if is_lower_better(metric) else -1
-    for outcome in outcomes:
-        value = value_of(outcome, metric)
-        if value is not None and (best.value is None or sign * value < sign * best.value):
-            best = Best(outcome, value)
-    return best
+    return reduce(partial(better, metric=metric), outcomes, NOBODY)
+
+
+def better(best: Best, outcome: Outcome, metric: str) -> Best:
+    """The best so far, or another contestant that is better."""
+    value, sign = value_of(outcome, metric), 1 if is_lower_better(metric) else -1
+    is_better = value is not None and (best.value is None or sign * value < sign * best.value)
+    return Best(outcome, value) if is_better else best
 
 
 def standings(contest: Contest) -> tuple[Standing, ...]:

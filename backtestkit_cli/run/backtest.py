@@ -67,7 +67,7 @@ from backtestkit_cli.run.plan import Group, Plan, ticks_of
 from backtestkit_cli.run.record import manifest_of
 from backtestkit_cli.run.reference import notes_of, reference_market, reference_walk, shared_by
 from backtestkit_cli.run.risk import ledger_for
-from backtestkit_cli.run.sizing import Sizing, ended_by_odds, prepare_sizing
+from backtestkit_cli.run.sizing import ended_by_odds, history_minutes, prepare_sizing
 from backtestkit_cli.run.sources import anomaly_of, local_source
 from backtestkit_cli.run.standing import Key, RunCancelled, Standing
 from backtestkit_cli.run.strategies import CallingDecider, DecisionStrategy, RowStrategy, Strategy, prepare
@@ -251,7 +251,7 @@ class Backtest:
         is_walked = group.is_shared or isinstance(shared, Desks) or self._wants(Idle, Active)
         together: list[Walking] = []
         for symbol in group.symbols:
-            for name, candles in self._candles(source, symbol, _history_minutes(strategies, sizings)):
+            for name, candles in self._candles(source, symbol, history_minutes(strategies, sizings)):
                 strategy, sizing = strategies[name], sizings[name]
                 quick = self._quick_check(name, symbol, candles, source, deadline)
                 stream = Stream(name, symbol, candles, self._terms(name, symbol), self._ticks(name), quick)
@@ -526,9 +526,3 @@ class Backtest:
         )
         self.streams.append(run)
         tell_stream_done(self.audience, self.plan, stream.key, result)
-
-
-def _history_minutes(strategies: Mapping[str, Strategy], sizings: Mapping[str, Sizing | None]) -> dict[str, int]:
-    """How long before the frame the candles of each strategy begin, the window of the price aside."""
-    needed = {name: sizing.history_minutes if sizing else 0 for name, sizing in sizings.items()}
-    return {name: max(strategy.history_minutes, needed[name]) for name, strategy in strategies.items()}

@@ -86,7 +86,7 @@ def config_of(config: Config, contestant: Contestant) -> Config:
     return replace(config, strategies={**config.strategies, contestant.strategy: changed})
 
 
-def history_minutes(config: Config, plan: WalkerPlan, registry: Registry) -> int:
+def longest_history(config: Config, plan: WalkerPlan, registry: Registry) -> int:
     """How long before the frame the earliest history begins; each contestant is made ready for it, once.
 
     Raises:

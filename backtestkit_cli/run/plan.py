@@ -107,6 +107,11 @@ class LivePlan:
     broker: str = "paper"
 
     @property
+    def is_real(self) -> bool:
+        """Whether orders are sent."""
+        return self.broker != "paper"
+
+    @property
     def keys(self) -> tuple[tuple[str, str], ...]:
         """Strategy and symbol of each stream."""
         return tuple((strategy, symbol) for strategy in self.strategies for symbol in self.symbols)

@@ -7,7 +7,7 @@
 * The average true range is that of the last closed candle of the strategy's interval, known once it has its history.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from math import inf, isfinite
@@ -47,6 +47,7 @@ from backtestkit_cli.plugins.registry import Registry
 from backtestkit_cli.run.context import inside
 from backtestkit_cli.run.failures import Watched, failure_text, unwatched
 from backtestkit_cli.run.listen import Audience
+from backtestkit_cli.run.strategies import Strategy
 
 Method = Callable[[SizingQuestion], float]
 MethodOf = Callable[[Candles], Method]
@@ -242,3 +243,9 @@ def _sized(limits: QuantityLimits, method: Method, step: float | None, question:
         if quantity
         else Sized(0.0, "below_step", f"{limited:.6g} is less than the quantity step {step:g}")
     )
+
+
+def history_minutes(strategies: Mapping[str, Strategy], sizings: Mapping[str, Sizing | None]) -> dict[str, int]:
+    """How long before the frame the candles of each strategy begin, the window of the price aside."""
+    needed = {name: sizing.history_minutes if sizing else 0 for name, sizing in sizings.items()}
+    return {name: max(strategy.history_minutes, needed[name]) for name, strategy in strategies.items()}

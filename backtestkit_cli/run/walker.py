@@ -16,14 +16,14 @@ from typing import NamedTuple, get_args
 from backtestkit_cli.config.market_schema import SampleExchange
 from backtestkit_cli.config.merge import Config
 from backtestkit_cli.engine.result import RunResult, RunStatus
-from backtestkit_cli.measure.contest import Best, Contest, Contestant, Failed, Outcome, best_of
+from backtestkit_cli.measure.contest import NOBODY, Best, Contest, Contestant, Failed, Outcome, better
 from backtestkit_cli.model.event import Event, Notice, WalkerEvent
 from backtestkit_cli.plugins.registry import Registry
 from backtestkit_cli.run.backtest import end_quietly
 from backtestkit_cli.run.callbacks import callbacks_of, walker_callbacks_of
 from backtestkit_cli.run.columns import column_choices
 from backtestkit_cli.run.contestant import Ended, Tester
-from backtestkit_cli.run.contestants import WalkerPlan, history_minutes
+from backtestkit_cli.run.contestants import WalkerPlan, longest_history
 from backtestkit_cli.run.finished_contest import FinishedContest
 from backtestkit_cli.run.identity import contest_id
 from backtestkit_cli.run.jobs import Job, Runs, begin
@@ -83,6 +83,7 @@ class Walker:
     ends_process: bool = True
     outcomes: list[Outcome] = field(default_factory=list)
     failed: list[Failed] = field(default_factory=list)
+    best: Best = NOBODY
     fingerprint: str = ""
     audience: Audience = field(init=False)
 
@@ -155,6 +156,7 @@ class Walker:
     def _happen(self) -> Generator[WalkerEvent, None, None]:
         self.outcomes.clear()
         self.failed.clear()
+        self.best = NOBODY
         self.standing.reset()
         self.runs.running.append(self)
         try:
@@ -186,12 +188,12 @@ class Walker:
                     kept.add(one)
                 yield self._taken(one)
                 yield progress(plan, self.done)
-        yield ended(plan, self.outcomes)
+        yield ended(plan, self.best, len(self.outcomes))
 
     def _prepared(self) -> tuple[int, LoadedOnce]:
         """Make everybody ready and load the candles; the minutes of history that they need come first."""
         try:
-            history = history_minutes(self.config, self.plan, self.registry.child())
+            history = longest_history(self.config, self.plan, self.registry.child())
             return history, load_for_all(self.config, self.plan.shared, self.registry, history)
         except Exception as error:
             self.tell_failure(error)
@@ -203,8 +205,11 @@ class Walker:
             self.on_failure(one)
         else:
             self.outcomes.append(one)
+            self.best = better(self.best, one, self.plan.metric)
         self._progressed(one.contestant)
-        return failed(self.plan, one) if isinstance(one, Failed) else finished(self.plan, self.outcomes)
+        if isinstance(one, Failed):
+            return failed(self.plan, one)
+        return finished(self.plan, one, self.best, len(self.outcomes))
 
     def _tester(self, loaded: LoadedOnce) -> Tester:
         return Tester(
@@ -240,8 +245,7 @@ class Walker:
         self._progressed(self.plan.contestants[min(self.done, len(self.plan.contestants) - 1)], part)
 
     def _progressed(self, contestant: Contestant, part: float = 0.0) -> None:
-        best = best_of(self.outcomes, self.plan.metric)
-        self.on_progress(WalkerStep(self.done + part, len(self.plan.contestants), contestant, best))
+        self.on_progress(WalkerStep(self.done + part, len(self.plan.contestants), contestant, self.best))
 
     @property
     def _is_heard(self) -> bool:

@@ -1,9 +1,8 @@
 """What listeners are told about a walker: who begins, what came of it, how far it is, and the end."""
 
-from collections.abc import Sequence
 from typing import Any
 
-from backtestkit_cli.measure.contest import Contestant, Failed, Outcome, best_of, value_of
+from backtestkit_cli.measure.contest import Best, Contestant, Failed, Outcome, value_of
 from backtestkit_cli.model.event import StrategyDone, StrategyFailed, StrategyStarted, WalkerDone, WalkerProgress
 from backtestkit_cli.run.contestants import WalkerPlan
 
@@ -15,9 +14,8 @@ def started(plan: WalkerPlan, contestant: Contestant) -> StrategyStarted:
     )
 
 
-def finished(plan: WalkerPlan, outcomes: Sequence[Outcome]) -> StrategyDone:
-    """The last of some outcomes is there."""
-    outcome, best = outcomes[-1], best_of(outcomes, plan.metric)
+def finished(plan: WalkerPlan, outcome: Outcome, best: Best, tested: int) -> StrategyDone:
+    """An outcome is there; the best and the number of those tested count it."""
     return StrategyDone(
         **_place(plan),
         **_whose(outcome.contestant),
@@ -29,7 +27,7 @@ def finished(plan: WalkerPlan, outcomes: Sequence[Outcome]) -> StrategyDone:
         metric_value=value_of(outcome, plan.metric),
         best_strategy=None if best.outcome is None else best.outcome.contestant.name,
         best_metric=best.value,
-        tested_strategies=len(outcomes),
+        tested_strategies=tested,
         total_strategies=len(plan.contestants),
     )
 
@@ -44,15 +42,14 @@ def progress(plan: WalkerPlan, done: int) -> WalkerProgress:
     return WalkerProgress(**_place(plan), done_strategies=done, total_strategies=len(plan.contestants))
 
 
-def ended(plan: WalkerPlan, outcomes: Sequence[Outcome]) -> WalkerDone:
+def ended(plan: WalkerPlan, best: Best, tested: int) -> WalkerDone:
     """The walker came to its end."""
-    best = best_of(outcomes, plan.metric)
     return WalkerDone(
         **_place(plan),
         symbols=plan.shared.symbols,
         metric=plan.metric,
         total_strategies=len(plan.contestants),
-        tested_strategies=len(outcomes),
+        tested_strategies=tested,
         best_strategy=None if best.outcome is None else best.outcome.contestant.name,
         best_metric=best.value,
         best_stats=None if best.outcome is None else dict(best.outcome.figures),

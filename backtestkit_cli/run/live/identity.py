@@ -92,7 +92,7 @@ def _meaning(config: Config, plan: LivePlan) -> dict[str, Any]:
     told: dict[str, Any] = dict(kept(config, used))
     told["settings"] = _of_weight(told.get("settings", {}))
     told["streams"] = [list(key) for key in plan.keys]
-    if plan.broker != "paper":
+    if plan.is_real:
         told["broker"] = plan.broker
     return told
 

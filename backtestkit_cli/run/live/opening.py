@@ -72,7 +72,7 @@ class Opening(NamedTuple):
     ) -> LiveStream:
         """Make a stream that goes on where its record ends; its position is held in the ledger."""
         name, symbol = key
-        is_carried = self.plan.broker != "paper"
+        is_carried = self.plan.is_real
         terms = Terms(
             strategy=name,
             symbol=symbol,

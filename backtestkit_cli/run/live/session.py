@@ -25,11 +25,12 @@ from backtestkit_cli.engine.gate import Refusal
 from backtestkit_cli.engine.growing import GrowingMarket
 from backtestkit_cli.engine.orders.errand import Errand, order_of
 from backtestkit_cli.engine.walk import settle_together
-from backtestkit_cli.errors import BacktestkitError, DataError, Problem, Source, StateError, StrategyError
+from backtestkit_cli.errors import BacktestkitError, DataError, StateError
 from backtestkit_cli.model.candle import Candle
 from backtestkit_cli.model.event import Active, Event, Idle, key_of
 from backtestkit_cli.model.signal import Flat, SignalState, WaitingEntry
 from backtestkit_cli.model.time import MINUTE_MS
+from backtestkit_cli.plugins.ports import CandleSource
 from backtestkit_cli.plugins.registry import Registry
 from backtestkit_cli.run.callbacks import callbacks_of
 from backtestkit_cli.run.clock import Clock, WallClock
@@ -54,10 +55,11 @@ from backtestkit_cli.run.live.reporting import Reporting
 from backtestkit_cli.run.live.saying import KILL_SWITCH_OFF, KILL_SWITCH_ON, stopping
 from backtestkit_cli.run.live.steadiness import Steadiness
 from backtestkit_cli.run.live.stream import LiveLedger, LiveStream
+from backtestkit_cli.run.live.troubles import Troubles
 from backtestkit_cli.run.live.view import StreamView, view_of
 from backtestkit_cli.run.plan import LivePlan
 from backtestkit_cli.run.risk import ledger_for
-from backtestkit_cli.run.sizing import prepare_sizing
+from backtestkit_cli.run.sizing import Sizing, history_minutes, prepare_sizing
 from backtestkit_cli.run.sources import anomaly_of, is_local, live_source, questions_at_once
 from backtestkit_cli.run.standing import Key, Standing
 from backtestkit_cli.run.stores import store_for
@@ -134,9 +136,9 @@ class Live:
     _meter: Meter = field(init=False)
     _feed: Feed = field(init=False)
     _steadiness: Steadiness = field(init=False)
+    _troubles: Troubles = field(init=False)
     _punctuality: Punctuality = field(default_factory=Punctuality)
     _carrying: Carrying | None = None
-    _alarmed_ms: int = 0
     _lost: StateError | None = None
     _callers: dict[str, Caller] = field(default_factory=dict)
     _gate: GateCalls = field(init=False)
@@ -218,6 +220,7 @@ class Live:
         """
         self._loop, self._woken = asyncio.get_running_loop(), asyncio.Event()
         self._steadiness = Steadiness(self.clock)
+        self._troubles = Troubles(self.clock, self.on_trouble, self._taken_over)
         store = store_for(self.config, self.folder, self.clock.now_ms, self.registry)
         with store.held():
             self.runs.running.append(self)
@@ -239,7 +242,7 @@ class Live:
     async def _heard(self, state: SessionState, run: str) -> AsyncIterator[None]:
         """Other terminals are heard inside, and Prometheus is answered."""
         self._meter, port = Meter(self.clock), self.config.settings.metrics.port
-        hearing = Hearing(self, state, run, self.on_asked, self._alarm)
+        hearing = Hearing(self, state, run, self.on_asked, self._troubles.alarm)
         listening = asyncio.create_task(hearing.listen())
         where = self.config.where("settings", "metrics", "port")
         try:
@@ -251,7 +254,7 @@ class Live:
     async def _happen(self, state: SessionState, run: str, warnings: list[str]) -> AsyncIterator[Event]:
         async for event in self._begin(state, run):
             yield event
-        self._take_warnings(warnings)
+        self._troubles.of_store(warnings)
         self._look_at_switch()
         async for event in self._carried():
             yield event
@@ -264,7 +267,7 @@ class Live:
                 yield event
             if self._is_over():
                 break
-            self._take_failures()
+            self._troubles.look()
             self._reporting.minute()
             self._meter.minute(self.views(), self._feed.asking.asked)
             self.on_minute()
@@ -278,71 +281,31 @@ class Live:
 
     async def _begin(self, state: SessionState, run: str) -> AsyncIterator[Event]:
         plan, config = self.plan, self.config
-        self._people = people_of(config)
+        self._people = self._troubles.people = people_of(config)
         strategies = {name: prepare(config, name, self.registry) for name in plan.strategies}
-        seconds = config.settings.limits.signal_seconds
-        self._gate = GateCalls(self.clock, seconds, self._abandoned, lambda: self.asked_to_leave)
-        watched = self._gate.watched
-        sizings = {name: prepare_sizing(config, name, self.registry, watched) for name in plan.strategies}
-        callbacks = callbacks_of(config, self.registry, strategies=plan.strategies, exchange=plan.exchange, frame=None)
-        self._audience = LiveAudience(
-            "paper" if plan.broker == "paper" else "live",
-            callbacks,
-            self.listeners,
-            exchange=plan.exchange,
-            frame="live",
-            seconds=seconds,
-            on_trouble=lambda problem: self._trouble("", StrategyError(problem)),
-        )
-        base = ledger_for(config, plan.strategies, self.registry, self._audience, watched)
-        self._ledger = LiveLedger(base.profiles, account=base.account)
-        self._keeping = Keeping(state, self._ledger, self._alarm, is_carried=plan.broker != "paper")
-        minutes = {
-            name: max(strategy.history_minutes, one.history_minutes if (one := sizings[name]) else 0)
-            for name, strategy in strategies.items()
-        }
-        place = Place(self.logs, self.folder)
-        self.record, records = identity_of(self.config, plan, state, minutes, self.clock.now_ms(), place)
+        sizings = self._ready_ledger(state)
+        minutes, place = history_minutes(strategies, sizings), Place(self.logs, self.folder)
+        self.record, records = identity_of(config, plan, state, minutes, self.clock.now_ms(), place)
+        seen_ms = self._open_journal()
         self._keeping.session = self.record.session
-        folder = self.logs / "live" / self.record.session
-        self._reporting = Reporting(folder, config, lambda error: self._tell_trouble("", error))
-        self.is_resumed, seen_ms = bool(self.record.run), newest_ms(folder)
-        self._journal = Journal(folder, self._heard_line)
         self._keeping.restore_money()
-        source = live_source(config, plan.exchange, self.registry, self.clock)
-        schema = config.exchanges[plan.exchange]
-        self._feed = Feed(
-            source,
-            not is_local(schema),
-            anomaly_of(config),
-            self._trouble,
-            asking=Asking(min(questions_at_once(schema), len(plan.symbols))),
-            seconds=self.answer_seconds,
-            on_late=self._woken.set,
-        )
-        self._callers = {name: Caller(f"strategy {name}", seconds, self._abandoned) for name in plan.strategies}
+        source = self._open_markets()
+        opening = Opening(config, plan, self.record, self._ledger, self._audience)
         for symbol in plan.symbols:
             start_ms = min(self.record.history_start_ms.values())
             self._markets[symbol] = await market_of(config, plan, self._feed, symbol, start_ms, self._present_ms())
-        opening = Opening(config, plan, self.record, self._ledger, self._audience)
         for key in plan.keys:
             market, steps = self._markets[key[1]], await self._feed.steps(key[1])
             stream = opening.stream(key, strategies[key[0]], sizings[key[0]], records[key], market, steps)
             stream.walk.tells_idle, stream.walk.tells_active = self._wants_quiet(Idle), self._wants_quiet(Active)
             self.streams[key] = stream
-        if plan.broker != "paper":
+        if plan.is_real:
             self._carrying = await carrying_for(
-                config, source, state.store, self.streams, self.clock, self._order_trouble, self._note_order
+                config, source, state.store, self.streams, self.clock, self._troubles.of_orders, self._note_order
             )
         self.record = replace(self.record, run=run)
         state.begin(self.record)
-        forms = {name: strategy.form for name, strategy in strategies.items()}
-        note_start(self._journal, config, plan, self.record, self._markets, forms, self.clock.now_ms())
-        window_ms = (config.settings.limits.average_price_candles - 1) * MINUTE_MS
-        for symbol, market in self._markets.items():
-            settled_ms = min(one.at_ms for one in self.streams.values() if one.market is market)
-            for candle in market.since(settled_ms - window_ms):
-                self._note_candle(symbol, candle)
+        self._note_start({name: strategy.form for name, strategy in strategies.items()})
         if self.is_resumed and seen_ms is not None:
             self.missed_minutes = max(0, self._present_ms() // MINUTE_MS - 1 - seen_ms // MINUTE_MS)
         self.on_begin()
@@ -352,6 +315,58 @@ class Live:
                 yield event
             if record.untold:
                 self._keeping.told(self.streams[record.strategy, record.symbol])
+
+    def _ready_ledger(self, state: SessionState) -> dict[str, Sizing | None]:
+        """Make the ledger with all that is asked about an entry; the sizing of each strategy."""
+        plan, config, seconds = self.plan, self.config, self.config.settings.limits.signal_seconds
+        self._gate = GateCalls(self.clock, seconds, self._troubles.of_call, lambda: self.asked_to_leave)
+        callbacks = callbacks_of(config, self.registry, strategies=plan.strategies, exchange=plan.exchange, frame=None)
+        self._audience = LiveAudience(
+            "live" if plan.is_real else "paper",
+            callbacks,
+            self.listeners,
+            exchange=plan.exchange,
+            frame="live",
+            seconds=seconds,
+            on_trouble=self._troubles.of_listener,
+        )
+        base = ledger_for(config, plan.strategies, self.registry, self._audience, self._gate.watched)
+        self._ledger = LiveLedger(base.profiles, account=base.account)
+        self._keeping = Keeping(state, self._ledger, self._troubles.alarm, is_carried=plan.is_real)
+        return {name: prepare_sizing(config, name, self.registry, self._gate.watched) for name in plan.strategies}
+
+    def _open_journal(self) -> int | None:
+        """Open the journal of the session; when it was last seen, if it is not a new one."""
+        folder = self.logs / "live" / self.record.session
+        self._reporting = Reporting(folder, self.config, lambda error: self._troubles.show("", error))
+        self.is_resumed, seen_ms = bool(self.record.run), newest_ms(folder)
+        self._journal = self._troubles.journal = Journal(folder, self._heard_line)
+        return seen_ms
+
+    def _open_markets(self) -> CandleSource:
+        """Make ready who is asked for candles, and for decisions."""
+        plan, config, seconds = self.plan, self.config, self.config.settings.limits.signal_seconds
+        source, schema = live_source(config, plan.exchange, self.registry, self.clock), config.exchanges[plan.exchange]
+        self._feed = Feed(
+            source,
+            not is_local(schema),
+            anomaly_of(config),
+            self._troubles.tell,
+            asking=Asking(min(questions_at_once(schema), len(plan.symbols))),
+            seconds=self.answer_seconds,
+            on_late=self._woken.set,
+        )
+        self._callers = {name: Caller(f"strategy {name}", seconds, self._troubles.of_call) for name in plan.strategies}
+        return source
+
+    def _note_start(self, forms: Mapping[str, str]) -> None:
+        """Note how it began, and the candles that its prices and its positions stand on."""
+        note_start(self._journal, self.config, self.plan, self.record, self._markets, forms, self.clock.now_ms())
+        window_ms = (self.config.settings.limits.average_price_candles - 1) * MINUTE_MS
+        for symbol, market in self._markets.items():
+            settled_ms = min(one.at_ms for one in self.streams.values() if one.market is market)
+            for candle in market.since(settled_ms - window_ms):
+                self._note_candle(symbol, candle)
 
     def _heard_line(self, line: Mapping[str, Any]) -> None:
         self._reporting.take(line)
@@ -389,14 +404,14 @@ class Live:
         self._woken.clear()
         if (jump := self._steadiness.jump()) is not None:
             self._punctuality.jumped()
-            self._trouble("", DataError(jump))
+            self._troubles.tell("", DataError(jump))
 
     async def _catch_up(self) -> AsyncIterator[Event]:
         """Take the candles that came, and settle every instant that they end."""
         known_ms = {symbol: market.known_ms for symbol, market in self._markets.items()}
         came = await self._feed.newer(known_ms, self._present_ms())
         if (wrong := self._punctuality.look(self.clock.now_ms(), self._feed.ahead_ms, came)) is not None:
-            self._trouble("", DataError(wrong))
+            self._troubles.tell("", DataError(wrong))
         for symbol, newer in came.items():
             market = self._markets[symbol]
             if not newer:
@@ -497,16 +512,13 @@ class Live:
             return Refusal("session", "stale_minute", 0, "the minute was over when it was learnt of")
         if not self._keeping.is_whole:
             return Refusal("session", "state_not_kept", 0, "the state of a position could not be written yet")
-        if self._is_killed():
-            return Refusal("session", "kill_switch", 0, "the kill switch is on")
-        return self._carrying.closed_for() if self._carrying else None
-
-    def _is_killed(self) -> bool:
         try:
-            return self._keeping.state.is_killed()
+            if self._keeping.state.is_killed():
+                return Refusal("session", "kill_switch", 0, "the kill switch is on")
         except StateError as error:
-            self._alarm(error)
-            return True
+            self._troubles.alarm(error)
+            return Refusal("session", "kill_switch", 0, "whether the kill switch is on cannot be read")
+        return self._carrying.closed_for() if self._carrying else None
 
     # how it ends
 
@@ -526,24 +538,25 @@ class Live:
         if self.stop_at_ms != self._noted_stop_ms:
             self._noted_stop_ms = self.stop_at_ms
             self._journal.add("stops_at", now_ms, stop_at_ms=self.stop_at_ms)
+            self._journal.flush()
         is_by_itself = not self.asked_to_stop and self.stop_at_ms is not None and now_ms >= self.stop_at_ms
         if is_by_itself:
             self.stop()
         if self.asked_to_stop and not self._is_stopping:
             self._is_stopping = True
             self._journal.add("stopping", now_ms)
+            self._journal.flush()
             text = stopping(self.views(), leaves=self.leaves_at_stop)
             self._people.note(("stopped",), "stopping", text)
             if is_by_itself:  # who asked is answered at once
                 self.on_note(text)
-        self._journal.flush()
 
     def _look_at_switch(self) -> None:
         """Note that the kill switch was thrown or released, and say so."""
         try:
             is_killed = self._keeping.state.is_killed()
         except StateError as error:
-            self._alarm(error)
+            self._troubles.alarm(error)
             return
         if is_killed != self.is_killed:
             self.is_killed = is_killed
@@ -556,9 +569,9 @@ class Live:
     def _take_kill(self) -> Iterator[Event]:
         """Give up the entries that wait while the kill switch is on."""
         self._look_at_switch()
-        waiting = [one for one in self.streams.values() if isinstance(one.walk.state, WaitingEntry)]
-        if not waiting or not self._is_killed():
+        if not self.is_killed:
             return
+        waiting = [one for one in self.streams.values() if isinstance(one.walk.state, WaitingEntry)]
         now_ms = self.clock.now_ms()
         for stream in sorted(waiting, key=lambda one: one.key):
             before = stream.walk.state
@@ -592,7 +605,7 @@ class Live:
         if hasattr(self, "_audience"):
             self._audience.close()
         self._people.close()
-        self._take_failures()
+        self._troubles.look()
         if hasattr(self, "_reporting"):
             self._reporting.close()
         if hasattr(self, "_feed"):
@@ -607,51 +620,10 @@ class Live:
         now_ms = self.clock.now_ms()
         return now_ms - now_ms % MINUTE_MS
 
-    # what went wrong
-
-    def _take_failures(self) -> None:
-        """Who could not be told is told of here, not to people again; so is what the journal could not take."""
-        for error in self._people.failures():
-            self._tell_trouble("", error)
-        if hasattr(self, "_journal") and (failure := self._journal.new_failure()) is not None:
-            what = f"the journal could not be written: {failure.strerror}"
-            where, hint = Source(file=str(self.journal_path)), "make space; the session goes on without these lines"
-            self._trouble("", StateError(Problem("journal-not-written", what, where, hint=hint)))
-
-    def _trouble(self, symbol: str, error: BacktestkitError) -> None:
-        self._people.trouble(self.clock.now_ms(), error)
-        self._tell_trouble(symbol, error)
-
-    def _tell_trouble(self, symbol: str, error: BacktestkitError) -> None:
-        if hasattr(self, "_journal"):
-            self._journal.add("trouble", self.clock.now_ms(), symbol=symbol, code=error.code, text=str(error))
-        self.on_trouble(error)
-
-    def _take_warnings(self, warnings: list[str]) -> None:
-        """Tell of records that were damaged, and of a server that may forget."""
-        for warning in warnings:
-            self._trouble("", StateError(Problem("state-warning", warning)))
-        warnings.clear()
-
-    def _order_trouble(self, symbol: str, error: BacktestkitError) -> None:
-        if isinstance(error, StateError) and error.code != "order-disputed":
-            self._alarm(error)
-        else:
-            self._trouble(symbol, error)
-
-    def _alarm(self, error: StateError) -> None:
-        """Tell of state that is not kept, once a minute; end where another program goes on with it."""
-        if error.code == "state-taken-over":
-            self._lost = error
-            self.leave()
-            return
-        minute = self._present_ms()
-        if minute > self._alarmed_ms:
-            self._alarmed_ms = minute
-            self._trouble("", error)
-
-    def _abandoned(self, message: str) -> None:
-        self._trouble("", StrategyError(Problem("call-timed-out", message)))
+    def _taken_over(self, error: StateError) -> None:
+        """Another program goes on with the state: end."""
+        self._lost = error
+        self.leave()
 
 
 async def _next(happening: AsyncIterator[Event]) -> Event:

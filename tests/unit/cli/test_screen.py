@@ -51,7 +51,7 @@ def test_the_head_says_whether_orders_are_real_and_whether_nothing_is_opened(
     broker: str, is_killed: bool, word: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "80")
-    clock, plan = SimpleNamespace(now_ms=lambda: 0), SimpleNamespace(exchange="sample", broker=broker)
+    clock, plan = SimpleNamespace(now_ms=lambda: 0), SimpleNamespace(exchange="sample", is_real=broker == "ccxt")
     record = SimpleNamespace(session="one")
     session = SimpleNamespace(clock=clock, plan=plan, record=record, streams={1: 2}, views=tuple, asked_to_stop=False)
     session.is_killed = is_killed
