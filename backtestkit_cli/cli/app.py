@@ -14,6 +14,7 @@ from backtestkit_cli.cli import (
     explain,
     init,
     live,
+    optimizer,
     parity,
     report,
     session,
@@ -40,6 +41,7 @@ app.command()(live.live)
 app.command()(parity.parity)
 app.command()(check.check)
 app.command()(explain.explain)
+app.add_typer(optimizer.app, name="optimizer")
 app.add_typer(data.app, name="data")
 app.add_typer(report.app, name="report")
 app.add_typer(session.app, name="session")

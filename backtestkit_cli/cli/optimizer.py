@@ -1,0 +1,8 @@
+"""`backtestkit optimizer`: the group of commands that look for params or strategies."""
+
+import typer
+
+from backtestkit_cli.cli import search
+
+app = typer.Typer(help="Look for params that hold on candles they were not chosen on.", no_args_is_help=True)
+app.command("search")(search.search)
