@@ -22,7 +22,7 @@ _FUNCTION_KEYS: Mapping[tuple[str, str], PluginKind] = {
     ("strategies", "use"): "strategy",
     ("sizings", "method"): "sizing",
     ("risks", "checks"): "risk_check",
-    ("optimizers", "use"): "source",
+    ("optimizers", "use"): "provider",
     ("optimizers", "sources"): "source",
 }
 

@@ -13,4 +13,9 @@ BUILT_IN: Mapping[PluginKind, Mapping[str, str]] = {
         "files": "backtestkit_cli.data.files:FilesExchange",
         "ccxt": "backtestkit_cli.data.exchange:CcxtExchange",
     },
+    "provider": {
+        "ollama": "backtestkit_cli.data.providers.ollama:Ollama",
+        "openai": "backtestkit_cli.data.providers.openai:OpenAi",
+        "replay": "backtestkit_cli.data.providers.replay:Replay",
+    },
 }

@@ -5,10 +5,11 @@ which: `market` for one call per decision, `candles` for one call per frame. Wha
 params.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 from backtestkit_cli.model.candle import MarketSteps
+from backtestkit_cli.model.message import Message
 from backtestkit_cli.model.order import Answer, Order
 from backtestkit_cli.model.signal import SignalDraft
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 PluginKind: TypeAlias = Literal[
-    "strategy", "exchange", "risk_check", "sizing", "store", "notifier", "broker", "source", "callback"
+    "strategy", "exchange", "risk_check", "sizing", "store", "notifier", "broker", "source", "provider", "callback"
 ]
 Mode: TypeAlias = Literal["backtest", "paper", "live"]
 StrategyForm: TypeAlias = Literal["decision", "vector"]
@@ -73,6 +74,17 @@ class Broker(Protocol):
 
     def cancel(self, order: Order) -> Answer:
         """Ask for the end of an order; what it traded is asked afterwards."""
+        ...
+
+
+class Provider(Protocol):
+    """Who answers for a language model."""
+
+    def complete(self, messages: Sequence[Message], schema: Mapping[str, Any]) -> str:
+        """What the model answers, asked for JSON of a schema; nobody promises that it is that.
+
+        Raises an error of the family when there is no answer: `TransientError` where another try may help.
+        """
         ...
 
 

@@ -42,6 +42,7 @@ GROUPS: Mapping[PluginKind, str] = MappingProxyType(
         "notifier": "backtestkit.notifiers",
         "broker": "backtestkit.brokers",
         "source": "backtestkit.sources",
+        "provider": "backtestkit.providers",
         "callback": "backtestkit.callbacks",
     }
 )
@@ -224,6 +225,11 @@ def broker(name: str) -> Callable[[Function], Function]:
 def source(name: str) -> Callable[[Function], Function]:
     """Register a function as a source of the optimizer."""
     return _decorator("source", name)
+
+
+def provider(name: str) -> Callable[[Function], Function]:
+    """Register a class or function that makes a provider of a language model."""
+    return _decorator("provider", name)
 
 
 def callback(name: str) -> Callable[[Function], Function]:
