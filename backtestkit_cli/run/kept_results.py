@@ -13,7 +13,7 @@
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +27,7 @@ from backtestkit_cli.run.contestant import Ended
 from backtestkit_cli.run.contestants import config_of
 from backtestkit_cli.run.identity import run_id
 from backtestkit_cli.run.record import package_hash, versions
+from backtestkit_cli.run.sealed_lines import sealed, sealed_lines
 
 if TYPE_CHECKING:
     from backtestkit_cli.run.walker import Walker
@@ -99,7 +100,7 @@ class KeptResults:
         if self.file is None:
             self.file = self._opened(self.path)
         told = {"key": self._key(one.contestant), "outcome": outcome_plain(one)}
-        self.file.write(_sealed(told))
+        self.file.write(sealed(told))
         self.file.flush()
         os.fsync(self.file.fileno())
 
@@ -143,20 +144,7 @@ def _append(source: Path, target: Path) -> None:
 
 def read_results(path: Path) -> dict[str, Outcome]:
     """Read the lines that are whole, by key."""
-    found: dict[str, Outcome] = {}
-    if not path.is_file():
-        return found
-    for line in path.read_bytes().split(b"\n"):
-        seal, _, text = line.partition(b" ")
-        if text and hashlib.sha256(text).hexdigest().encode() == seal:
-            told = json.loads(text)
-            found[told["key"]] = outcome_from(told["outcome"])
-    return found
-
-
-def _sealed(told: Mapping[str, object]) -> bytes:
-    text = json.dumps(told, allow_nan=False).encode("ascii")
-    return hashlib.sha256(text).hexdigest().encode() + b" " + text + b"\n"
+    return {told["key"]: outcome_from(told["outcome"]) for told in sealed_lines(path)}
 
 
 def _code_of(config: Config, strategies: tuple[str, ...]) -> str:

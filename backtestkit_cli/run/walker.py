@@ -32,6 +32,7 @@ from backtestkit_cli.run.listen import Audience, Listeners
 from backtestkit_cli.run.loaded import LoadedOnce, load_for_all
 from backtestkit_cli.run.notices import failure
 from backtestkit_cli.run.standing import Standing
+from backtestkit_cli.run.trials import TrialLedger, trial_of
 from backtestkit_cli.run.walker_notices import ended, failed, finished, progress, started
 
 RUN_TOPICS = frozenset(get_args(Event | Notice)) - frozenset(get_args(WalkerEvent))
@@ -174,6 +175,8 @@ class Walker:
         tester = self._tester(loaded)
         with ExitStack() as stack:
             kept = stack.enter_context(KeptResults.of(self))
+            ledger = TrialLedger.of(self.config, plan.shared.exchange, plan.shared.symbols, plan.shared.range)
+            trials = stack.enter_context(ledger)
             if self.is_resumed:
                 self.on_resume(kept.taken_over)
             test = self._pool(stack, kept, history) or tester.test
@@ -186,6 +189,8 @@ class Walker:
                 one = test(contestant) if known is None else known
                 if known is None:
                     kept.add(one)
+                if isinstance(one, Outcome):
+                    trials.add(trial_of(one))
                 yield self._taken(one)
                 yield progress(plan, self.done)
         yield ended(plan, self.best, len(self.outcomes))

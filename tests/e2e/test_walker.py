@@ -14,6 +14,8 @@ from e2e.project import START_MS, Project, candle_csv, candle_rows, make_project
 from backtestkit_cli import Kit, RunFailed, StrategyDone, StrategyFailed, StrategyStarted, WalkerDone, WalkerProgress
 from backtestkit_cli.errors import BacktestkitError, UsageError
 from backtestkit_cli.model.event import WalkerEvent
+from backtestkit_cli.model.time import TimeRange
+from backtestkit_cli.run.trials import TrialLedger
 from backtestkit_cli.run.walker import Walker
 
 WALKER = """\
@@ -440,3 +442,18 @@ def test_an_error_of_the_candles_ends_it(project: Project) -> None:
         kit.walker("duel").run()
     assert caught.value.exit_code == 3
     assert [event.code for event in failures] == [caught.value.code]
+
+
+def test_every_contestant_counts_as_a_trial_for_ever_and_once(project: Project) -> None:
+    told(project, "duel")
+    first = ledger(project).counted()
+    assert first.trials == len(NAMES)
+    shutil.rmtree(project.folder / "logs")
+    told(project, "duel", "--metric", "trades")
+    assert ledger(project).counted() == first
+
+
+def ledger(project: Project) -> TrialLedger:
+    within = TimeRange(START_MS, START_MS + 60_000)
+    folder = project.folder / "state" / "trials"
+    return TrialLedger(folder=folder, exchange="sample", symbols=("BTCUSDT",), range=within)
