@@ -33,6 +33,9 @@ from backtestkit_cli.state.order import OrderState, errand_of
 
 KEY = ("long", "AAA")
 STEP, FEE = 0.001, 0.001
+JUMPS_MS = (-86_400_000, -3_600_000, 25_000, 3_600_000, 31_536_000_000)
+"""How the clock of the computer is set now and then."""
+START_MS = 1_700_000_000_000
 LATEST_MS = 4_500
 """How late an order may arrive at most."""
 HIDDEN_MS = 15_000
@@ -44,6 +47,28 @@ class CrashError(Exception):
 
 
 @dataclass(slots=True)
+class Wall:
+    """The clock of the computer: somebody may set it. Time itself is that of the book."""
+
+    book: "Book"
+    set_ms: int = START_MS
+
+    def now_ms(self) -> int:
+        """What the clock shows."""
+        return self.book.now_ms + self.set_ms
+
+    def monotonic(self) -> float:
+        """Seconds that nobody can set."""
+        return self.book.now_ms / 1000
+
+    def sleep(self, seconds: float) -> None:
+        """Nobody sleeps."""
+
+    async def wait_until(self, time_ms: int, woken: asyncio.Event) -> None:
+        """Nobody waits."""
+
+
+@dataclass(slots=True)
 class Booked:
     """An order in the book. `arrives_ms`: from when on it is there, `seen_ms`: from when on queries see it."""
 
@@ -52,32 +77,36 @@ class Booked:
     seen_ms: int
     parts: int
     stays: bool
+    fee_seen_ms: int
     status: str = "open"
     quantity: float = 0.0
     value: float = 0.0
     fee: float = 0.0
     level: Level | None = None
 
-    @property
-    def report(self) -> Report:
+    def report(self, now_ms: int) -> Report:
+        """What the exchange says of it; the trades of an entry may be shown later."""
         status = self.status
         assert status in ("open", "filled", "cancelled")
         return Report(
             status=status,  # type: ignore[arg-type]  # it is one of them
             quantity=round(self.quantity, 6),
             value=self.value,
-            fee_quantity=round(self.fee, 9),
+            fee_quantity=None if status != "open" and self.fee and now_ms < self.fee_seen_ms else round(self.fee, 9),
             level=self.level,
         )
 
 
 @dataclass(slots=True, eq=False)
 class Book:
-    """A made exchange. `rate` is how often something goes wrong; without `harms_exits` no exit is refused."""
+    """A made exchange. `rate` is how often something goes wrong; without `harms_exits` no exit is refused. While it is
+    `deaf` it takes what it is asked and says nothing.
+    """
 
     random: Random
     rate: float
     harms_exits: bool
+    deaf: range = range(0)
     now_ms: int = 0
     price: float = 100.0
     orders: list[Booked] = field(default_factory=list)
@@ -108,13 +137,14 @@ class Book:
             seen_ms=self.now_ms + (self.random.randint(1, HIDDEN_MS) if fate == "hidden" else 0),
             parts=self.random.choice([2, 3, 5]) if fate == "parts" else 1,
             stays=fate == "parts" and self.random.random() < 0.5,
+            fee_seen_ms=self.now_ms + (self.random.choice([5_000, 10**9]) if fate == "no trades" else 0),
         )
         self.orders.append(booked)
         self._trade()
         self.on_call("after")
         if fate in ("lost after", "late", "hidden"):
             return Unanswered(why="no reply")
-        return booked.report
+        return booked.report(self.now_ms)
 
     def query(self, order: Order) -> Answer:
         """What became of an order, as far as it can be seen."""
@@ -124,7 +154,7 @@ class Book:
         if not found or self.now_ms < max(found[-1].arrives_ms, found[-1].seen_ms):
             self.met["not there"] += 1
             return NotThere()
-        return found[-1].report
+        return found[-1].report(self.now_ms)
 
     def cancel(self, order: Order) -> Answer:
         """End an order; sometimes it trades first."""
@@ -141,7 +171,7 @@ class Book:
         else:
             found[-1].status = "cancelled"
         self.on_call("after")
-        return Unanswered(why="no reply") if fate == "lost after" else found[-1].report
+        return Unanswered(why="no reply") if fate == "lost after" else found[-1].report(self.now_ms)
 
     def _is_wrong(self, order: Order) -> bool:
         """A stop that would trade at once, or more than there is."""
@@ -152,10 +182,13 @@ class Book:
         return is_at_once or (order.side == "sell" and order.quantity > self.free + 1e-9)
 
     def _fate(self, what: str) -> str:
+        if self.now_ms in self.deaf:
+            self.met["deaf"] += 1
+            return "lost after"
         if self.random.random() >= self.rate:
             return "well"
         fates = ["lost before", "lost after", "not sent", "parts"]
-        fate = self.random.choice([*fates, "late", "hidden", "refused"] if what == "place" else fates)
+        fate = self.random.choice([*fates, "late", "hidden", "refused", "no trades"] if what == "place" else fates)
         self.met[f"{what} {fate}"] += 1
         return fate
 
@@ -272,7 +305,72 @@ def task_of(random: Random) -> Task:
         quantity=round(random.uniform(0.5, 5), 3),
     )
     wait_ms = 20_000 if is_market else random.choice([60_000, 600_000])
-    return Task(signal=signal, is_market=is_market, wait_until_ms=wait_ms, quantity_step=STEP, least_value=5.0)
+    return Task(
+        signal=signal, is_market=is_market, wait_until_ms=START_MS + wait_ms, quantity_step=STEP, least_value=5.0
+    )
+
+
+@dataclass(slots=True, eq=False)
+class Computer:
+    """What carries out the errand of a run: a desk that may crash, with a clock that somebody may set."""
+
+    run: Run
+    random: Random
+    store: Lost
+    crash_rate: float
+    jump_rate: float
+    wall: Wall = field(init=False)
+    desk: Desk = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.wall = Wall(self.run.book)
+        self.run.book.on_call = self._perhaps_crash
+        self._start()
+
+    async def work(self, *, is_stopped: bool, is_closed: bool) -> bool:
+        """Do what is to be done now; whether it came through."""
+        try:
+            if is_stopped:
+                self.desk.change(KEY, given_up(self.desk.errands[KEY], CancelReason.STOPPED, self.wall.now_ms()))
+            if is_closed:
+                self.desk.change(KEY, closed(self.desk.errands[KEY], CloseReason.TIME_EXPIRED))
+            await self.desk.work()
+        except CrashError:
+            self.run.crashes += 1
+            self.run.book.move_to(self.run.book.now_ms + self.random.randint(1, 20_000))
+            self.perhaps_set_the_clock()
+            self._start()
+            self.desk.take_over(KEY, errand_of(dict(self.store.bodies["{} {}".format(*KEY)]), "it"))  # type: ignore[call-overload]
+            return False
+        return True
+
+    def wait(self) -> None:
+        """Let time pass until something is due, or a little longer or shorter."""
+        book, due_ms = self.run.book, self.desk.due_ms()
+        assert due_ms is not None
+        due_ms -= self.wall.set_ms
+        self.perhaps_set_the_clock()
+        book.move_to(max(book.now_ms + 500, min(due_ms, book.now_ms + 15_000)))
+
+    def perhaps_set_the_clock(self) -> None:
+        """Somebody sets it, at times."""
+        if self.random.random() < self.jump_rate:
+            self.wall.set_ms += self.random.choice(JUMPS_MS)
+            self.run.book.met["clock set"] += 1
+
+    def _start(self) -> None:
+        state = OrderState(self.store)  # type: ignore[arg-type]  # it is loaded by hand
+        told = self.run.troubles
+        self.desk = Desk(self.run.book, state, self.wall, self._call, lambda _, error: told.append(error))
+
+    async def _call(self, question: Callable[[], Answer]) -> Answer:
+        answer = question()
+        self.perhaps_set_the_clock()
+        return answer
+
+    def _perhaps_crash(self, _where: str) -> None:
+        if self.random.random() < self.crash_rate:
+            raise CrashError
 
 
 def run_errand(seed: int, *, harms_exits: bool = True) -> Run:
@@ -283,50 +381,26 @@ def run_errand(seed: int, *, harms_exits: bool = True) -> Run:
 async def _run(seed: int, *, harms_exits: bool) -> Run:
     random = Random(seed)
     book = Book(random, rate=random.choice([0.0, 0.2, 0.4]), harms_exits=harms_exits)
+    if random.random() < 0.2:
+        deaf_ms = random.randint(0, 60_000)
+        book.deaf = range(deaf_ms, deaf_ms + random.randint(1, 180_000))
+    run = Run(seed, book, None, 0, [], set())
     store = Lost(random, rate=random.choice([0.0, 0.0, 0.1]))
-    troubles: list[BacktestkitError] = []
-    run = Run(seed, book, None, 0, troubles, set())
-    crash_rate = random.choice([0.0, 0.05])
-
-    def perhaps_crash(_where: str) -> None:
-        if random.random() < crash_rate:
-            raise CrashError
-
-    async def call(question: Callable[[], Answer]) -> Answer:
-        return question()
-
-    def desk_of() -> Desk:
-        state = OrderState(store)  # type: ignore[arg-type]  # it is loaded by hand
-        return Desk(book, state, lambda: book.now_ms, call, lambda _, error: troubles.append(error))
-
-    book.on_call = perhaps_crash
-    desk = desk_of()
+    computer = Computer(run, random, store, random.choice([0.0, 0.05]), random.choice([0.0, 0.0, 0.1]))
     try:
-        desk.begin(KEY, task_of(random))
+        computer.desk.begin(KEY, task_of(random))
     except StateError:
         return run
     wish_ms, stop_ms = random.choice([30_000, 300_000, 1_800_000]), random.choice([10_000, 10**9])
     while book.now_ms < 3 * 3_600_000:
-        try:
-            if book.now_ms >= stop_ms:
-                desk.change(KEY, given_up(desk.errands[KEY], CancelReason.STOPPED, book.now_ms))
-            if book.now_ms >= wish_ms:
-                desk.change(KEY, closed(desk.errands[KEY], CloseReason.TIME_EXPIRED))
-            await desk.work()
-        except CrashError:
-            run.crashes += 1
-            book.move_to(book.now_ms + random.randint(1, 20_000))
-            desk = desk_of()
-            desk.errands[KEY] = errand_of(dict(store.bodies[f"{KEY[0]} {KEY[1]}"]), "it")  # type: ignore[call-overload]
+        if not await computer.work(is_stopped=book.now_ms >= stop_ms, is_closed=book.now_ms >= wish_ms):
             continue
-        errand = desk.errands[KEY]
+        errand = computer.desk.errands[KEY]
         run.kinds.add(errand.kind)
         if is_over(errand) or isinstance(errand, Disputed):
             break
-        due_ms = desk.due_ms()
-        assert due_ms is not None
-        book.move_to(max(book.now_ms + 500, min(due_ms, book.now_ms + 15_000)))
-    run.errand = desk.errands[KEY]
+        computer.wait()
+    run.errand = computer.desk.errands[KEY]
     book.rate, book.on_call = 0.0, lambda _: None
     book.move_to(book.now_ms + 60_000)
     return run

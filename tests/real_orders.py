@@ -15,6 +15,7 @@ from loopback import FakeClock, Fault, LoopbackExchange, Row
 
 from backtestkit_cli import Closed, Kit, Opened
 from backtestkit_cli.model.event import Event
+from backtestkit_cli.model.order import order_name
 from backtestkit_cli.model.time import DAY_MS, MINUTE_MS, parse_time
 
 SYMBOL, START_MS = "BTC/USDT", parse_time("2023-03-01")
@@ -100,8 +101,8 @@ class RealRun:
         """No order is doubled, and every fill was told once, with its price."""
         ids = Counter(one["clientOrderId"] for one in self.exchange.orders())
         assert max(ids.values(), default=1) == 1, ids.most_common(3)
-        opened = {event.signal.id: event for event in self.events if isinstance(event, Opened)}
-        closed = {event.signal.id: event for event in self.events if isinstance(event, Closed)}
+        opened = {_name(event): event for event in self.events if isinstance(event, Opened)}
+        closed = {_name(event): event for event in self.events if isinstance(event, Closed)}
         bought = [one for one in self.orders("BUY") if float(one["executedQty"])]
         assert sorted(event.signal.quantity or 0 for event in opened.values()) == pytest.approx(
             sorted(float(one["executedQty"]) for one in bought)
@@ -128,7 +129,7 @@ class RealRun:
 
 
 def _name(event: Opened | Closed) -> str:
-    return event.signal.id.replace("-", "")
+    return order_name(event.signal)
 
 
 @contextmanager

@@ -201,7 +201,7 @@ class CcxtBroker:
             return report
         trades = told.get("fills") or self._trades(order, told["orderId"])
         if abs(sum(float(one["qty"]) for one in trades) - quantity) > quantity * 1e-9:
-            return Unanswered(why="its trades are not known yet")
+            return replace(report, fee_quantity=None)
         base = self.markets[order.symbol].base
         fees = [float(one["commission"]) for one in trades if one["commissionAsset"] == base]
         return replace(report, fee_quantity=sum(fees))

@@ -7,12 +7,15 @@ broker that does not know what became of an order says so (`Unanswered`) and nev
 import hashlib
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
-from uuid import UUID
+
+from backtestkit_cli.model.signal import Signal
 
 Side: TypeAlias = Literal["buy", "sell"]
 Level: TypeAlias = Literal["take_profit", "stop_loss"]
 Role: TypeAlias = Literal["e", "g", "t", "s", "c"]
 """Entry, guard (the pair), take profit and stop of a pair, close."""
+OURS = "bk"
+"""How the id of every order of ours begins."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,13 +71,14 @@ class Report:
     """The exchange knows the order: what it traded so far.
 
     `quantity` is in base, `value` in quote currency, both before fees; `fee_quantity` is the part of the quantity that
-    the exchange kept as its fee. `level` is what traded of a pair, or of a stop. A pair is open while one of it is.
+    the exchange kept as its fee, None where it is over and nobody knows that yet. `level` is what traded of a pair, or
+    of a stop. A pair is open while one of it is.
     """
 
     status: Literal["open", "filled", "cancelled"]
     quantity: float = 0.0
     value: float = 0.0
-    fee_quantity: float = 0.0
+    fee_quantity: float | None = 0.0
     level: Level | None = None
     kind: Literal["report"] = "report"
 
@@ -108,10 +112,12 @@ class Unanswered:
 Answer: TypeAlias = Report | NotThere | Refused | NotSent | Unanswered
 
 
-def client_id(signal_id: str, role: Role, number: int = 1) -> str:
+def client_id(signal: Signal, role: Role, number: int = 1) -> str:
     """The id of an order of a signal: at most 36 of `[a-z0-9]`; `number` tells orders of one role apart."""
-    try:
-        name = UUID(signal_id).hex
-    except ValueError:  # a signal may have an id of its own
-        name = hashlib.sha256(signal_id.encode()).hexdigest()[:32]
-    return f"{name}{role}{number}"
+    return f"{order_name(signal)}{role}{number}"
+
+
+def order_name(signal: Signal) -> str:
+    """How the ids of all orders of a signal begin. A strategy may give an id again, so its decision time counts too."""
+    told = "\n".join((signal.strategy, signal.symbol, signal.id, str(signal.decided_at)))
+    return OURS + hashlib.sha256(told.encode()).hexdigest()[:30]

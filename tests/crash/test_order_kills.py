@@ -6,14 +6,19 @@ is forgotten.
 
 import os
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 from e2e.project import make_project, snapshot
 from loopback import FakeClock, LoopbackExchange
 
+from backtestkit_cli.model.event import Closed, Opened
+from backtestkit_cli.model.order import order_name
 from backtestkit_cli.model.signal import OpenPosition
+from backtestkit_cli.state.session import event_of
 from crash.failpoints import ORDER_POINTS
 from crash.lives import SECRETS, START_MS, Lives, Nursery
 from crash.test_kills import SEED
@@ -23,8 +28,10 @@ DUST = 0.01
 """The share of a position that fees and steps leave."""
 
 
-def hexed(signal_id: str) -> str:
-    return signal_id.replace("-", "")
+def named(event: Mapping[str, Any]) -> str:
+    told = event_of(event)
+    assert isinstance(told, Opened | Closed)
+    return order_name(told.signal)
 
 
 def assert_each_order_once(lives: Lives, exchange: LoopbackExchange) -> None:
@@ -34,11 +41,11 @@ def assert_each_order_once(lives: Lives, exchange: LoopbackExchange) -> None:
     assert max(ids.values()) == 1, ids.most_common(3)
     bought = {one["clientOrderId"][:32]: float(one["executedQty"]) for one in orders if one["side"] == "BUY"}
     bought = {name: quantity for name, quantity in bought.items() if quantity}
-    opened = [hexed(event["signal"]["id"]) for event in lives.told if event["kind"] == "opened"]
-    closed = {hexed(event["signal"]["id"]) for event in lives.told if event["kind"] == "closed"}
+    opened = [named(event) for event in lives.told if event["kind"] == "opened"]
+    closed = {named(event) for event in lives.told if event["kind"] == "closed"}
     assert sorted(opened) == sorted(bought)
     states = [one.state for one in lives.records()]
-    held = {hexed(one.signal.id) for one in states if isinstance(one, OpenPosition)}
+    held = {order_name(one.signal) for one in states if isinstance(one, OpenPosition)}
     assert held == bought.keys() - closed
     for name in closed:
         own = [one for one in orders if one["side"] == "SELL" and one["clientOrderId"][:32] == name]

@@ -10,6 +10,7 @@ from loopback import Fault
 from real_orders import CONFIG, DUST, START_MS, RealRun, real_run
 
 from backtestkit_cli import Closed, Kit, Opened, Scheduled
+from backtestkit_cli.engine.orders.errand import UNPROTECTED_MS
 from backtestkit_cli.errors import BacktestkitError, ConfigError, StateError
 from backtestkit_cli.model.time import MINUTE_MS
 
@@ -123,6 +124,18 @@ def test_an_exchange_that_does_not_say_what_became_of_orders_is_told_of(tmp_path
         told = [one for one in session.troubles if one.code == "order-unanswered"]
         assert 1 <= len(told) < 40
         assert "the exchange did not" in str(told[0])
+
+
+def test_an_entry_whose_trades_are_never_shown_gets_its_stop_within_the_minute(tmp_path: Path) -> None:
+    faults = [
+        Fault(["close"], path=ORDER, method="POST", accepted=True, count=1),
+        Fault(["http_500"], path="/api/v3/myTrades"),
+    ]
+    with real_run(tmp_path, minutes=100, faults=faults) as run:
+        stop = until_it_is_guarded(run)
+        (entry,) = run.orders("BUY")
+        assert stop["time"] - entry["time"] <= UNPROTECTED_MS
+        assert float(stop["origQty"]) == pytest.approx(float(entry["executedQty"]) * 0.999, abs=0.00002)
 
 
 @pytest.mark.parametrize(

@@ -1,14 +1,15 @@
 """A thousand errands against an exchange that loses, delays, splits and refuses: none is doubled, none forgotten."""
 
+import os
 from collections import Counter
 
 import pytest
 from order_worlds import Run, is_forgotten, rest_of, run_errand
 
 from backtestkit_cli.engine.orders.errand import UNPROTECTED_MS, Disputed, Ended
-from backtestkit_cli.engine.orders.tracked import ABSENT_MS, POLL_MS
+from backtestkit_cli.engine.orders.tracked import ABSENT_MS, POLL_MS, SLOWEST_MS
 
-RUNS = 1000
+RUNS = int(os.environ.get("BACKTESTKIT_ORDER_RUNS", "1000"))
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +29,18 @@ def test_the_runs_meet_everything_that_can_go_wrong(runs: list[Run]) -> None:
             assert met[f"{what} {fate}"] > 20, (what, fate)
     for kind in ("entering", "guarded", "closing", "given_up", "ended", "protecting"):
         assert met[f"was {kind}"] > 50, kind
-    for fate in ("place late", "place hidden", "place parts", "refused exit", "refused entry", "not there", "crash"):
+    for fate in (
+        "place late",
+        "place hidden",
+        "place parts",
+        "place no trades",
+        "clock set",
+        "deaf",
+        "refused exit",
+        "refused entry",
+        "not there",
+        "crash",
+    ):
         assert met[fate] > 15, fate
 
 
@@ -63,7 +75,14 @@ def test_without_refusals_nothing_is_disputed() -> None:
 
 def test_a_position_is_without_its_stop_for_a_stated_time_at_most(runs: list[Run]) -> None:
     """Until the fill is seen, until the stop stands or is known not to, and until what is left is sold."""
-    calm = [run for run in runs if not run.crashes and not isinstance(run.errand, Disputed)]
+    calm = [run for run in runs if not (run.crashes or run.book.deaf or isinstance(run.errand, Disputed))]
     longest = max(run.book.longest_unprotected_ms for run in calm)
     print(f"longest {longest / 1000:g} s")
     assert longest <= POLL_MS + UNPROTECTED_MS + 2 * ABSENT_MS
+
+
+def test_who_may_be_without_a_stop_for_longer_is_told_of(runs: list[Run]) -> None:
+    late = [run for run in runs if run.book.longest_unprotected_ms > POLL_MS + UNPROTECTED_MS + SLOWEST_MS]
+    told = {run.seed for run in late if any(one.code in ("no-stop", "order-disputed") for one in run.troubles)}
+    assert len(late) > RUNS / 100
+    assert [run.seed for run in late if run.seed not in told and not run.crashes] == []

@@ -2,8 +2,9 @@
 
 * Entering: the entry is filled, or over. What was filled counts. The rest is cancelled when the wait is over, or
   `PARTIAL_MS` after the first part, because until then there is no stop.
+* What the exchange kept as its fee is waited for `FEE_MS`; then a fee is assumed, because until then there is no stop.
 * Protecting: take profit and stop as a pair, a stop alone where the exchange refuses the pair. Where none stands within
-  `UNPROTECTED_MS`, the position is closed at the market.
+  `UNPROTECTED_MS` of the first part that was seen, the position is closed at the market.
 * Guarded: the exchange holds the levels. What is left of one that was filled in part is sold like the rest.
 * Closing: first the guard is cancelled and asked what it sold, then the rest is sold at the market.
 * Disputed: the exchange says something that our orders do not explain. Nothing more is asked; a person says what is
@@ -23,6 +24,7 @@ from backtestkit_cli.engine.orders.tracked import (
     Sent,
     Tracked,
     Unknown,
+    asked_anew,
     tracked,
     unwanted,
 )
@@ -33,6 +35,7 @@ from backtestkit_cli.model.rounding import average_price, cut_quantity, differen
 from backtestkit_cli.model.signal import Signal
 
 PARTIAL_MS = 20_000
+FEE_MS = 30_000
 MARKET_MS = 20_000
 """How long a market order may take to be filled; what is left of it then is cancelled."""
 UNPROTECTED_MS = 60_000
@@ -45,7 +48,7 @@ class Task:
     """What is to be carried out: a long signal with its quantity, and `price_open` as the fill policy has it.
 
     `wait_until_ms` is when what is not filled of the entry is given up. `least_value` is what an order must be worth,
-    in quote currency.
+    in quote currency, and `fee_percent` what the exchange may keep of what is bought, where it does not say.
     """
 
     signal: Signal
@@ -53,6 +56,7 @@ class Task:
     wait_until_ms: int
     quantity_step: float | None
     least_value: float
+    fee_percent: float = 0.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +70,10 @@ class Sold:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Held:
-    """What was bought: `quantity` at the average `price`, `to_sell` of it after fees, and what was sold of that."""
+    """What was bought: `quantity` at the average `price`, `to_sell` of it after fees, and what was sold of that.
+
+    With `is_fee_assumed` nobody knows what the exchange kept as its fee.
+    """
 
     quantity: float
     price: float
@@ -74,6 +81,7 @@ class Held:
     opened_ms: int
     sold: tuple[Sold, ...] = ()
     exits: int = 0
+    is_fee_assumed: bool = False
 
     @property
     def rest(self) -> float:
@@ -172,7 +180,7 @@ def begun(task: Task) -> Entering:
     """A position that is wanted; nothing has left yet."""
     signal = task.signal
     order = Order(
-        client_id=client_id(signal.id, "e"),
+        client_id=client_id(signal, "e"),
         symbol=signal.symbol,
         side="buy",
         quantity=signal.quantity or 0.0,
@@ -241,6 +249,8 @@ def due_ms(errand: Errand) -> int | None:
     order = order_of(errand)
     times = [None if order is None else order_due_ms(order)]
     match errand:
+        case Entering(entry=Tracked(state=Accepted(report=report))) if report.status != "open":
+            times += [None if errand.first_part_ms is None else errand.first_part_ms + FEE_MS]
         case Entering(reason=None):
             times += [errand.task.wait_until_ms]
             times += [None if errand.first_part_ms is None else errand.first_part_ms + PARTIAL_MS]
@@ -253,6 +263,31 @@ def due_ms(errand: Errand) -> int | None:
         case _:
             pass
     return min((time for time in times if time is not None), default=None)
+
+
+def retimed(errand: Errand, by_ms: int | None, now_ms: int) -> Errand:
+    """The errand after the clock was set by so much, None where nobody knows: what is due is due now, what lasts goes
+    on.
+    """
+    order = order_of(errand)
+    errand = errand if order is None else with_order(errand, asked_anew(order, by_ms, now_ms))
+    by_ms = by_ms or 0
+    match errand:
+        case Entering(first_part_ms=part_ms, task=task):
+            task = replace(task, wait_until_ms=task.wait_until_ms + by_ms)
+            return replace(errand, task=task, first_part_ms=_since(part_ms, by_ms, now_ms))
+        case Protecting(since_ms=since_ms):
+            return replace(errand, since_ms=min(since_ms + by_ms, now_ms))
+        case Guarded(first_part_ms=part_ms):
+            return replace(errand, first_part_ms=_since(part_ms, by_ms, now_ms))
+        case Closing(until_ms=until_ms):
+            return replace(errand, until_ms=min(until_ms + by_ms, now_ms + MARKET_MS))
+        case _:
+            return errand
+
+
+def _since(time_ms: int | None, by_ms: int, now_ms: int) -> int | None:
+    return None if time_ms is None else min(time_ms + by_ms, now_ms)
 
 
 def moved(errand: Errand, now_ms: int) -> Errand:
@@ -282,7 +317,7 @@ def _entering(errand: Entering, now_ms: int) -> Errand:
     task, reason = errand.task, errand.reason or CancelReason.RISK
     match errand.entry.state:
         case Filled(report=report) | Cancelled(report=report) if report.quantity > 0:
-            return _bought(task, report, now_ms)
+            return _bought(errand, report, now_ms)
         case Filled() | Cancelled():
             why = "" if errand.reason else "the exchange gave the order up"
             return GivenUp(task=task, reason=reason, why=why, time_ms=now_ms)
@@ -292,6 +327,9 @@ def _entering(errand: Entering, now_ms: int) -> Errand:
             return Disputed(task=task, held=None, what="the exchange does not know the entry any more")
         case Accepted(report=report) if report.quantity > 0 and errand.first_part_ms is None:
             return replace(errand, first_part_ms=now_ms)
+        case Accepted(report=report) if report.status != "open":
+            is_late = errand.first_part_ms is not None and now_ms >= errand.first_part_ms + FEE_MS
+            return _bought(errand, report, now_ms) if is_late else errand
         case Accepted() | Intended() | Unknown() | Sent():
             part_ms = errand.first_part_ms
             is_over = now_ms >= task.wait_until_ms or (part_ms is not None and now_ms >= part_ms + PARTIAL_MS)
@@ -300,14 +338,17 @@ def _entering(errand: Entering, now_ms: int) -> Errand:
             assert_never(errand.entry.state)
 
 
-def _bought(task: Task, report: Report, now_ms: int) -> Errand:
-    to_sell = cut_quantity(difference(report.quantity, report.fee_quantity), task.quantity_step)
+def _bought(errand: Entering, report: Report, now_ms: int) -> Errand:
+    task, fee = errand.task, report.fee_quantity
+    kept = report.quantity * task.fee_percent / 100 if fee is None else fee
+    to_sell = cut_quantity(difference(report.quantity, kept), task.quantity_step)
     price = average_price(report.value, report.quantity)
-    held = Held(quantity=report.quantity, price=price, to_sell=to_sell, opened_ms=now_ms)
+    held = Held(quantity=report.quantity, price=price, to_sell=to_sell, opened_ms=now_ms, is_fee_assumed=fee is None)
     if to_sell <= 0 or to_sell * price < task.least_value:
         what = f"{report.quantity:g} was bought, which is too little to be sold again"
         return Disputed(task=task, held=held, what=what)
-    return _protect(task, held, now_ms, is_pair=True)
+    since_ms = now_ms if errand.first_part_ms is None else errand.first_part_ms
+    return _protect(task, held, since_ms, is_pair=True)
 
 
 def _protect(task: Task, held: Held, since_ms: int, *, is_pair: bool) -> Protecting:
@@ -315,11 +356,11 @@ def _protect(task: Task, held: Held, since_ms: int, *, is_pair: bool) -> Protect
     pair = Pair(
         take_profit=signal.price_take_profit,
         stop_loss=signal.price_stop_loss,
-        take_profit_id=client_id(signal.id, "t", number),
-        stop_loss_id=client_id(signal.id, "s", number),
+        take_profit_id=client_id(signal, "t", number),
+        stop_loss_id=client_id(signal, "s", number),
     )
     order = Order(
-        client_id=client_id(signal.id, "g" if is_pair else "s", number),
+        client_id=client_id(signal, "g" if is_pair else "s", number),
         symbol=signal.symbol,
         side="sell",
         quantity=held.to_sell,
@@ -435,7 +476,7 @@ def _with_sold(held: Held, report: Report) -> Held:
 def _sell(errand: Closing, rest: float, now_ms: int) -> Closing:
     signal, held = errand.task.signal, replace(errand.held, exits=errand.held.exits + 1)
     order = Order(
-        client_id=client_id(signal.id, "c", held.exits),
+        client_id=client_id(signal, "c", held.exits),
         symbol=signal.symbol,
         side="sell",
         quantity=rest,

@@ -24,6 +24,8 @@ from backtestkit_cli.run.live.stream import LiveStream
 from backtestkit_cli.run.standing import Key
 
 SAY = "look at the exchange, then say what is true with `backtestkit session reconcile`"
+LEAST_FEE_PERCENT = 0.1
+"""What an exchange keeps at least of what is bought, as long as it does not say."""
 SHORTEST_MS = 1_000
 """How soon after one look at the orders the next one may follow."""
 
@@ -145,6 +147,7 @@ class Carrying:
             wait_until_ms=now_ms + MARKET_MS if wish.is_market else wish.wait_until_ms,
             quantity_step=stream.steps.quantity,
             least_value=walk.least_value,
+            fee_percent=max(LEAST_FEE_PERCENT, walk.terms.costs.fee_percent),
         )
         try:
             self.desk.begin(key, task)

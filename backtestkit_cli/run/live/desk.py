@@ -3,6 +3,8 @@
 * Before an order leaves, that it leaves is on disk; what the exchange answered is on disk before anybody acts on it.
 * What cannot be kept opens nothing. Exits go on in memory: a position that cannot be written down is still managed.
 * Where another program has taken the state over, nothing is sent any more.
+* Where the clock was set, the times of all errands are, by as much: deadlines are of time that passes.
+* An exchange that does not answer is told of once, until it does; a position without its stop every minute.
 * A disputed errand is left alone until a person has said what is true.
 """
 
@@ -12,6 +14,7 @@ from functools import partial
 from typing import assert_never
 
 from backtestkit_cli.engine.orders.errand import (
+    UNPROTECTED_MS,
     Closing,
     Disputed,
     Entering,
@@ -22,16 +25,19 @@ from backtestkit_cli.engine.orders.errand import (
     due_ms,
     moved,
     order_of,
+    retimed,
     with_order,
 )
-from backtestkit_cli.engine.orders.tracked import Ask, Sent, Unknown, ask_of, heard, sending
+from backtestkit_cli.engine.orders.tracked import Accepted, Ask, Sent, Unknown, ask_of, heard, sending
 from backtestkit_cli.errors import BacktestkitError, ExchangeError, Problem, Source, StateError
 from backtestkit_cli.model.order import Answer, NotSent, Order, Refused, Unanswered
 from backtestkit_cli.plugins.ports import Broker
+from backtestkit_cli.run.clock import Clock
 from backtestkit_cli.run.standing import Key
 from backtestkit_cli.state.order import OrderState
 
-UNANSWERED_MS = 60_000
+SET_MS = 1_000
+"""How far the clock may move against one that nobody can set, before it counts as set."""
 WORDS: dict[Ask, str] = {"place": "take an order", "query": "say what became of an order", "cancel": "cancel an order"}
 # after a cancel the order is asked for, whatever the answer was
 WITHOUT_WORD = {"place": (NotSent, Unanswered), "query": (Refused, NotSent, Unanswered), "cancel": ()}
@@ -48,14 +54,23 @@ class Desk:
 
     broker: Broker
     state: OrderState
-    now_ms: Callable[[], int]
+    clock: Clock
     call: Call
     on_trouble: Callable[[str, BacktestkitError], None]
     on_change: Callable[[Key, Errand], None] = lambda _key, _errand: None
     errands: dict[Key, Errand] = field(default_factory=dict)
     is_taken_over: bool = False
     _unkept: dict[Key, Errand] = field(default_factory=dict)
-    _told_ms: dict[Key, int] = field(default_factory=dict)
+    _unanswered: set[Key] = field(default_factory=set)
+    _alarm_seconds: dict[Key, float] = field(default_factory=dict)
+    _ahead_ms: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._ahead_ms = self._now_ahead_ms()
+
+    def now_ms(self) -> int:
+        """The time."""
+        return self.clock.now_ms()
 
     def begin(self, key: Key, task: Task) -> None:
         """Intend an entry; nothing leaves yet.
@@ -71,7 +86,7 @@ class Desk:
 
     def take_over(self, key: Key, errand: Errand) -> None:
         """Go on with an errand that was left; one that is disputed is told of again."""
-        self.errands[key] = errand
+        self.errands[key] = retimed(errand, None, self.now_ms())
         self._tell(key, None, errand)
 
     def change(self, key: Key, errand: Errand) -> None:
@@ -98,11 +113,13 @@ class Desk:
 
     async def work(self) -> None:
         """Do all that is to be done now."""
+        self._look_at_clock()
         for key, errand in sorted(self._unkept.items()):
             self._keep(key, errand)
         for key in sorted(self.errands):
             while await self._ask(key):
                 pass
+            self._look_at_stop(key)
 
     async def _ask(self, key: Key) -> bool:
         """Ask one thing of the exchange, if there is one to ask now."""
@@ -119,11 +136,26 @@ class Desk:
                 self.errands[key] = errand
                 return False
         answer = await self.call(partial(_asked, self.broker, ask, order.order))
-        now_ms = self.now_ms()
+        self._look_at_clock()
+        now_ms, order = self.now_ms(), order_of(self.errands[key]) or order
         if isinstance(answer, WITHOUT_WORD[ask]):
-            self._tell_unanswered(key, ask, answer.why, now_ms)
+            self._tell_unanswered(key, ask, answer.why)
+        elif ask != "cancel":
+            self._unanswered.discard(key)
         self._take(key, moved(with_order(self.errands[key], heard(order, ask, answer, now_ms)), now_ms))
         return True
+
+    def _now_ahead_ms(self) -> float:
+        return self.clock.now_ms() - self.clock.monotonic() * 1000
+
+    def _look_at_clock(self) -> None:
+        before_ms, now_ms, self._ahead_ms = self._ahead_ms, self.now_ms(), self._now_ahead_ms()
+        by_ms = round(self._ahead_ms - before_ms)
+        if abs(by_ms) < SET_MS:
+            self._ahead_ms = before_ms
+            return
+        for key, errand in self.errands.items():
+            self._take(key, retimed(errand, by_ms, now_ms))
 
     def _goes_on_unkept(self, errand: Errand) -> bool:
         """Whether an order leaves that could not be kept: only to end a position that is ours alone."""
@@ -151,10 +183,21 @@ class Desk:
         self._unkept.pop(key, None)
         return True
 
-    def _tell_unanswered(self, key: Key, ask: Ask, why: str, now_ms: int) -> None:
-        """Say, once a minute, that the exchange does not do what it is asked."""
-        if abs(now_ms - self._told_ms.get(key, -UNANSWERED_MS)) >= UNANSWERED_MS:
-            self._told_ms[key] = now_ms
+    def _look_at_stop(self, key: Key) -> None:
+        """Raise the alarm, every minute, where there may be a position that has had no stop for too long."""
+        now = self.clock.monotonic()
+        if not _is_unprotected(self.errands[key]):
+            self._alarm_seconds.pop(key, None)
+        elif now >= self._alarm_seconds.setdefault(key, now + UNPROTECTED_MS / 1000):
+            self._alarm_seconds[key] = now + UNPROTECTED_MS / 1000
+            told = f"{key[0]} on {key[1]} may hold a position that has had no stop for over {UNPROTECTED_MS // 1000} s"
+            hint = "look at the exchange; nothing else is entered, and it is tried again and again"
+            self.on_trouble(key[1], ExchangeError(Problem("no-stop", told, Source(symbol=key[1]), hint=hint)))
+
+    def _tell_unanswered(self, key: Key, ask: Ask, why: str) -> None:
+        """Say, once until it does, that the exchange does not do what it is asked."""
+        if key not in self._unanswered:
+            self._unanswered.add(key)
             told = f"{key[0]} on {key[1]}: the exchange did not {WORDS[ask]}: {why}"
             hint = "it is asked again; what is open there is not known before it answers"
             self.on_trouble(key[1], ExchangeError(Problem("order-unanswered", told, Source(symbol=key[1]), hint=hint)))
@@ -167,6 +210,10 @@ class Desk:
                 told = f"{key[0]} on {key[1]}: {what}"
                 hint = "look at the exchange, then say what is true with `backtestkit session reconcile`"
                 self.on_trouble(key[1], StateError(Problem("order-disputed", told, where, hint=hint)))
+            case Protecting(held=held) if held.is_fee_assumed and isinstance(before, Entering):
+                told = f"{key[0]} on {key[1]}: the exchange does not show the trades of the entry"
+                hint = f"a fee of {errand.task.fee_percent:g}% is assumed; what it took less stays in the account"
+                self.on_trouble(key[1], ExchangeError(Problem("order-unanswered", told, where, hint=hint)))
             case Closing(why=why) if why and not isinstance(before, Closing):
                 told = f"the position of {key[0]} on {key[1]} is {why}"
                 self.on_trouble(key[1], ExchangeError(Problem("no-stop", told, where, hint="look at the exchange")))
@@ -182,10 +229,11 @@ def _place(errand: Errand) -> tuple[str, ...]:
 
 def _is_unprotected(errand: Errand) -> bool:
     match errand:
-        case Protecting():
+        case Protecting() | Closing():
             return True
         case Entering(entry=entry, first_part_ms=first_part_ms):
-            return first_part_ms is not None or isinstance(entry.state, Sent | Unknown)
+            is_unseen = isinstance(entry.state, Accepted) and entry.failures > 0
+            return first_part_ms is not None or is_unseen or isinstance(entry.state, Sent | Unknown)
         case _:
             return False
 

@@ -38,7 +38,7 @@ async def carrying_for(
     if not isinstance(source, CcxtExchange):
         raise TypeError(f"{source} takes no orders")
     broker, thread = source.broker(), OrderThread()
-    desk = Desk(broker, OrderState(store), clock.now_ms, thread.call, on_trouble, on_change)
+    desk = Desk(broker, OrderState(store), clock, thread.call, on_trouble, on_change)
     carrying = Carrying(desk, thread, streams)
     carrying.recover()
     symbols, is_fresh = sorted({symbol for _, symbol in streams}), not desk.errands

@@ -45,7 +45,7 @@ class Troubles:
             self.on_lost(error)
             return
         minute = self.clock.now_ms() // MINUTE_MS
-        if minute > self._alarmed_ms:
+        if minute != self._alarmed_ms:
             self._alarmed_ms = minute
             self.tell("", error)
 

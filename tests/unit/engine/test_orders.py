@@ -7,6 +7,7 @@ import pytest
 from backtestkit_cli.engine.orders.errand import (
     CLOSE_GAP_MS,
     CLOSE_TRIES,
+    FEE_MS,
     MARKET_MS,
     PARTIAL_MS,
     UNPROTECTED_MS,
@@ -26,6 +27,7 @@ from backtestkit_cli.engine.orders.errand import (
     may_be_there,
     moved,
     order_of,
+    retimed,
     with_order,
 )
 from backtestkit_cli.engine.orders.tracked import (
@@ -34,6 +36,7 @@ from backtestkit_cli.engine.orders.tracked import (
     AGAIN_MS,
     NEVER_ARRIVED,
     POLL_MS,
+    SLOWEST_MS,
     Accepted,
     Ask,
     Cancelled,
@@ -192,12 +195,18 @@ def test_an_unwanted_order_whose_outcome_is_unknown_is_asked_for_first() -> None
 
 
 def test_ids_follow_from_the_signal_and_fit_everywhere() -> None:
-    assert client_id(SIGNAL.id, "e") == "5f0c7a7e23a14f6e8d523f8b1a0c9d4ee1"
-    own = client_id("my own id: ärger/1 " * 10, "c", 12)
-    assert own == client_id("my own id: ärger/1 " * 10, "c", 12)
+    odd = replace(SIGNAL, id="my own id: ärger/1 " * 10)
+    own = client_id(odd, "c", 12)
+    assert own == client_id(replace(odd), "c", 12)
     assert len(own) == 35  # 32 for the signal, one for the role, and the number
     assert own.isascii()
     assert own.isalnum()
+
+
+def test_an_id_that_a_strategy_gives_again_is_no_second_order_of_the_same_id() -> None:
+    others = [replace(SIGNAL, decided_at=60_000), replace(SIGNAL, symbol="BBB"), replace(SIGNAL, strategy="t")]
+    assert len({client_id(one, "e") for one in (SIGNAL, *others)}) == 4
+    assert {client_id(replace(SIGNAL, price_open=1.0, quantity=None), "e")} == {client_id(SIGNAL, "e")}
 
 
 # one position
@@ -374,7 +383,7 @@ def test_a_guard_that_sold_nothing_leaves_no_sale_and_the_close_has_an_id_of_the
     assert isinstance(closing, Closing)
     assert closing.held.sold == ()
     assert closing.close is not None
-    assert closing.close.order.client_id == client_id(SIGNAL.id, "c", closing.held.exits)
+    assert closing.close.order.client_id == client_id(SIGNAL, "c", closing.held.exits)
 
 
 def test_nothing_is_asked_of_an_order_that_is_over_and_nothing_changes_it() -> None:
@@ -529,3 +538,76 @@ def test_the_exchange_may_have_something_of_all_that_left_and_is_not_over() -> N
     sent = with_order(new, sending(new.entry))
     over = after(new, ("place", Refused(why="too poor")))
     assert [may_be_there(one) for one in (new, sent, HELD, GUARDED, over)] == [False, True, True, True, False]
+
+
+UNPRICED = replace(BOUGHT, fee_quantity=None)
+
+
+def test_an_entry_whose_trades_are_not_shown_is_asked_for_until_the_fee_is_known() -> None:
+    errand = after(moved(begun(TASK), 0), ("place", UNPRICED))
+    assert isinstance(errand, Entering)
+    assert due_ms(errand) == AGAIN_MS
+    known = moved(with_order(errand, heard(errand.entry, "query", BOUGHT, AGAIN_MS)), AGAIN_MS)
+    assert isinstance(known, Protecting)
+    assert (known.held.to_sell, known.held.is_fee_assumed) == (1.9, False)
+
+
+def test_a_fee_that_nobody_tells_is_assumed_in_time_for_the_stop() -> None:
+    errand = after(moved(begun(replace(TASK, fee_percent=5.0)), 0), ("place", UNPRICED))
+    waiting = moved(errand, FEE_MS - 1)
+    assert isinstance(waiting, Entering)
+    assert (due_ms(waiting) or FEE_MS) <= FEE_MS
+    protecting = moved(waiting, FEE_MS)
+    assert isinstance(protecting, Protecting)
+    assert (protecting.held.to_sell, protecting.held.is_fee_assumed) == (1.9, True)
+    assert protecting.since_ms == 0, "the time without a stop began with the fill"
+
+
+def test_an_entry_that_is_over_is_not_cancelled_for_its_fee() -> None:
+    errand = given_up(after(moved(begun(LIMIT), 0), ("place", UNPRICED)), CancelReason.STOPPED, 0)
+    order = order_of(errand)
+    assert order is not None
+    assert ask_of(order, AGAIN_MS) == "query"
+
+
+def test_what_fails_is_asked_again_ever_more_slowly_until_it_is_answered() -> None:
+    one, waits = placed(Unanswered(why="?")), []
+    for _ in range(6):
+        one = heard(one, "query", Unanswered(why="?"), 0)
+        waits.append(due_ms_of(one))
+    assert waits == [2_000, 4_000, SLOWEST_MS, SLOWEST_MS, SLOWEST_MS, SLOWEST_MS]
+    assert due_ms_of(heard(one, "query", NotThere(), 0)) == AGAIN_MS
+    refused = [tracked(ORDER, resends=True)]
+    refused += [heard(sending(one), "place", NotSent(why="429"), 0) for one in refused]
+    assert due_ms_of(heard(sending(refused[-1]), "place", NotSent(why="429"), 0)) == 2 * AGAIN_MS
+
+
+def test_a_cancel_without_effect_is_sent_again_ever_more_slowly() -> None:
+    one, waits = unwanted(placed(OPEN), 0), []
+    for _ in range(5):
+        one = heard(heard(one, "cancel", Unanswered(why="?"), 0), "query", OPEN, 0)
+        waits.append(due_ms_of(one))
+    assert waits == [1_000, 2_000, 4_000, SLOWEST_MS, SLOWEST_MS]
+
+
+@pytest.mark.parametrize("by_ms", [-3_600_000, 3_600_000])
+def test_a_clock_that_is_set_moves_every_deadline_and_has_everything_asked(by_ms: int) -> None:
+    now_ms = 10_000_000
+    protecting = moved(after(moved(begun(TASK), 0), ("place", BOUGHT), now_ms=now_ms), now_ms)
+    assert isinstance(protecting, Protecting)
+    sent = with_order(protecting, heard(sending(protecting.guard), "place", Unanswered(why="?"), now_ms))
+    absent = with_order(sent, heard(_order(sent), "query", NotThere(), now_ms))
+    later = retimed(absent, by_ms, now_ms + by_ms + 1_000)
+    assert isinstance(later, Protecting)
+    assert later.since_ms == now_ms + by_ms
+    assert isinstance(later.guard.state, Unknown)
+    assert (later.guard.state.absent_ms, due_ms_of(later.guard)) == (now_ms + by_ms, now_ms + by_ms + 1_000)
+    unsure = _order(retimed(absent, None, now_ms))
+    assert isinstance(unsure.state, Unknown)
+    assert (unsure.state.absences, unsure.state.absent_ms) == (0, None), "nobody knows how long it was away"
+
+
+def _order(errand: Errand) -> Tracked:
+    order = order_of(errand)
+    assert order is not None
+    return order
