@@ -4,7 +4,7 @@ Row `i` is the minute that opens at `start_ms + i * 60 000`. A minute without a 
 that a comparison with it is never true. Row arithmetic therefore is time arithmetic, with holes or without.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -22,7 +22,7 @@ class Candles:
 
     Columns: open, high, low, close (float64, quote currency), volume (float64, base currency); all of length n.
     `present` (bool, n) tells which minutes have a candle, None when all have; `bridged` which of the present ones
-    were filled in on request, None when none was.
+    were filled in on request, None when none was. `part_of` are the candles that these were cut from by `from_time`.
     """
 
     start_ms: int
@@ -33,6 +33,7 @@ class Candles:
     volume: Floats
     present: Bools | None = None
     bridged: Bools | None = None
+    part_of: "Candles | None" = field(default=None, init=False)  # not taken along by `replace`, which changes columns
 
     @classmethod
     def from_rows(
@@ -95,6 +96,11 @@ class Candles:
         """The close of the last candle."""
         return self.start_ms + len(self) * MINUTE_MS
 
+    @property
+    def whole(self) -> "Candles":
+        """The candles that these are the last ones of."""
+        return self.part_of or self
+
     def row(self, time_ms: int) -> int:
         """The row of the minute that opens at `time_ms`; may lie outside."""
         return (time_ms - self.start_ms) // MINUTE_MS
@@ -120,14 +126,15 @@ class Candles:
         return [(int(a), int(b - a)) for a, b in zip(edges[::2], edges[1::2], strict=True)]
 
     def from_time(self, start_ms: int) -> "Candles":
-        """The candles that open at or after a time, as views; the first row holds a candle."""
+        """The candles that open at or after a time, as views; the first row holds one that was not filled in."""
         first = max(0, self.row(start_ms))
-        if self.present is not None and first < len(self):
-            first += int(self.present[first:].argmax())
+        there = self.present if self.bridged is None else ~self.bridged
+        if there is not None and first < len(self):
+            first += int(there[first:].argmax())
         if first == 0:
             return self
         part = slice(first, None)
-        return Candles(
+        cut = Candles(
             start_ms=self.time(first),
             open=self.open[part],
             high=self.high[part],
@@ -137,3 +144,5 @@ class Candles:
             present=None if self.present is None else self.present[part],
             bridged=None if self.bridged is None else self.bridged[part],
         )
+        object.__setattr__(cut, "part_of", self.whole)
+        return cut

@@ -305,7 +305,10 @@ def settle_together(ordered: Sequence[StreamWalk], now_ms: int) -> Iterator[Even
 
 def off_grid_rows(row_times: Ints, ticks: Ints) -> int:
     """How many rows stand at no decision time of the frame."""
-    return int(len(row_times) - np.isin(row_times, ticks).sum())
+    if not len(ticks):
+        return len(row_times)
+    next_tick = ticks[np.minimum(np.searchsorted(ticks, row_times), len(ticks) - 1)]
+    return int(np.count_nonzero(next_tick != row_times))
 
 
 def rows_outside(row_times: Ints, ticks: Ints, within: TimeRange) -> int:

@@ -10,6 +10,7 @@ process.
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextvars import copy_context
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from types import UnionType
 from typing import Any, get_args
@@ -19,14 +20,16 @@ import numpy as np
 from backtestkit_cli.config.market_schema import SampleExchange
 from backtestkit_cli.config.merge import Config
 from backtestkit_cli.data.load import LocalSource, load_candles
+from backtestkit_cli.engine.cache import NOTHING_KEPT, Cache
 from backtestkit_cli.engine.candles import Candles, Ints
 from backtestkit_cli.engine.columns import run_columns
 from backtestkit_cli.engine.decide import Decider, RowDecider, decision_ticks
 from backtestkit_cli.engine.drafts import DraftColumns
+from backtestkit_cli.engine.drawn import DrawnCandles
 from backtestkit_cli.engine.gate import Ledger
 from backtestkit_cli.engine.reference.desks import Desks
 from backtestkit_cli.engine.reference.walk import ReferenceWalk
-from backtestkit_cli.engine.result import RunResult, StreamResult, StreamRun, ToldEvents
+from backtestkit_cli.engine.result import CandleUse, RunResult, StreamResult, StreamRun, ToldEvents
 from backtestkit_cli.engine.step import Terms
 from backtestkit_cli.engine.trades import trades_of
 from backtestkit_cli.engine.walk import StreamWalk, off_grid_rows, rows_outside
@@ -42,7 +45,7 @@ from backtestkit_cli.report.dump import DumpedFiles, dump
 from backtestkit_cli.report.report import Report
 from backtestkit_cli.report.stored import Record, record_of
 from backtestkit_cli.run.callbacks import callbacks_of
-from backtestkit_cli.run.candle_use import candle_use, candles_to_draw, refuse_hole
+from backtestkit_cli.run.candle_use import candle_use, candles_to_draw, refuse_hole, stream_end_ms
 from backtestkit_cli.run.checks.afresh import Afresh, forget
 from backtestkit_cli.run.checks.quick import QuickCheck
 from backtestkit_cli.run.clock import WallClock
@@ -94,7 +97,8 @@ def end_quietly(_message: str) -> None:
 class Backtest:
     """One backtest: `streams` grows while it runs, so that an interruption keeps what is finished.
 
-    `load` may give candles that are loaded already, from an earlier start on. Without `calls_back` the callbacks of the
+    `load` may give candles that are loaded already, from an earlier start on; those who share a `cache` too differ in
+    nothing but the params of their strategies. Without `calls_back` the callbacks of the
     config hear nothing. `watch` may put an observer in the place of a walk.
     `runs` are those of a kit; `standing` is for who asks about this one. Without `ends_process` a call that cannot be
     interrupted is told to `on_abandon` and left alone.
@@ -106,6 +110,7 @@ class Backtest:
     logs: Path
     jobs: int = 1
     load: Callable[..., Candles] = load_candles
+    cache: Cache = NOTHING_KEPT
     on_progress: OnProgress = nobody
     on_abandon: Callable[[str], None] = end_quietly
     streams: list[StreamRun] = field(default_factory=list)
@@ -243,9 +248,9 @@ class Backtest:
         return callbacks_of(self.config, self.registry, strategies=plan.strategies, exchange=plan.exchange, frame=frame)
 
     def _run_group(self, group: Group, deadline: Deadline) -> Iterator[Event]:
-        strategies = {name: prepare(self.config, name, self.registry) for name in group.strategies}
+        strategies = {name: prepare(self.config, name, self.registry, self.cache) for name in group.strategies}
         sizings = {name: prepare_sizing(self.config, name, self.registry) for name in group.strategies}
-        source = local_source(self.config, self.plan.exchange, self.registry)
+        source = self.cache.get(("source",), lambda: local_source(self.config, self.plan.exchange, self.registry))
         ledger = ledger_for(self.config, group.strategies, self.registry, self.audience)
         shared = shared_by(self.plan.policy, ledger)
         is_walked = group.is_shared or isinstance(shared, Desks) or self._wants(Idle, Active)
@@ -275,7 +280,7 @@ class Backtest:
     def _compute(self, stream: Stream, strategy: Strategy, rows: DraftColumns, ledger: Ledger) -> Iterator[Event]:
         """Run a stream at once; one that is asked to stop before all of it is told is walked from there."""
         with self.stopwatch.piece("columns", *stream.key):
-            result = run_columns(stream.candles, rows, stream.ticks, stream.terms)
+            result = run_columns(stream.candles, rows, stream.ticks, stream.terms, cache=self.cache)
         told, with_levels = 0, self._wants(LevelReached)
         for event in result.events(with_levels=with_levels) if self._wants(*get_args(Event)) else ():
             if self.standing.is_stop_asked(stream.key):
@@ -421,7 +426,8 @@ class Backtest:
         if isinstance(plan.policy, ReferencePolicy):
             return np.array(ticks_of(plan), dtype=np.int64)
         interval = self.config.strategies[name].interval
-        return decision_ticks(plan.range.start_ms, plan.range.end_ms, plan.tick.ms, interval.ms)
+        grid = plan.range.start_ms, plan.range.end_ms, plan.tick.ms, interval.ms
+        return self.cache.get(("ticks", *grid), lambda: decision_ticks(*grid))
 
     def _row_times(self, stream: Stream) -> TimeRange:
         return TimeRange(self.plan.range.start_ms, int(stream.ticks[-1]))
@@ -489,7 +495,7 @@ class Backtest:
             loaded = self.load(source, symbol, min(starts.values()), end_ms, gap, anomaly)
         tell_candles(self.audience, self.plan, symbol, loaded)
         for name, start_ms in starts.items():
-            candles = loaded.from_time(start_ms)
+            candles = self.cache.get(("candles", loaded, start_ms), partial(loaded.from_time, start_ms))
             if candles.start_ms >= within.end_ms:
                 there = str(TimeRange(candles.start_ms, candles.end_ms))
                 what, where = f"no candles of {symbol} in {within}", Source(symbol=symbol, time_ms=within.start_ms)
@@ -515,14 +521,24 @@ class Backtest:
             interval=schema.interval,
             form=strategy.form,
             result=result,
-            candles=candle_use(stream.candles, self.plan.range, stream.terms.limits.average_price_candles),
+            candles=self._candle_use(stream),
             note=schema.note or "",
             sizing=schema.sizing,
             warnings=(*self.plan.warnings[stream.name], *warnings),
             failures=failures,
             rows_outside=0 if rows is None else rows_outside(rows.position_times, stream.ticks, self.plan.range),
             doubts=stream.quick.doubts,
-            drawn=candles_to_draw(stream.candles, self.plan.range, result),
+            drawn=self._drawn(stream, result),
         )
         self.streams.append(run)
         tell_stream_done(self.audience, self.plan, stream.key, result)
+
+    def _candle_use(self, stream: Stream) -> CandleUse:
+        within, window = self.plan.range, stream.terms.limits.average_price_candles
+        key = "use", stream.candles, within, window
+        return self.cache.get(key, lambda: candle_use(stream.candles, within, window))
+
+    def _drawn(self, stream: Stream, result: StreamResult) -> DrawnCandles:
+        within = self.plan.range
+        key = "drawn", stream.candles, within, stream_end_ms(within, result)
+        return self.cache.get(key, lambda: candles_to_draw(stream.candles, within, result))

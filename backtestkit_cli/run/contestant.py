@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from backtestkit_cli.config.merge import Config
+from backtestkit_cli.engine.cache import Cache
 from backtestkit_cli.errors import StrategyError
 from backtestkit_cli.measure.contest import Contestant, Failed, Outcome, outcome_of
 from backtestkit_cli.plugins.registry import Registry
@@ -26,7 +27,10 @@ Ended: TypeAlias = Outcome | Failed
 
 @dataclass(slots=True, kw_only=True)
 class Tester:
-    """Tests contestants one after the other on candles that are loaded."""
+    """Tests contestants one after the other on candles that are loaded.
+
+    What does not change with their params is computed once and kept in `cache`.
+    """
 
     config: Config
     plan: WalkerPlan
@@ -37,6 +41,7 @@ class Tester:
     on_abandon: Callable[[str], None] = end_quietly
     listeners: Listeners = field(default_factory=Listeners)
     ends_process: bool = True
+    cache: Cache = field(default_factory=Cache)
 
     def test(self, contestant: Contestant) -> Ended:
         """Run the backtest of a contestant and measure it.
@@ -51,6 +56,7 @@ class Tester:
             registry=registry,
             logs=self.logs,
             load=self.loaded,
+            cache=self.cache,
             on_progress=self.on_progress,
             on_abandon=self.on_abandon,
             listeners=self.listeners,

@@ -1,6 +1,6 @@
 """When a call of user code has taken too long, and how it is ended.
 
-- One watching thread serves a whole run; a call costs two clock readings, no timer.
+- One watching thread serves a whole run, from its first call on; a call costs two clock readings, no timer.
 - A call over its time is interrupted where it stands: in the main thread by a signal, in another one between two
   steps of Python, so that there a long wait inside C code (`sleep`) is not. The interruption is no `Exception`, and an
   answer that comes after it is not taken, so user code cannot swallow it.
@@ -69,8 +69,13 @@ class Deadline:
         self._last_resort: LastResort
         self._in_main_thread = False
         self._previous: Any = None
+        self._is_watched = False
 
     def __enter__(self) -> Self:
+        return self
+
+    def _begin(self) -> None:
+        self._is_watched = True
         self._thread = threading.get_ident()
         self._last_resort = LastResort(_EXIT_CODE)
         self._in_main_thread = threading.current_thread() is threading.main_thread()
@@ -78,11 +83,12 @@ class Deadline:
             self._previous = signal.signal(signal.SIGALRM, self._interrupt)
         self._postponed(self._seconds)  # here and not only there: the first call may let no other thread begin
         self._watcher.start()
-        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if not self._is_watched:
+            return
         self._closed.set()
         self._watcher.join()
         self._last_resort.close()
@@ -95,6 +101,8 @@ class Deadline:
         Raises:
             CallTimedOut: it took too long.
         """
+        if not self._is_watched:
+            self._begin()
         self._what = what
         self._started = monotonic()
         try:

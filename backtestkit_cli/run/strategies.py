@@ -18,6 +18,7 @@ import polars as pl
 from backtestkit_cli.config.merge import Config
 from backtestkit_cli.config.strategy_schema import LimitEntrySchema, RulesSchema, SidesSchema, StrategySchema
 from backtestkit_cli.data.signals import SignalRow, draft_columns, read_signals
+from backtestkit_cli.engine.cache import NOTHING_KEPT, Cache
 from backtestkit_cli.engine.candles import Candles
 from backtestkit_cli.engine.decide import Answer, Failed, NoDraft
 from backtestkit_cli.engine.drafts import DraftColumns
@@ -65,6 +66,7 @@ class RulesStrategy:
 
     compiled: CompiledRules
     limits: Limits
+    cache: Cache = NOTHING_KEPT
     form: Form = "rules"
 
     @property
@@ -75,7 +77,7 @@ class RulesStrategy:
     def rows(self, symbol: str, candles: Candles, within: TimeRange, deadline: Deadline) -> DraftColumns:  # noqa: ARG002
         """Evaluate the rules on all closed candles."""
         price = partial(price_at, candles, count=self.limits.average_price_candles)
-        return self.compiled.decide(candles, within.start_ms, within.end_ms, price)
+        return self.compiled.decide(candles, within.start_ms, within.end_ms, price, self.cache)
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,8 +240,8 @@ class CallingDecider:
 Strategy: TypeAlias = RulesStrategy | SignalsStrategy | VectorStrategy | DecisionStrategy
 
 
-def prepare(config: Config, name: str, registry: Registry) -> Strategy:
-    """Make one strategy of the config ready.
+def prepare(config: Config, name: str, registry: Registry, cache: Cache = NOTHING_KEPT) -> Strategy:
+    """Make one strategy of the config ready; rules take from the cache what others on the same candles computed.
 
     Raises:
         ConfigError: its rules, its params or its reference are wrong.
@@ -248,7 +250,7 @@ def prepare(config: Config, name: str, registry: Registry) -> Strategy:
     """
     schema = config.strategies[name]
     if schema.rules is not None:
-        return _rules(config, schema, schema.rules)
+        return _rules(config, schema, schema.rules, cache)
     if schema.signals is not None:
         # the original has no grid of its own: it asks so long after the last call
         grid = Interval.M1 if config.settings.fill == "reference" else schema.interval
@@ -256,7 +258,7 @@ def prepare(config: Config, name: str, registry: Registry) -> Strategy:
     return _python(config, schema, schema.use or "", registry)
 
 
-def _rules(config: Config, schema: StrategySchema, rules: RulesSchema) -> RulesStrategy:
+def _rules(config: Config, schema: StrategySchema, rules: RulesSchema, cache: Cache) -> RulesStrategy:
     limit, wait = None, None
     if isinstance(rules.entry, LimitEntrySchema):
         limit, wait = _level(rules.entry.limit), rules.entry.wait_minutes
@@ -276,7 +278,7 @@ def _rules(config: Config, schema: StrategySchema, rules: RulesSchema) -> RulesS
     if unread:
         raise ConfigError(*(_unread(config, schema, rules, name) for name in unread))
     try:
-        return RulesStrategy(compile_rules(spec, schema.params), config.settings.limits_model())
+        return RulesStrategy(compile_rules(spec, schema.params), config.settings.limits_model(), cache)
     except RuleProblems as found:
         raise ConfigError(
             *(

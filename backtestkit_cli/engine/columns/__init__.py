@@ -8,6 +8,7 @@ the events (`story`, `listing`) follow from what was taken. Risk and sizing join
 
 from functools import partial
 
+from backtestkit_cli.engine.cache import NOTHING_KEPT, Cache
 from backtestkit_cli.engine.candles import Candles, Ints
 from backtestkit_cli.engine.columns.booking import booked
 from backtestkit_cli.engine.columns.candidates import candidates
@@ -22,14 +23,19 @@ from backtestkit_cli.engine.step import Terms
 
 
 def run_columns(
-    candles: Candles, rows: DraftColumns, ticks: Ints, terms: Terms, stop_ms: int | None = None
+    candles: Candles,
+    rows: DraftColumns,
+    ticks: Ints,
+    terms: Terms,
+    stop_ms: int | None = None,
+    cache: Cache = NOTHING_KEPT,
 ) -> StreamResult:
     """Run one stream whose decisions are rows.
 
     `ticks` are its decision times (UTC ms, ascending, a part of an arithmetic grid); `rows` as in DraftColumns. From
     `stop_ms` on nothing is decided and nothing waits.
     """
-    market = Market.of(candles, terms, has_limits=bool(rows.has_price_open.any()), stop_ms=stop_ms)
+    market = Market.of(candles, terms, has_limits=bool(rows.has_price_open.any()), stop_ms=stop_ms, cache=cache)
     asked = ticks if stop_ms is None else ticks[: int(ticks.searchsorted(stop_ms))]
     offered = candidates(market, rows, asked, terms)
     outcome = chain(market, offered, terms)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from backtestkit_cli.engine.cache import NOTHING_KEPT, Cache
 from backtestkit_cli.engine.candles import Candles, Floats, Ints
 from backtestkit_cli.engine.step import Terms
 from backtestkit_cli.engine.vwap import vwap_all, vwap_at
@@ -30,15 +31,26 @@ class Market:
     stop_ms: int | None
 
     @classmethod
-    def of(cls, candles: Candles, terms: Terms, *, has_limits: bool, stop_ms: int | None = None) -> "Market":
+    def of(
+        cls,
+        candles: Candles,
+        terms: Terms,
+        *,
+        has_limits: bool,
+        stop_ms: int | None = None,
+        cache: Cache = NOTHING_KEPT,
+    ) -> "Market":
         """Build the columns; the VWAP of every minute only where the policy judges fills on it."""
         count, policy = terms.limits.average_price_candles, terms.policy
         waits_for_price = has_limits and policy.entry == "vwap"
-        price = vwap_all(candles, count) if policy.exit == "vwap" or waits_for_price else None
+        price = vwap_in(cache, candles, count) if policy.exit == "vwap" or waits_for_price else None
         exits = (candles.high, candles.low) if price is None or policy.exit == "touch" else (price, price)
         entries = (candles.high, candles.low)
         if price is not None and waits_for_price:
-            entries = (np.minimum(candles.high, price), np.maximum(candles.low, price))
+            entries = cache.get(
+                ("entry levels", candles, count),
+                lambda: (np.minimum(candles.high, price), np.maximum(candles.low, price)),
+            )
         return cls(
             candles=candles,
             price=price,
@@ -46,7 +58,7 @@ class Market:
             exit_low=exits[1],
             entry_high=entries[0],
             entry_low=entries[1],
-            next_there=_next_there(candles),
+            next_there=cache.get(("next there", candles), lambda: _next_there(candles)),
             count=count,
             stop_ms=stop_ms,
         )
@@ -70,6 +82,16 @@ class Market:
         """The last row that is tested when the limit of time lies at the end of `row`; n where there is none."""
         end = np.minimum(row, len(self.candles))
         return end if self.next_there is None else self.next_there[end]
+
+
+def vwap_in(cache: Cache, candles: Candles, count: int) -> Floats:
+    """VWAP at the end of every minute, from the cache.
+
+    The first `count - 1` minutes of candles that were cut also average what was cut off. Nothing is judged there:
+    history begins at least `count` minutes before the first decision, or after a hole.
+    """
+    whole = cache.source(candles)
+    return cache.get(("price", whole, count), lambda: vwap_all(whole, count))[len(whole) - len(candles) :]
 
 
 def _next_there(candles: Candles) -> Ints | None:

@@ -13,6 +13,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from backtestkit_cli.engine.cache import NOTHING_KEPT, Cache
 from backtestkit_cli.engine.candles import Bools, Candles, Floats, Ints
 from backtestkit_cli.engine.drafts import LIMIT_DISTANCE, STOP_LOSS_DISTANCE, TAKE_PROFIT_DISTANCE, DraftColumns
 from backtestkit_cli.engine.rules.evaluate import Evaluation, PriceAt, Rows
@@ -43,9 +44,11 @@ class CompiledRules:
     stop_loss: Level
     history: frozenset[Reach]
 
-    def decide(self, candles: Candles, first_ms: int, last_ms: int, price: PriceAt) -> DraftColumns:
+    def decide(
+        self, candles: Candles, first_ms: int, last_ms: int, price: PriceAt, cache: Cache = NOTHING_KEPT
+    ) -> DraftColumns:
         """Answer every row with `first_ms <= time <= last_ms` from the candles since the start of history."""
-        evaluation = Evaluation(candles, self.row_minutes, price, self.names)
+        evaluation = Evaluation(candles, self.row_minutes, price, self.names, cache)
         times_ms = evaluation.larger.close_ms
         first, last = np.searchsorted(times_ms, [first_ms, last_ms + 1])
         rows: Rows = slice(int(first), int(last))

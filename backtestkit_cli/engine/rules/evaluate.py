@@ -3,17 +3,18 @@
 Rules kept here:
 - one value per row of the interval's grid; in the row of an absent candle every column is null;
 - after every step what is not finite is null;
-- windows and recursions are computed on whole columns and once; what depends on one row alone may be asked for some
-  rows only, with the same bits.
+- windows and recursions are computed on whole columns and once, for all who share a cache;
+- what depends on one row alone may be asked for some rows only, with the same bits.
 """
 
 import operator
 from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property, reduce
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 import numpy as np
 
+from backtestkit_cli.engine.cache import NOTHING_KEPT, Cache
 from backtestkit_cli.engine.candles import Bools, Candles, Floats, Ints
 from backtestkit_cli.engine.resample import Resampled
 from backtestkit_cli.engine.rules.expression import (
@@ -31,11 +32,14 @@ from backtestkit_cli.engine.rules.expression import (
     Number,
     On,
     kind_of,
+    spelled_out,
 )
 from backtestkit_cli.engine.rules.functions import FUNCTIONS, earlier, finite
 from backtestkit_cli.engine.rules.history import Reach
 from backtestkit_cli.engine.rules.truth import Truth, both, compare, constant_truth, earlier_truth, either, opposite
 from backtestkit_cli.model.time import DAY_MS, MINUTE_MS
+
+Values = TypeVar("Values", Floats, Truth)
 
 PriceAt: TypeAlias = Callable[[Ints], Floats]
 """Answers the price (NaN without a fresh one) at each of the given times in UTC ms."""
@@ -54,7 +58,10 @@ _NEVER_MS = 1 << 62
 
 
 class Evaluation:
-    """Expressions on candles of `interval_minutes`; `names` are the expressions of `let`."""
+    """Expressions on candles of `interval_minutes`; `names` are the expressions of `let`.
+
+    Those who share a cache have the same `price`.
+    """
 
     def __init__(
         self,
@@ -62,11 +69,13 @@ class Evaluation:
         interval_minutes: int,
         price: PriceAt,
         names: Mapping[str, Expression] | None = None,
+        cache: Cache = NOTHING_KEPT,
     ) -> None:
         self.larger = Resampled(candles, interval_minutes)
         self._candles = candles
         self._price = price
         self._names = names or {}
+        self._cache = cache
         self._numbers: dict[Expression, Floats] = {}
         self._truths: dict[Expression, Truth] = {}
         self._columns: dict[str, Floats] = {}
@@ -91,7 +100,7 @@ class Evaluation:
             case _:
                 pass
         if expression not in self._numbers:
-            self._numbers[expression] = self._whole_numbers(expression)
+            self._numbers[expression] = self._kept(expression, self._whole_numbers)
         column = self._numbers[expression]
         return column if rows is None else column[rows]
 
@@ -111,7 +120,7 @@ class Evaluation:
             case _:
                 pass
         if expression not in self._truths:
-            self._truths[expression] = self._whole_truth(expression)
+            self._truths[expression] = self._kept(expression, self._whole_truth)
         whole = self._truths[expression]
         return whole if rows is None else whole[rows]
 
@@ -147,8 +156,16 @@ class Evaluation:
 
     def _on(self, interval_minutes: int) -> "Evaluation":
         if interval_minutes not in self._intervals:
-            self._intervals[interval_minutes] = Evaluation(self._candles, interval_minutes, self._price)
+            self._intervals[interval_minutes] = Evaluation(
+                self._candles, interval_minutes, self._price, cache=self._cache
+            )
         return self._intervals[interval_minutes]
+
+    def _kept(self, expression: Expression, make: Callable[[Expression], Values]) -> Values:
+        if isinstance(expression, Name):
+            return make(expression)
+        key = "expression", self._candles, self.larger.interval_minutes, spelled_out(expression, self._names)
+        return self._cache.get(key, lambda: make(expression))
 
     def _whole_numbers(self, expression: Expression) -> Floats:
         match expression:
@@ -207,16 +224,17 @@ class Evaluation:
 
     def _column(self, name: str) -> Floats:
         if name not in self._columns:
-            self._columns[name] = self._built(name)
+            key = "column", self._candles, self.larger.interval_minutes, name
+            self._columns[name] = self._cache.get(key, lambda: self._built(name))
         return self._columns[name]
 
     def _built(self, name: str) -> Floats:
         larger = self.larger
         match name:
             case "typical":
-                return finite((larger.high + larger.low + larger.close) / 3)
+                return finite((self._column("high") + self._column("low") + self._column("close")) / 3)
             case "vwap":
-                return finite(larger.vwap)
+                return finite(self._resampled("vwap"))
             case "price":
                 return self._price_at(np.arange(len(larger)))
             case "hour":
@@ -224,7 +242,13 @@ class Evaluation:
             case "weekday":
                 return self._where_exists((larger.close_ms // DAY_MS + 3) % 7 + 1)
             case _:
-                return np.asarray(getattr(larger, name))
+                return self._resampled(name)
+
+    def _resampled(self, name: str) -> Floats:
+        """A column of the larger candles, from those of all candles: a larger one depends on its own minutes alone."""
+        whole, minutes = self._cache.source(self._candles), self.larger.interval_minutes
+        column = self._cache.get(("resampled", whole, minutes, name), lambda: getattr(Resampled(whole, minutes), name))
+        return np.asarray(column[len(column) - len(self.larger) :])
 
     def _price_at(self, rows: Ints) -> Floats:
         price = finite(self._price(self.larger.close_ms[rows]))

@@ -3,8 +3,9 @@
 Params are already replaced by their values, so that an expression means the same wherever it stands.
 """
 
-from dataclasses import dataclass
-from typing import TypeAlias
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, TypeAlias
 
 from backtestkit_cli.engine.rules.functions import FUNCTIONS, Kind
 
@@ -145,3 +146,17 @@ def parts_of(expression: Expression) -> tuple[Expression, ...]:
             return expression.operands
         case _:
             return ()
+
+
+def spelled_out(expression: Expression, names: Mapping[str, Expression]) -> Expression:
+    """The same expression with what each name of `let` stands for in its place."""
+    if isinstance(expression, Name):
+        return spelled_out(names[expression.name], names)
+    parts = (_spelled_out(getattr(expression, field.name), names) for field in fields(expression))
+    return type(expression)(*parts)
+
+
+def _spelled_out(part: Any, names: Mapping[str, Expression]) -> Any:
+    if isinstance(part, tuple):
+        return tuple(_spelled_out(one, names) for one in part)
+    return spelled_out(part, names) if isinstance(part, Expression) else part
