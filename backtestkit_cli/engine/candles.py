@@ -126,11 +126,10 @@ class Candles:
         return [(int(a), int(b - a)) for a, b in zip(edges[::2], edges[1::2], strict=True)]
 
     def from_time(self, start_ms: int) -> "Candles":
-        """The candles that open at or after a time, as views; the first row holds one that was not filled in."""
+        """The candles that open at or after a time, as views; the first row holds a candle."""
         first = max(0, self.row(start_ms))
-        there = self.present if self.bridged is None else ~self.bridged
-        if there is not None and first < len(self):
-            first += int(there[first:].argmax())
+        if self.present is not None and first < len(self):
+            first += int(self.present[first:].argmax())
         if first == 0:
             return self
         part = slice(first, None)

@@ -57,7 +57,7 @@ from backtestkit_cli.run.finished import FinishedRun
 from backtestkit_cli.run.identity import run_id
 from backtestkit_cli.run.jobs import Job, Runs, begin
 from backtestkit_cli.run.listen import Audience, Listeners
-from backtestkit_cli.run.loaded import followed_until_ms
+from backtestkit_cli.run.loaded import followed_until_ms, history_from
 from backtestkit_cli.run.notices import (
     tell_candles,
     tell_end,
@@ -495,7 +495,7 @@ class Backtest:
             loaded = self.load(source, symbol, min(starts.values()), end_ms, gap, anomaly)
         tell_candles(self.audience, self.plan, symbol, loaded)
         for name, start_ms in starts.items():
-            candles = self.cache.get(("candles", loaded, start_ms), partial(loaded.from_time, start_ms))
+            candles = self.cache.get(("candles", loaded, start_ms), partial(history_from, loaded, start_ms))
             if candles.start_ms >= within.end_ms:
                 there = str(TimeRange(candles.start_ms, candles.end_ms))
                 what, where = f"no candles of {symbol} in {within}", Source(symbol=symbol, time_ms=within.start_ms)

@@ -41,6 +41,12 @@ class LoadedOnce:
         return hashlib.sha256(told.encode(errors="surrogatepass")).hexdigest()
 
 
+def history_from(candles: Candles, start_ms: int) -> Candles:
+    """The candles from a time on as if loading had begun there: minutes filled in before the first of them are none."""
+    part = candles.from_time(start_ms)
+    return part if part.bridged is None else part.from_time(part.time(int((~part.bridged).argmax())))
+
+
 def followed_until_ms(config: Config, plan: Plan) -> int:
     """Up to where candles are needed: until everything that was decided in the range has ended."""
     limits = config.settings.limits_model()

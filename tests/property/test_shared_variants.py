@@ -36,7 +36,7 @@ strategies:
     interval: 15m
     params: {fast: 3, slow: 5, profit: 1, is_both: true}
     rules:
-      let: {line: "ema(close, slow)", near: "sma(price, fast) + 0 * line", far: "on('1h', ema(typical, fast))"}
+      let: {line: "ema(close, slow)", near: "sma(price, fast) + 0 * line", far: "on('1h', ema(typical, 2))"}
       long: "crosses_above(near, line) or (is_both and close > far)"
       short: "not rising(line, 2) and close[1] < line"
       take_profit: "profit * 0.01 * price"
