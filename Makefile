@@ -9,6 +9,7 @@ TEST_WORKERS ?= 3
 EXTRAS ?= dev,charts,notify,redis,postgres,mongo,llm
 ORDERS ?= 1000
 SCENARIOS ?= 1000
+SEEDS ?= 200
 KILLS ?= 2000
 DAYS ?= 7
 
@@ -16,7 +17,7 @@ SHARED := $(or $(BACKTESTKIT_SHARED),../shared)
 RULES ?= $(SHARED)/rules
 GOLDEN ?= $(SHARED)/golden
 
-.PHONY: help setup demo test quick lint types check coverage mutation oracles rules golden risk-orders crash parity soak bench clean
+.PHONY: help setup demo test quick lint types check coverage mutation oracles rules golden risk-orders crash parity luck soak bench clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -78,6 +79,9 @@ crash: setup  ## kill live sessions thousands of times (SEED= to draw others, KI
 
 parity: setup  ## live sessions against backtests: four forms over 21 days, and a thousand random worlds (SCENARIOS=)
 	PYTHONPATH=tests $(BIN)/python tests/parity.py $(SCENARIOS)
+
+luck: setup  ## how often is a search fooled by noise, and how often does it find a planted edge? (SEEDS=)
+	PYTHONPATH=tests $(BIN)/python tests/luck.py $(SEEDS)
 
 soak: setup  ## a live session of a week on three symbols, an exchange that fails in one of fifty calls (SEED=, DAYS=)
 	PYTHONPATH=tests $(BIN)/python tests/soak.py $(DAYS) $(SEED)
