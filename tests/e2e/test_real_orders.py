@@ -1,20 +1,29 @@
 """Real ccxt code sends orders to the loopback exchange: what the session says is what the exchange did."""
 
+import json
+import time
 from collections import Counter
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
+import real_orders
+from accelerated import JumpingClock, Session
 from loopback import Fault
 from real_orders import CONFIG, DUST, START_MS, RealRun, real_run
 
-from backtestkit_cli import Closed, Kit, Opened, Scheduled
-from backtestkit_cli.engine.orders.errand import UNPROTECTED_MS
-from backtestkit_cli.errors import BacktestkitError, ConfigError, StateError
+from backtestkit_cli import Cancelled, Closed, Kit, Opened, RiskRefused, Scheduled
+from backtestkit_cli.engine.orders.errand import UNPROTECTED_MS, Errand
+from backtestkit_cli.errors import BacktestkitError, ConfigError, Problem, StateError
+from backtestkit_cli.model.order import order_name
 from backtestkit_cli.model.time import MINUTE_MS
+from backtestkit_cli.run.live import carrying, deciding
+from backtestkit_cli.state.order import OrderState
 
 SEEDS = 3
+RESTS = 7
+"""A market in which the first limit entry is not filled within a minute."""
 ORDER, PAIR = "/api/v3/order", "/api/v3/orderList/oco"
 
 
@@ -136,6 +145,97 @@ def test_an_entry_whose_trades_are_never_shown_gets_its_stop_within_the_minute(t
         (entry,) = run.orders("BUY")
         assert stop["time"] - entry["time"] <= UNPROTECTED_MS
         assert float(stop["origQty"]) == pytest.approx(float(entry["executedQty"]) * 0.999, abs=0.00002)
+
+
+def left_with_a_limit_entry(run: RealRun) -> tuple[int, Session]:
+    """Leave a session while a limit entry rests; when that was, and the session."""
+    leave_ms = START_MS + 5 * MINUTE_MS + 20_000
+    session = run.live(START_MS - 20_000, leave_ms, "limits")
+    assert [one["type"] for one in run.orders("BUY")] == ["LIMIT"]
+    return leave_ms, session
+
+
+def test_a_limit_entry_that_rests_is_cancelled_before_the_session_leaves(tmp_path: Path) -> None:
+    with real_run(tmp_path, seed=RESTS, minutes=100) as run:
+        left_with_a_limit_entry(run)
+        assert [one["status"] for one in run.orders("BUY")] == ["CANCELED"]
+        assert [type(event) for event in run.events] == [Scheduled, Cancelled]
+        assert run.kit.sessions.status().streams[0].state == "flat"
+
+
+def test_a_limit_entry_that_cannot_be_cancelled_is_told_of_and_found_at_the_next_start(tmp_path: Path) -> None:
+    faults = [Fault(["http_500"], path=ORDER, method="DELETE")]
+    with real_run(tmp_path, seed=RESTS, minutes=100, faults=faults) as run:
+        leave_ms, left = left_with_a_limit_entry(run)
+        assert [one["status"] for one in run.orders("BUY")] == ["NEW"]
+        assert "limits on BTC/USDT leaves an order at the exchange" in str(left.troubles[-1])
+        run.exchange.faults.clear()
+        session = run.live(leave_ms + 20_000, leave_ms + 25_000, "limits")
+        assert [one["status"] for one in run.orders("BUY")] == ["CANCELED"]
+        assert [type(event) for event in session.events] == [Cancelled]
+
+
+def test_an_entry_that_could_not_be_kept_never_leaves_and_counts_as_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keep, tried = OrderState.keep, []
+
+    def fails_once(self: OrderState, strategy: str, symbol: str, errand: Errand) -> None:
+        tried.append(errand)
+        if len(tried) == 1:
+            raise StateError(Problem("state-not-saved", "the disk is full"))
+        keep(self, strategy, symbol, errand)
+
+    monkeypatch.setattr(OrderState, "keep", fails_once)
+    with real_run(tmp_path, minutes=100) as run:
+        run.live(START_MS - 20_000, START_MS + 20 * MINUTE_MS, "market")
+        (refused,) = [event for event in run.events if isinstance(event, RiskRefused)]
+        assert refused.rule == "order_refused"
+        assert order_name(refused.signal) not in {one["clientOrderId"][:32] for one in run.exchange.orders()}
+        told = json.loads(run.kit.sessions.report(format="json"))["streams"][0]["funnel"]
+        assert told["risk"] == 1
+        assert told["drafts"] == told["risk"] + told["opened_at_decision"] + told["invalid"]["total"]
+
+
+SLOW = """
+import time
+import real_orders
+
+def slow(market):
+    real_orders.slow()
+"""
+
+
+def test_a_strategy_that_thinks_holds_up_no_stop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The reply to the entry is lost, and its trades are shown late: the stop comes while the other still thinks."""
+    monkeypatch.setattr(carrying, "LOOK_SECONDS", 0.02)
+    monkeypatch.setattr(deciding, "TOGETHER_SECONDS", 0.1)
+    config = CONFIG + "  - {name: slow, interval: 3m, use: slow.py:slow, sizing: some}\n"
+    faults = [
+        Fault(["close"], path=ORDER, method="POST", accepted=True, count=1),
+        Fault(["http_500"], path="/api/v3/myTrades", count=3),
+    ]
+    with real_run(tmp_path, minutes=100, faults=faults, config=config) as run:
+        (tmp_path / "slow.py").write_text(SLOW, encoding="utf-8")
+        stood: list[bool] = []
+
+        def has_stop() -> bool:
+            return any(one["type"] == "STOP_LOSS" for one in run.open_orders())
+
+        def slow() -> None:
+            begun = time.monotonic()
+            while not run.orders("BUY") and time.monotonic() < begun + 0.4:
+                time.sleep(0.01)
+            while run.orders("BUY") and not stood and time.monotonic() < begun + 3:
+                time.sleep(0.01)
+                cast("JumpingClock", run.exchange.clock).time_ms += 100
+                if has_stop():
+                    stood.append(True)
+            stood.append(False)  # too late
+
+        monkeypatch.setattr(real_orders, "slow", slow, raising=False)
+        run.live(START_MS - 20_000, START_MS + 4 * MINUTE_MS, "market", "slow")
+        assert stood[0]
 
 
 @pytest.mark.parametrize(

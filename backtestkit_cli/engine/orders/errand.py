@@ -88,6 +88,16 @@ class Held:
         """What is still held."""
         return difference(self.to_sell, *(one.quantity for one in self.sold))
 
+    @property
+    def sold_share(self) -> float:
+        """How much of what could be sold was, 0 to 1."""
+        return 1.0 if self.rest <= 0 else 1.0 - self.rest / self.to_sell
+
+    @property
+    def last_price(self) -> float:
+        """The last price that is known of it."""
+        return average_price(self.sold[-1].value, self.sold[-1].quantity) if self.sold else self.price
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entering:
@@ -440,7 +450,8 @@ def _closing(errand: Closing, now_ms: int) -> Errand:
         case Filled() | Cancelled():
             return _not_sold(errand, "the exchange gave the order up")
         case Rejected(why=why):
-            return _not_sold(errand, why)
+            is_dust = held.sold and held.rest * held.last_price < errand.task.least_value
+            return _ended(errand, now_ms) if is_dust else _not_sold(errand, why)
         case Lost():
             return Disputed(task=errand.task, held=held, what="the exchange does not know its closing order any more")
         case Accepted() if now_ms >= errand.until_ms and not close.is_unwanted:

@@ -5,7 +5,8 @@
 * An open position ends when the exchange has sold it. A level or a lifetime that the policy sees as reached is the wish
   to close: whatever the exchange has not sold by then is sold at the market.
 * The minute in which a position was entered is judged for its lifetime alone; its range is older than the position.
-* PnL is that of the true prices, with the fee of the settings and no slippage.
+* PnL is that of the true prices, with the fee of the settings and no slippage, of what was sold. What could not be
+  sold, because it is worth less than the exchange trades, is in no figure.
 """
 
 from collections.abc import Iterator
@@ -97,12 +98,6 @@ class CarriedWalk(StreamWalk):
                 yield from self._counted(position, (closed,))
             case _:
                 pass
-
-    def not_sent(self) -> None:
-        """Nothing has left for the entry that waits: it was never made."""
-        if isinstance(self.state, WaitingEntry):
-            self.ledger.let_go(self.state.signal)
-            self.state = FLAT
 
     def _apply(self, happened: Input) -> Iterator[Event]:
         match self.state, happened:
@@ -215,7 +210,7 @@ class CarriedWalk(StreamWalk):
             profit_at_stake_percent=0.0,
             vwap_lag_percent=0.0,
             is_bridged=False,
-            pnl_quote=pnl_quote(signal.quantity, signal.price_open, pnl),
+            pnl_quote=pnl_quote((signal.quantity or 0.0) * ended.held.sold_share, signal.price_open, pnl),
             policy_price=policy_price,
         )
 

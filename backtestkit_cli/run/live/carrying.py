@@ -4,25 +4,43 @@
   record knows of.
 * What the desk learns is told to its stream: the exchange says when a position is open, and when it is not.
 * At the start every order that may be at the exchange is asked for before anything is decided.
+* Orders are looked after while the session waits for something else too, such as a strategy that thinks.
+* Who leaves lets no entry rest at the exchange, and no position without its stop, as far as that can be had in time.
 """
 
+import asyncio
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import assert_never
 
 from backtestkit_cli.engine.gate import Refusal
-from backtestkit_cli.engine.orders.errand import MARKET_MS, Errand, Task, closed, given_up, is_over, may_be_there
+from backtestkit_cli.engine.orders.errand import (
+    MARKET_MS,
+    Disputed,
+    Entering,
+    Errand,
+    GivenUp,
+    Guarded,
+    Task,
+    closed,
+    given_up,
+    is_over,
+    may_be_there,
+)
 from backtestkit_cli.engine.orders.walk import CarriedWalk, Enter, Exit, GiveUp
-from backtestkit_cli.errors import Problem, Source, StateError
-from backtestkit_cli.model.event import DecisionFailed, Event
+from backtestkit_cli.errors import ExchangeError, Problem, Source, StateError
+from backtestkit_cli.model.event import CancelReason, Event
 from backtestkit_cli.model.order import Answer
 from backtestkit_cli.model.signal import Flat, OpenPosition, SignalState, WaitingEntry
 from backtestkit_cli.run.live.desk import Desk
-from backtestkit_cli.run.live.keeping import NOT_KEPT
 from backtestkit_cli.run.live.stream import LiveStream
 from backtestkit_cli.run.standing import Key
 
+LEAVE_SECONDS = 10.0
+"""How long who leaves waits at most until the exchange has done what has to be done before."""
+LOOK_SECONDS = 1.0
 SAY = "look at the exchange, then say what is true with `backtestkit session reconcile`"
 LEAST_FEE_PERCENT = 0.1
 """What an exchange keeps at least of what is bought, as long as it does not say."""
@@ -38,8 +56,6 @@ class OrderThread:
 
     async def call(self, question: Callable[[], Answer]) -> Answer:
         """Ask, and wait for the answer."""
-        import asyncio
-
         return await asyncio.get_running_loop().run_in_executor(self._thread, question)
 
     def close(self) -> None:
@@ -63,6 +79,8 @@ class Carrying:
     desk: Desk
     thread: OrderThread
     streams: Mapping[Key, LiveStream]
+    _never_sent: list[Learnt] = field(default_factory=list)
+    _working: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def recover(self) -> None:
         """Take the errands that a session left.
@@ -74,7 +92,7 @@ class Carrying:
         for key, stream in self.streams.items():
             errand, state = errands.get(key), stream.walk.state
             if isinstance(state, WaitingEntry) and not _is_of(errand, state):
-                _walk_of(stream).not_sent()
+                self._never_sent += self._not_ordered(stream, state, "the session ended before it was sent")
             elif isinstance(state, OpenPosition) and not _is_of(errand, state):
                 raise _without_orders(key)
             elif isinstance(state, Flat) and errand is not None and may_be_there(errand):
@@ -89,9 +107,46 @@ class Carrying:
 
     async def work(self) -> tuple[Learnt, ...]:
         """Take the wishes of the streams, do all that is to be done now, and tell each stream what came of it."""
-        refused = tuple(self._take_wishes())
-        await self.desk.work()
-        return (*refused, *self._learn())
+        async with self._working:
+            refused = tuple(self._take_wishes())
+            await self.desk.work()
+            never_sent, self._never_sent = self._never_sent, []
+            return (*never_sent, *refused, *self._learn())
+
+    async def watch(self) -> None:
+        """Do what is to be done as soon as it is, for ever; the streams learn of it when the session has time."""
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            async with self._working:
+                await self.desk.work()
+
+    async def leave(self) -> tuple[Learnt, ...]:
+        """Cancel every entry and wait a while until it is over, and until each position has its stop or is closed.
+
+        What stays behind is told; the next start looks at it first.
+        """
+        desk, clock = self.desk, self.desk.clock
+        ends = clock.monotonic() + LEAVE_SECONDS
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LEAVE_SECONDS), self._working:
+                for key, errand in desk.errands.items():
+                    if isinstance(errand, Entering):
+                        desk.change(key, given_up(errand, CancelReason.STOPPED, desk.now_ms()))
+                await desk.work()
+                while self.unsettled and not desk.is_taken_over and clock.monotonic() < ends:
+                    await clock.wait_until(desk.now_ms() + SHORTEST_MS, asyncio.Event())
+                    await desk.work()
+        for strategy, symbol in self.unsettled:
+            what = f"{strategy} on {symbol} leaves an order at the exchange that may be filled while nobody looks"
+            hint = "start the session again, which looks at it first, or cancel it at the exchange"
+            desk.on_trouble(symbol, ExchangeError(Problem("order-unanswered", what, Source(symbol=symbol), hint=hint)))
+        return tuple(self._learn())
+
+    @property
+    def unsettled(self) -> tuple[Key, ...]:
+        """Where an entry may still be filled, or a position may have no stop."""
+        errands = sorted(self.desk.errands.items())
+        return tuple(key for key, one in errands if not (is_over(one) or isinstance(one, Guarded | Disputed)))
 
     def closed_for(self) -> Refusal | None:
         """What forbids every entry just now."""
@@ -137,26 +192,35 @@ class Carrying:
                         assert_never(wish)
 
     def _begin(self, key: Key, stream: LiveStream, wish: Enter) -> Iterator[Learnt]:
-        walk, now_ms = _walk_of(stream), self.desk.now_ms()
-        if not (isinstance(walk.state, WaitingEntry) and walk.state.signal == wish.signal):
+        walk, state = _walk_of(stream), stream.walk.state
+        if not (isinstance(state, WaitingEntry) and state.signal == wish.signal):
             walk.ledger.let_go(wish.signal)  # it could not be kept, and was taken back
             return
-        task = Task(
-            signal=wish.signal,
-            is_market=wish.is_market,
-            wait_until_ms=now_ms + MARKET_MS if wish.is_market else wish.wait_until_ms,
+        try:
+            if (refusal := self.closed_for()) is not None:  # since the strategy was asked
+                yield from self._not_ordered(stream, state, refusal.why)
+            else:
+                self.desk.begin(key, self._task(stream, state))
+        except StateError as error:
+            self.desk.on_trouble(key[1], error)
+            yield from self._not_ordered(stream, state, "the state could not be written, so nothing was ordered")
+
+    def _task(self, stream: LiveStream, waiting: WaitingEntry) -> Task:
+        walk, is_market = _walk_of(stream), waiting.wait_until == waiting.signal.decided_at
+        return Task(
+            signal=waiting.signal,
+            is_market=is_market,
+            wait_until_ms=self.desk.now_ms() + MARKET_MS if is_market else waiting.wait_until,
             quantity_step=stream.steps.quantity,
             least_value=walk.least_value,
             fee_percent=max(LEAST_FEE_PERCENT, walk.terms.costs.fee_percent),
         )
-        try:
-            self.desk.begin(key, task)
-        except StateError as error:
-            self.desk.on_trouble(key[1], error)
-            before = walk.state
-            walk.not_sent()
-            failed = DecisionFailed(time_ms=stream.at_ms, strategy=key[0], symbol=key[1], what=NOT_KEPT)
-            yield Learnt(stream=stream, before=before, events=(failed,))
+
+    def _not_ordered(self, stream: LiveStream, waiting: WaitingEntry, why: str) -> Iterator[Learnt]:
+        """Nothing has left for an entry, and nothing will: it counts as refused."""
+        task = self._task(stream, waiting)
+        refused = GivenUp(task=task, reason=CancelReason.RISK, why=why, time_ms=self.desk.now_ms())
+        yield Learnt(stream=stream, before=waiting, events=tuple(_walk_of(stream).learn(refused)))
 
     def _learn(self) -> Iterator[Learnt]:
         for key, errand in sorted(self.desk.errands.items()):

@@ -17,6 +17,7 @@ from backtestkit_cli.engine.orders.errand import (
     UNPROTECTED_MS,
     Closing,
     Disputed,
+    Ended,
     Entering,
     Errand,
     Protecting,
@@ -214,6 +215,10 @@ class Desk:
                 told = f"{key[0]} on {key[1]}: the exchange does not show the trades of the entry"
                 hint = f"a fee of {errand.task.fee_percent:g}% is assumed; what it took less stays in the account"
                 self.on_trouble(key[1], ExchangeError(Problem("order-unanswered", told, where, hint=hint)))
+            case Ended(held=held) if held.rest > 0 and not isinstance(before, Ended):
+                told = f"{held.rest:g} of the position of {key[0]} on {key[1]} is worth too little to be sold"
+                hint = "it stays in the account, and no figure of the trade counts it"
+                self.on_trouble(key[1], ExchangeError(Problem("remainder", told, where, hint=hint)))
             case Closing(why=why) if why and not isinstance(before, Closing):
                 told = f"the position of {key[0]} on {key[1]} is {why}"
                 self.on_trouble(key[1], ExchangeError(Problem("no-stop", told, where, hint="look at the exchange")))

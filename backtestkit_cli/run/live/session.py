@@ -39,7 +39,7 @@ from backtestkit_cli.run.listen import Listeners
 from backtestkit_cli.run.live.asking import Asking
 from backtestkit_cli.run.live.audience import LiveAudience
 from backtestkit_cli.run.live.calls import Caller, GateCalls
-from backtestkit_cli.run.live.carrying import Carrying
+from backtestkit_cli.run.live.carrying import LEAVE_SECONDS, Carrying, Learnt
 from backtestkit_cli.run.live.deciding import turns
 from backtestkit_cli.run.live.endpoint import served
 from backtestkit_cli.run.live.feed import ANSWER_SECONDS, Feed
@@ -139,6 +139,7 @@ class Live:
     _troubles: Troubles = field(init=False)
     _punctuality: Punctuality = field(default_factory=Punctuality)
     _carrying: Carrying | None = None
+    _watching: "asyncio.Task[None] | None" = None
     _lost: StateError | None = None
     _callers: dict[str, Caller] = field(default_factory=dict)
     _gate: GateCalls = field(init=False)
@@ -275,6 +276,8 @@ class Live:
                 yield event
         if self._lost is not None:
             raise self._lost
+        async for event in self._parted():
+            yield event
         self._end(state)
 
     # how it begins
@@ -303,6 +306,7 @@ class Live:
             self._carrying = await carrying_for(
                 config, source, state.store, self.streams, self.clock, self._troubles.of_orders, self._note_order
             )
+            self._watching = asyncio.create_task(self._carrying.watch())
         self.record = replace(self.record, run=run)
         state.begin(self.record)
         self._note_start({name: strategy.form for name, strategy in strategies.items()})
@@ -453,7 +457,7 @@ class Live:
         seconds = max(1.0, min(left_ms, MINUTE_MS) / 1000)
         async for one in turns(time_ms, ticking, self._callers, self._ledger.is_joined, seconds):
             self._ledger.closed_for = self._closed_for(is_stale=is_stale)
-            for event in self._decided(one, time_ms):
+            async for event in self._decided(one, time_ms):
                 yield event
             async for event in self._carried():
                 yield event
@@ -462,22 +466,30 @@ class Live:
         """What the exchange did, where one carries out what is decided here."""
         if self._carrying is None:
             return
-        for learnt in await self._carrying.work():
-            key = learnt.stream.key
-            for event in self._kept([learnt.stream], {key: learnt.before}, learnt.events):
-                yield event
+        if self._watching is not None and self._watching.done():
+            self._watching.result()  # it ends by an error alone
+        for event in self._learnt(await self._carrying.work()):
+            yield event
         self._ledger.closed_symbols = self._carrying.closed_symbols
 
-    def _decided(self, stream: LiveStream, time_ms: int) -> Iterator[Event]:
+    def _learnt(self, learnt: Sequence[Learnt]) -> Iterator[Event]:
+        for one in learnt:
+            yield from self._kept([one.stream], {one.stream.key: one.before}, one.events)
+
+    async def _decided(self, stream: LiveStream, time_ms: int) -> AsyncIterator[Event]:
         walk, funnel = stream.walk, stream.walk.funnel
         state, counts, short = walk.state, [getattr(funnel, gate) for gate in GATES], funnel.short_history
         stream.decided_ms = time_ms
-        events = tuple(walk.decide(time_ms))
+        if self._carrying is None:
+            events = tuple(walk.decide(time_ms))
+        else:  # a sizing or a check that thinks holds up no look at the orders
+            events = await asyncio.to_thread(lambda: tuple(walk.decide(time_ms)))
         passed = [gate for gate, count in zip(GATES, counts, strict=True) if getattr(funnel, gate) != count]
         gate = passed[-1] if passed else "stopped"
         more = {"short": True} if funnel.short_history != short else {}
         self._journal.add("tick", time_ms, strategy=stream.key[0], symbol=stream.key[1], gate=gate, **more)
-        yield from self._kept([stream], {stream.key: state}, events)
+        for event in self._kept([stream], {stream.key: state}, events):
+            yield event
 
     def _kept(
         self, streams: Sequence[LiveStream], before: Mapping[Key, SignalState], events: Sequence[Event]
@@ -578,6 +590,16 @@ class Live:
             yield from self._kept([stream], {stream.key: before}, tuple(stream.walk.give_up(now_ms)))
             self._journal.add("killed", now_ms, strategy=stream.key[0], symbol=stream.key[1])
 
+    async def _parted(self) -> AsyncIterator[Event]:
+        """Nothing that may be filled is left at the exchange, as far as that can be had in time."""
+        if self._carrying is None:
+            return
+        if unsettled := self._carrying.unsettled:
+            names = ", ".join("{} on {}".format(*key) for key in unsettled)
+            self.on_note(f"waits up to {LEAVE_SECONDS:g} s for the exchange, with the orders of {names}")
+        for event in self._learnt(await self._carrying.leave()):
+            yield event
+
     def _is_over(self) -> bool:
         disputed = self._carrying.desk.disputed if self._carrying else {}
         is_flat = all(self._is_flat(key) or key in disputed for key in self.streams)
@@ -610,6 +632,8 @@ class Live:
             self._reporting.close()
         if hasattr(self, "_feed"):
             self._feed.close()
+        if self._watching is not None:
+            self._watching.cancel()
         if self._carrying:
             self._carrying.thread.close()
         if hasattr(self, "_journal"):

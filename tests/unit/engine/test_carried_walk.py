@@ -422,19 +422,19 @@ def test_an_invalid_draft_is_refused_before_anything_is_wished() -> None:
     assert_nothing_is_left(walk, {"invalid": 1, "invalid_by_rule": {"minutes_not_positive": 1}})
 
 
-def test_an_entry_that_never_left_frees_its_place_and_a_position_does_not() -> None:
-    for draft in (LONG, LIMIT):
+def test_an_entry_that_never_left_counts_as_refused_and_a_position_does_not() -> None:
+    for draft, told in ((LONG, {"risk": 1}), (LIMIT, {"scheduled": 1, "cancelled": {"risk": 1}})):
         walk = carried({1: draft})
-        walk.not_sent()
-        assert walk.state == FLAT
         passed(walk, 1)
-        walk.not_sent()
+        list(walk.learn(given_up(task_of(walk), 1, CancelReason.RISK, "it was not sent")))
         assert (walk.state, held_by(walk)) == (FLAT, [])
+        assert counts(walk.funnel).items() >= told.items()
+        assert walk.funnel.opened_at_decision == 0
     walk = carried({1: LONG})
     passed(walk, 1)
     held = entered(walk, 100.0, 1)
     position = walk.state
-    walk.not_sent()
+    assert list(walk.learn(given_up(held.task, 1, CancelReason.RISK, "late"))) == []
     assert walk.state == position
     assert [one.id for one in held_by(walk)] == [held.task.signal.id]
 
@@ -654,3 +654,15 @@ def test_nothing_is_learnt_where_nothing_waits() -> None:
         assert learnt(walk, errand) == []
         assert walk.state == FLAT
     assert counts(walk.funnel) == {"drafts": 1, "risk": 1, "risk_by_profile": {EXCHANGE: 1}}
+
+
+def test_what_is_worth_too_little_to_be_sold_is_in_no_figure() -> None:
+    walk = carried({1: LONG})
+    passed(walk, 1)
+    held = entered(walk, 100.0, 1)
+    whole = sold(held, 102.0, 3, "take_profit", CloseReason.TAKE_PROFIT)
+    part = replace(whole.held.sold[0], quantity=1.5, value=1.5 * 102.0)
+    (event,) = walk.learn(replace(whole, held=replace(whole.held, sold=(part,))))
+    assert isinstance(event, Closed)
+    assert event.pnl_percent == pytest.approx(1.798, abs=0.01)
+    assert event.pnl_quote == pytest.approx(1.5 * event.pnl_percent)

@@ -611,3 +611,13 @@ def _order(errand: Errand) -> Tracked:
     order = order_of(errand)
     assert order is not None
     return order
+
+
+def test_a_rest_that_is_worth_too_little_at_its_last_price_is_left_once_it_is_refused() -> None:
+    closing = after(moved(closed(GUARDED, CloseReason.STOP_LOSS), 0), ("cancel", Unanswered(why="?")), ("query", GONE))
+    part = Report(status="cancelled", quantity=1.8, value=1.8 * 40.0)
+    ended = after(closing, ("place", part), ("place", Refused(why="NOTIONAL")))
+    assert isinstance(ended, Ended), "0.1 is worth ten where it was bought, and four now"
+    assert ended.held.rest == 0.1
+    assert ended.held.sold_share == pytest.approx(1.8 / 1.9)
+    assert ended.price == 40.0
