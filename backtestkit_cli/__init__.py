@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from backtestkit_cli.model.event import Closed as Closed
     from backtestkit_cli.model.event import DecisionFailed as DecisionFailed
     from backtestkit_cli.model.event import DraftRefused as DraftRefused
+    from backtestkit_cli.model.event import FoldDone as FoldDone
     from backtestkit_cli.model.event import FrameStarted as FrameStarted
     from backtestkit_cli.model.event import Idle as Idle
     from backtestkit_cli.model.event import LevelReached as LevelReached
@@ -29,11 +30,14 @@ if TYPE_CHECKING:
     from backtestkit_cli.model.event import RunDone as RunDone
     from backtestkit_cli.model.event import RunFailed as RunFailed
     from backtestkit_cli.model.event import Scheduled as Scheduled
+    from backtestkit_cli.model.event import SearchDone as SearchDone
     from backtestkit_cli.model.event import SignalEvent as SignalEvent
     from backtestkit_cli.model.event import StrategyDone as StrategyDone
     from backtestkit_cli.model.event import StrategyFailed as StrategyFailed
     from backtestkit_cli.model.event import StrategyStarted as StrategyStarted
     from backtestkit_cli.model.event import StreamDone as StreamDone
+    from backtestkit_cli.model.event import TrialDone as TrialDone
+    from backtestkit_cli.model.event import TrialFailed as TrialFailed
     from backtestkit_cli.model.event import WalkerDone as WalkerDone
     from backtestkit_cli.model.event import WalkerProgress as WalkerProgress
     from backtestkit_cli.model.levels import SL_LEVEL1 as SL_LEVEL1
@@ -60,6 +64,7 @@ _PLACES = {
     "Closed": _EVENTS,
     "DecisionFailed": _EVENTS,
     "DraftRefused": _EVENTS,
+    "FoldDone": _EVENTS,
     "FrameStarted": _EVENTS,
     "Idle": _EVENTS,
     "Kit": "backtestkit_cli.kit",
@@ -79,6 +84,7 @@ _PLACES = {
     "SL_LEVEL1": _LEVELS,
     "SL_LEVEL2": _LEVELS,
     "Scheduled": _EVENTS,
+    "SearchDone": _EVENTS,
     "SignalDraft": "backtestkit_cli.model.signal",
     "SignalEvent": _EVENTS,
     "StrategyDone": _EVENTS,
@@ -88,6 +94,8 @@ _PLACES = {
     "TP_LEVEL1": _LEVELS,
     "TP_LEVEL2": _LEVELS,
     "TP_LEVEL3": _LEVELS,
+    "TrialDone": _EVENTS,
+    "TrialFailed": _EVENTS,
     "WalkerDone": _EVENTS,
     "WalkerProgress": _EVENTS,
     "atr_based": _SIZING,
@@ -112,6 +120,7 @@ __all__ = [
     "Closed",
     "DecisionFailed",
     "DraftRefused",
+    "FoldDone",
     "FrameStarted",
     "Idle",
     "Kit",
@@ -129,12 +138,15 @@ __all__ = [
     "RunDone",
     "RunFailed",
     "Scheduled",
+    "SearchDone",
     "SignalDraft",
     "SignalEvent",
     "StrategyDone",
     "StrategyFailed",
     "StrategyStarted",
     "StreamDone",
+    "TrialDone",
+    "TrialFailed",
     "WalkerDone",
     "WalkerProgress",
     "__version__",

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from backtestkit_cli.run.outside import OutsideExchange
     from backtestkit_cli.run.parity import SessionParity
     from backtestkit_cli.run.real import Confirm
+    from backtestkit_cli.run.search.apply import Applied
+    from backtestkit_cli.run.search.finished import FinishedStudy
+    from backtestkit_cli.run.search.search import Search
     from backtestkit_cli.run.session import Sessions
     from backtestkit_cli.run.walker import Walker
 
@@ -209,6 +212,85 @@ class Kit(Entries):
             runs=self.runs,
         )
 
+    def search(
+        self,
+        strategy: str,
+        *,
+        symbols: Sequence[str] = (),
+        exchange: str | None = None,
+        frame: str | None = None,
+        range: str | None = None,  # noqa: A002  # the option's name
+        metric: str | None = None,
+        sampler: str = "random",
+        trials: int = 100,
+        folds: int = 4,
+        hold_out: float = 0.2,
+        embargo: str = "1d",
+        vary: Mapping[str, object] | None = None,
+        seed: int = 0,
+        jobs: int = 1,
+        resume: bool = False,
+    ) -> "Search":
+        """Plan a search for params of a strategy; `vary` gives their values, and `hold_out` is a share of the range.
+
+        The answer is run by `.run()`, or by iterating over its events. With `resume` results that an interrupted search
+        kept are taken over.
+
+        Raises:
+            UsageError, ConfigError: a name is unknown, or something does not fit.
+            StrategyError: the code of the strategy raised while it was loaded.
+        """
+        from backtestkit_cli.run.request import Request, checked_jobs
+        from backtestkit_cli.run.search.plan import SearchOptions, embargo_minutes, plan_search
+        from backtestkit_cli.run.search.search import Search
+
+        request = Request(strategies=(strategy,), symbols=symbols, exchange=exchange, frame=frame, range=range)
+        options = SearchOptions(
+            metric=metric,
+            sampler=sampler,
+            trials=trials,
+            folds=folds,
+            hold_out=hold_out,
+            embargo_minutes=embargo_minutes(embargo),
+            vary=vary or {},
+            seed=seed,
+        )
+        return Search(
+            config=self.config,
+            plan=plan_search(self.config, request, self.registry.child(), options),
+            registry=self.registry,
+            logs=self.logs,
+            jobs=checked_jobs(jobs),
+            is_resumed=resume,
+            listeners=self.listeners,
+            runs=self.runs,
+        )
+
+    def study(self, source: str = "last") -> "FinishedStudy":
+        """A stored search: by its id, a unique prefix of it, its strategy, or `last`.
+
+        Raises:
+            UsageError, DataError: there is none, or it is damaged.
+        """
+        from backtestkit_cli.report.study_files import find_study, read_study
+        from backtestkit_cli.run.search.finished import FinishedStudy
+
+        return FinishedStudy(study=read_study(find_study(self.logs, source)), logs=self.logs)
+
+    def apply_study(self, source: str = "last", *, name: str | None = None, to: str | Path | None = None) -> "Applied":
+        """Write the chosen params of a stored search as a strategy of its own, into a new file beside the config.
+
+        Raises:
+            UsageError, DataError: there is no such study, nothing was chosen, or something would be overwritten.
+            ConfigError: the config, or the code, is not that of the study any more.
+        """
+        from backtestkit_cli.run.search.apply import apply_study
+
+        first = self.paths[0] if self.paths else self.config.project
+        folder = first if first.is_dir() else first.parent
+        path, study = None if to is None else Path(to), self.study(source).study
+        return apply_study(self.config, study, name=name, path=path, folder=folder)
+
     def live(
         self,
         *strategies: str,
@@ -339,7 +421,7 @@ class Kit(Entries):
         found = [one.standing.waiting.get((strategy, symbol)) for one in self._runs_of(strategy, symbol)]
         return found[-1] if found else None
 
-    def _runs_of(self, strategy: str, symbol: str) -> "list[Backtest | Live | Walker]":
+    def _runs_of(self, strategy: str, symbol: str) -> "list[Backtest | Live | Walker | Search]":
         self.get_strategy(strategy)
         return self.runs.of((strategy, symbol))
 

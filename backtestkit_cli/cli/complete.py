@@ -75,6 +75,17 @@ def _folders(context: typer.Context, incomplete: str, name: str) -> list[str]:
     return [name for name in [*found, "last"] if name.startswith(incomplete)]
 
 
+def studies(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Ids of studies, and `last`."""
+    from backtestkit_cli.cli.project import logs_folder
+
+    try:
+        found = sorted(path.stem for path in (logs_folder(ctx.params.get("config")) / "optimizer").glob("*/*.json"))
+    except (BacktestkitError, OSError):
+        return []
+    return [name for name in [*found, "last"] if name.startswith(incomplete)]
+
+
 def kinds(incomplete: str) -> list[str]:
     """The kinds of schemas."""
     return [kind for kind in KINDS if kind.startswith(incomplete)]
@@ -83,6 +94,6 @@ def kinds(incomplete: str) -> list[str]:
 def reports(incomplete: str) -> list[str]:
     """The kinds of reports."""
     from backtestkit_cli.report.kinds import KINDS as REPORTS
-    from backtestkit_cli.report.written import LIVE, WALKER
+    from backtestkit_cli.report.written import LIVE, OPTIMIZER, WALKER
 
-    return [kind for kind in (*REPORTS, LIVE, WALKER) if kind.startswith(incomplete)]
+    return [kind for kind in (*REPORTS, LIVE, WALKER, OPTIMIZER) if kind.startswith(incomplete)]

@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from backtestkit_cli.cli.messages import render_problem
 from backtestkit_cli.errors import BacktestkitError, Problem
@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 
     from backtestkit_cli.measure.contest import Contestant
     from backtestkit_cli.run.backtest import OnProgress
+    from backtestkit_cli.run.search.search import SearchStep
     from backtestkit_cli.run.walker import WalkerStep
+
+    Step = TypeVar("Step", WalkerStep, SearchStep)
 
 INTERNAL = 1
 TERMINATED = 143
@@ -110,7 +113,16 @@ class Output:
         if self.as_json or not sys.stderr.isatty():
             yield lambda _step: None
             return
-        with _walker_bar() as on_progress:
+        with _steps_bar(walker_texts) as on_progress:
+            yield on_progress
+
+    @contextmanager
+    def search_progress(self) -> "Iterator[Callable[[SearchStep], None]]":
+        """A bar on stderr, on a terminal only: trials done with, the fold, the best of it so far, time left."""
+        if self.as_json or not sys.stderr.isatty():
+            yield lambda _step: None
+            return
+        with _steps_bar(search_texts) as on_progress:
             yield on_progress
 
 
@@ -119,6 +131,13 @@ def walker_texts(step: "WalkerStep") -> tuple[str, str]:
     best = step.best.outcome
     told = "" if best is None else f"best {step.best.value:.4g} {_brief(best.contestant)}"
     return _clipped(f"{int(step.done)}/{step.total} {_brief(step.contestant)}", 26), _clipped(told, 24)
+
+
+def search_texts(step: "SearchStep") -> tuple[str, str]:
+    """How far a search is and the best of its fold so far, as short as those of a walker."""
+    best, where = step.best.outcome, f"fold {step.fold}" if step.fold else "last search"
+    told = "" if best is None else f"best {step.best.value:.4g} {_brief(best.contestant)}"
+    return _clipped(f"{step.done}/{step.total} {where}", 26), _clipped(told, 24)
 
 
 def _brief(contestant: "Contestant") -> str:
@@ -132,7 +151,7 @@ def _clipped(text: str, width: int) -> str:
 
 
 @contextmanager
-def _walker_bar() -> "Iterator[Callable[[WalkerStep], None]]":
+def _steps_bar(texts: "Callable[[Step], tuple[str, str]]") -> "Iterator[Callable[[Step], None]]":
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
@@ -146,8 +165,8 @@ def _walker_bar() -> "Iterator[Callable[[WalkerStep], None]]":
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("loading candles", total=1.0, best="")
 
-        def on_progress(step: "WalkerStep") -> None:
-            description, told = walker_texts(step)
+        def on_progress(step: "Step") -> None:
+            description, told = texts(step)
             bar.update(task, total=step.total, completed=step.done, description=description, best=told)
 
         yield on_progress

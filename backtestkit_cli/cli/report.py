@@ -28,7 +28,8 @@ KindOption = Annotated[
     typer.Option(
         "--kind",
         metavar="K",
-        help="backtest, heat, schedule, partial, risk or performance; live for sessions; walker: RUN is its name.",
+        help="backtest, heat, schedule, partial, risk or performance; live for sessions; walker: RUN is its name; "
+        "optimizer: a study.",
         autocompletion=complete.reports,
     ),
 ]

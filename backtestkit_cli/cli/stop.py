@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from backtestkit_cli.run.backtest import OnProgress
+    from backtestkit_cli.run.search.search import SearchStep
     from backtestkit_cli.run.walker import WalkerStep
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -108,6 +109,16 @@ def stoppable_walker(on_progress: "Callable[[WalkerStep], None]") -> "Callable[[
     """Progress of a walker at which a stop that a strategy swallowed takes effect."""
 
     def told(step: "WalkerStep") -> None:
+        STOP.check()
+        on_progress(step)
+
+    return told
+
+
+def stoppable_search(on_progress: "Callable[[SearchStep], None]") -> "Callable[[SearchStep], None]":
+    """Progress of a search at which a stop that a strategy swallowed takes effect."""
+
+    def told(step: "SearchStep") -> None:
         STOP.check()
         on_progress(step)
 

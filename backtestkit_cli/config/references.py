@@ -89,6 +89,8 @@ def _wrong_variants(draft: Draft, schemas: Schemas) -> Iterator[Problem]:
     for schema in schemas.values():
         if isinstance(schema, WalkerSchema):
             yield from _wrong_variants_of(draft, schema, schemas)
+        elif isinstance(schema, StrategySchema) and schema.rules is not None:
+            yield from _unknown_params(draft, schema, schema.search, ("strategies", schema.name, "search"))
 
 
 def _wrong_variants_of(draft: Draft, walker: WalkerSchema, schemas: Schemas) -> Iterator[Problem]:
@@ -101,8 +103,16 @@ def _wrong_variants_of(draft: Draft, walker: WalkerSchema, schemas: Schemas) -> 
         strategy = schemas.get(("strategies", name))
         if not isinstance(strategy, StrategySchema) or strategy.rules is None:
             continue
-        for param in params:
-            if param not in strategy.params:
-                place = draft.where("walkers", walker.name, ("vary", name, param), "key")
-                listed, hint = ", ".join(strategy.params) or "none", did_you_mean(param, strategy.params)
-                yield Problem("unknown-name", f"{name} has no param {param}", place, expected=listed, hint=hint)
+        yield from _unknown_params(draft, strategy, params, ("walkers", walker.name, "vary", name))
+
+
+def _unknown_params(
+    draft: Draft, strategy: StrategySchema, varied: Mapping[str, object], place: tuple[str, ...]
+) -> Iterator[Problem]:
+    """Varied params that the rules of a strategy do not have; they stand below `place`."""
+    kind, name, *keys = place
+    for param in varied:
+        if param not in strategy.params:
+            where = draft.where(kind, name, (*keys, param), "key")
+            listed, hint = ", ".join(strategy.params) or "none", did_you_mean(param, strategy.params)
+            yield Problem("unknown-name", f"{strategy.name} has no param {param}", where, expected=listed, hint=hint)

@@ -25,6 +25,7 @@ from backtestkit_cli.config.fields import (
     text_or,
 )
 from backtestkit_cli.config.problems import missing_key, refusal
+from backtestkit_cli.config.varied import Varied
 from backtestkit_cli.model.time import Interval, minutes_of
 
 
@@ -129,6 +130,7 @@ class StrategySchema(NamedSchema):
     signals: FilePath | None = None
     candles: StrategyInterval | None = None
     params: Params = Field(default_factory=dict)
+    search: dict[Identifier, Varied] = Field(default_factory=dict)
     warm_up: WarmUp | None = None
     risk: Annotated[DistinctEntries[Name], BeforeValidator(_one_or_more)] | None = None
     sizing: Name | None = None
@@ -163,8 +165,8 @@ class StrategySchema(NamedSchema):
         return {
             "rules": ("warm_up", "model", "text"),
             "use": ("model", "text"),
-            "signals": ("candles", "params", "warm_up", "model", "text"),
-            "llm": (),
+            "signals": ("candles", "params", "search", "warm_up", "model", "text"),
+            "llm": ("search",),
         }[form]
 
     @property

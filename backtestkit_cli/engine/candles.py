@@ -132,8 +132,20 @@ class Candles:
             first += int(self.present[first:].argmax())
         if first == 0:
             return self
-        part = slice(first, None)
-        cut = Candles(
+        cut = self._part(first, len(self))
+        object.__setattr__(cut, "part_of", self.whole)
+        return cut
+
+    def until_time(self, end_ms: int) -> "Candles":
+        """The candles that close by a time, as views; the last row holds a candle."""
+        last = min(len(self), self.row(end_ms))
+        if self.present is not None and last > 0:
+            last -= int(self.present[:last][::-1].argmax())
+        return self if last >= len(self) else self._part(0, max(0, last))
+
+    def _part(self, first: int, last: int) -> "Candles":
+        part = slice(first, last)
+        return Candles(
             start_ms=self.time(first),
             open=self.open[part],
             high=self.high[part],
@@ -143,5 +155,3 @@ class Candles:
             present=None if self.present is None else self.present[part],
             bridged=None if self.bridged is None else self.bridged[part],
         )
-        object.__setattr__(cut, "part_of", self.whole)
-        return cut

@@ -23,6 +23,7 @@ from backtestkit_cli.measure.original_metrics import Happened, Scope, happened, 
 from backtestkit_cli.measure.ranking import MOST_RANKED, ranks
 from backtestkit_cli.measure.statistics import empty_metrics, run_metrics
 from backtestkit_cli.measure.trust import Finding
+from backtestkit_cli.model.time import TimeRange
 
 LOWER_IS_BETTER = frozenset(
     (
@@ -200,7 +201,11 @@ def outcome_of(
 
 def daily_equity(outcome: Outcome, contest: Contest) -> DailyEquity:
     """The worth of a contestant at each daily mark."""
-    within = contest.run.range
+    return worth_within(outcome, contest.run.range)
+
+
+def worth_within(outcome: Outcome, within: TimeRange) -> DailyEquity:
+    """The worth of an outcome at each daily mark of the range that it was tested on."""
     times_ms = np.append(np.int64(within.start_ms), mark_times(within))
     return DailyEquity(times_ms=times_ms, values=np.array(outcome.equity), is_money=outcome.is_money)
 

@@ -408,9 +408,74 @@ class WalkerDone:
     kind: Literal["walker_done"] = "walker_done"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialDone:
+    """Params were tried on the training time of a fold, 0 for the last search; without a value they have no metric.
+
+    `best_params` and `best_metric` are those of this search so far. `done_trials` counts those of all searches.
+    """
+
+    time_ms: int
+    strategy: str
+    fold: int
+    params: Mapping[str, bool | int | float | str]
+    run_id: str
+    metric: str
+    metric_value: float | None
+    best_params: Mapping[str, bool | int | float | str] | None
+    best_metric: float | None
+    done_trials: int
+    total_trials: int
+    kind: Literal["trial_done"] = "trial_done"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialFailed:
+    """Params that a search tried came to no result."""
+
+    time_ms: int
+    strategy: str
+    fold: int
+    params: Mapping[str, bool | int | float | str]
+    code: str
+    what: str
+    kind: Literal["trial_failed"] = "trial_failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoldDone:
+    """A fold of a search was judged on the time after its training; without params nothing could be chosen."""
+
+    time_ms: int
+    strategy: str
+    fold: int
+    total_folds: int
+    params: Mapping[str, bool | int | float | str] | None
+    metric: str
+    in_sample: float | None
+    out_of_sample: float | None
+    kind: Literal["fold_done"] = "fold_done"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchDone:
+    """A search came to its end, or was stopped before; `params` are the chosen ones."""
+
+    time_ms: int
+    strategy: str
+    params: Mapping[str, bool | int | float | str] | None
+    metric: str
+    in_sample: float | None
+    hold_out: float | None
+    done_trials: int
+    verdict: str
+    kind: Literal["search_done"] = "search_done"
+
+
 SignalEvent: TypeAlias = Idle | Scheduled | Opened | Active | Closed | Cancelled
 Event: TypeAlias = SignalEvent | LevelReached | DraftRefused | QuantityRefused | RiskRefused | DecisionFailed
 WalkerEvent: TypeAlias = StrategyStarted | StrategyDone | StrategyFailed | WalkerProgress | WalkerDone
+SearchEvent: TypeAlias = TrialDone | TrialFailed | FoldDone | SearchDone
 Notice: TypeAlias = (
     FrameStarted
     | CandlesLoaded
@@ -423,6 +488,7 @@ Notice: TypeAlias = (
     | RiskCheckFailed
     | ListenerFailed
     | WalkerEvent
+    | SearchEvent
 )
 
 

@@ -24,7 +24,15 @@ def contest_from(content: bytes) -> Contest:
     Raises:
         ValueError, KeyError, TypeError, AttributeError: this is none.
     """
-    told = json.loads(content)
+    return contest_made(json.loads(content))
+
+
+def contest_made(told: Mapping[str, Any]) -> Contest:
+    """Build a comparison from plain values.
+
+    Raises:
+        ValueError, KeyError, TypeError, AttributeError: these make none.
+    """
     run = made(RunResult, told["run"], streams=(), policy=policy_from(told["run"]["policy"]))
     parts: dict[str, tuple[Any, ...]] = {
         "contestants": tuple(_adapter(Contestant).validate_python(one) for one in told["contestants"]),

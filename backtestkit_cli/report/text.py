@@ -25,6 +25,7 @@ KIND_TITLES = {
     "risk": "Risk refusals",
     "performance": "Performance",
     "walker": "Comparison",
+    "optimizer": "Search",
 }
 
 _WITHOUT_SIGN = {"+0.00": "0.00", "-0.00": "0.00"}

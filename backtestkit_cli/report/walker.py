@@ -154,14 +154,15 @@ def _head(contest: Contest, best: Outcome | None) -> Facts:
 def _comparison(
     contest: Contest, rows: Sequence[Standing], findings: tuple[Finding, ...], top: int | None
 ) -> Iterator[Section]:
-    yield table_section(MAIN_TABLE, "Who stands where", _ranking(contest, rows, top))
+    yield table_section(MAIN_TABLE, "Who stands where", ranking_table(contest, rows, top))
     yield Section(key="warnings", title="How far to trust it", block=Findings(findings))
     yield from heat_sections(contest)
-    yield table_section("missing", "What is N/A", _missing(contest, rows))
-    yield table_section("failed_contestants", "Who failed", _failed(contest.failed))
+    yield table_section("missing", "What is N/A", missing_table(contest, rows))
+    yield table_section("failed_contestants", "Who failed", failed_table(contest.failed))
 
 
-def _ranking(contest: Contest, rows: Sequence[Standing], top: int | None) -> Table:
+def ranking_table(contest: Contest, rows: Sequence[Standing], top: int | None) -> Table:
+    """Everybody who finished, in order of place; a narrow reader gets the first `top` rows."""
     outcomes = [row.outcome for row in rows]
     metrics = [_metric(contest.metric, one) for one in outcomes]
     known = known_metrics()[contest.metric]
@@ -202,7 +203,8 @@ def _params(outcome: Outcome) -> str:
     return ", ".join(f"{key}={value}" for key, value in outcome.contestant.params)
 
 
-def _missing(contest: Contest, rows: Sequence[Standing]) -> Table:
+def missing_table(contest: Contest, rows: Sequence[Standing]) -> Table:
+    """Who has no value of the metric, and why."""
     found = [
         (row.outcome.contestant.name, row.outcome.reasons.get(contest.metric)) for row in rows if row.value is None
     ]
@@ -215,7 +217,8 @@ def _missing(contest: Contest, rows: Sequence[Standing]) -> Table:
     )
 
 
-def _failed(failed: Sequence[Failed]) -> Table:
+def failed_table(failed: Sequence[Failed]) -> Table:
+    """Who came to no result, and why."""
     return Table(
         (
             Column(key="strategy", label="Strategy", values=[one.contestant.name for one in failed]),
@@ -293,20 +296,31 @@ def _ranks_told(contest: Contest) -> Iterator[Finding]:
 
 
 def _best(contest: Contest, best: Outcome) -> Iterator[Section]:
-    equity = daily_equity(best, contest)
-    metrics = [_metric(key, best) for key in best.figures if "." not in key]
-    is_shown = [one for one in metrics if contest.run.balance is not None or one.reason != "nothing is sized"]
     yield Section(key="contestant", title="Which one", block=_which(contest, best))
-    yield Section(key="metrics", title="Result", block=Measures(tuple(is_shown)))
-    originals = tuple(_metric(key, best) for key in best.figures if "." in key)
-    if originals:
-        yield Section(key="original", title="As the original measures", block=Measures(originals), depth="full")
+    yield from result_sections(best)
+    equity = daily_equity(best, contest)
     start = equity.values[0] if equity.is_money else STAKE
-    chosen = np.linspace(0, len(equity.values) - 1, min(CURVE_POINTS, len(equity.values))).round().astype(int)
-    points = tuple((100 * (equity.values[chosen] / start - 1)).tolist())
+    points = thinned(tuple((100 * (equity.values / start - 1)).tolist()))
     yield Section(key="pnl_curve_percent", title="PnL day by day", block=Curve(points))
     yield Section(key="months", title="Month by month", block=months(equity), depth="full")
     yield Section(key="best_warnings", title="How far to trust it by itself", block=Findings(best.findings))
+
+
+def result_sections(outcome: Outcome, key: str = "metrics", title: str = "Result") -> Iterator[Section]:
+    """Every figure of one outcome; those of money where it is sized."""
+    metrics = [_metric(one, outcome) for one in outcome.figures if "." not in one]
+    is_shown = [one for one in metrics if outcome.is_money or one.reason != "nothing is sized"]
+    yield Section(key=key, title=title, block=Measures(tuple(is_shown)))
+    originals = tuple(_metric(one, outcome) for one in outcome.figures if "." in one)
+    if originals:
+        block = Measures(originals)
+        yield Section(key=f"{key}_original", title="As the original measures", block=block, depth="full")
+
+
+def thinned(values: Sequence[float]) -> tuple[float, ...]:
+    """As many values of a curve as a line shows, its ends among them."""
+    chosen = np.linspace(0, len(values) - 1, min(CURVE_POINTS, len(values))).round().astype(int).tolist()
+    return tuple(values[one] for one in chosen)
 
 
 def _which(contest: Contest, best: Outcome) -> Facts:

@@ -25,6 +25,8 @@ LIVE = "live"
 """The kind of report that sessions have, and runs have not."""
 WALKER = "walker"
 """The kind of report that comparisons have."""
+OPTIMIZER = "optimizer"
+"""The kind of report that searches have."""
 TEXTS: dict[Format, Callable[[Report], str]] = {"md": markdown, "json": json_text, "html": page}
 
 
@@ -42,7 +44,7 @@ def kind_named(text: str) -> Kind:
             "unknown-report-kind",
             f"there is no report of the kind {text!r}",
             expected=", ".join(KINDS),
-            hint=f"sessions have the kind {LIVE}, comparisons {WALKER}",
+            hint=f"sessions have the kind {LIVE}, comparisons {WALKER}, searches {OPTIMIZER}",
         )
     )
 

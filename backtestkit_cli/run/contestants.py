@@ -126,10 +126,11 @@ def _contestants(config: Config, schema: WalkerSchema) -> Iterator[Contestant]:
         varied = schema.vary.get(strategy, {})
         for values in product(*varied.values()):
             params = tuple(zip(varied, values, strict=True))
-            yield Contestant(name=_name(strategy, params), strategy=strategy, params=params)
+            yield Contestant(name=variant_name(strategy, params), strategy=strategy, params=params)
 
 
-def _name(strategy: str, params: Sequence[tuple[str, object]]) -> str:
+def variant_name(strategy: str, params: Sequence[tuple[str, object]]) -> str:
+    """A strategy by its varied params."""
     told = ", ".join(f"{key}={_written(value)}" for key, value in params)
     return f"{strategy}({told})" if told else strategy
 

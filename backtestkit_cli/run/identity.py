@@ -10,9 +10,11 @@ from backtestkit_cli.config.merge import Config
 from backtestkit_cli.config.stored import without_secrets
 from backtestkit_cli.engine.result import StreamRun
 from backtestkit_cli.measure.contest import Contest
+from backtestkit_cli.measure.study import Study
 from backtestkit_cli.model.policy import ReferencePolicy
 from backtestkit_cli.run.plan import Plan
 from backtestkit_cli.run.record import sources
+from backtestkit_cli.run.search.space import Space
 from backtestkit_cli.run.standing import Key
 
 
@@ -25,7 +27,7 @@ def run_id(config: Config, plan: Plan, streams: Sequence[StreamRun], status: str
             mode="json", exclude={"notify", "state", "broker", "metrics", "columns"}
         ),
         "exchange": without_secrets(config.exchanges[plan.exchange].model_dump(mode="json")),
-        "strategies": {name: config.strategies[name].model_dump(mode="json") for name in plan.strategies},
+        "strategies": {name: _decisive(config, name) for name in plan.strategies},
         "risks": [config.risks[name].model_dump(mode="json") for name in _risks(config, plan.strategies)],
         "sizings": [config.sizings[name].model_dump(mode="json") for name in _sizings(config, plan.strategies)],
         "sources": sources(config, plan),
@@ -53,6 +55,29 @@ def contest_id(contest: Contest) -> str:
         "candles": contest.fingerprint,
     }
     return hashlib.sha256(json.dumps(decided, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def study_id(study: Study, space: Space) -> str:
+    """Twelve hex digits of what decides a search: its trials, its windows, how they were chosen, and how it ended."""
+    contest = study.contest
+    held = () if study.held is None else (study.held,)
+    judged = [one for fold in study.folds for one in (fold.chosen, fold.judged) if one is not None]
+    decided = {
+        "strategy": study.strategy,
+        "metric": contest.metric,
+        "status": contest.run.status,
+        "sampler": [study.sampler, study.seed, study.asked, space],
+        "windows": [study.planned_folds, study.gap_minutes, study.embargo_minutes, str(study.hold_out)],
+        "runs": [[one.contestant.name, one.run_id] for one in (*contest.outcomes, *judged, *held)],
+        "failed": [[one.contestant.name, one.code] for one in contest.failed],
+        "candles": contest.fingerprint,
+    }
+    return hashlib.sha256(json.dumps(decided, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def _decisive(config: Config, strategy: str) -> dict[str, Any]:
+    """What a strategy is, without the values that a search of it would try."""
+    return config.strategies[strategy].model_dump(mode="json", exclude={"search"})
 
 
 def _risks(config: Config, strategies: Iterable[str]) -> list[str]:

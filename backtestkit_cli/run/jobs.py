@@ -1,4 +1,4 @@
-"""Backtests and walkers in the background: each in a thread of its own, with a handle.
+"""Backtests, walkers and searches in the background: each in a thread of its own, with a handle.
 
 A thread and no process: functions given from Python, listeners, stop requests and questions about open signals reach
 it as they are, and the result is the one of the foreground, object for object. Several processors are for `jobs=` of a
@@ -23,17 +23,19 @@ if TYPE_CHECKING:
     from backtestkit_cli.run.finished import FinishedRun
     from backtestkit_cli.run.finished_contest import FinishedContest
     from backtestkit_cli.run.live.session import Live
+    from backtestkit_cli.run.search.finished import FinishedStudy
+    from backtestkit_cli.run.search.search import Search
     from backtestkit_cli.run.walker import Walker
 
-Finished = TypeVar("Finished", "FinishedRun", "FinishedContest")
+Finished = TypeVar("Finished", "FinishedRun", "FinishedContest", "FinishedStudy")
 JobStatus: TypeAlias = Literal["ready", "running", "done", "failed", "cancelled"]
 
 
 @dataclass(slots=True, eq=False)
 class Job(Generic[Finished]):
-    """One backtest, or walker, in the background."""
+    """One backtest, walker or search in the background."""
 
-    backtest: "Backtest | Walker"
+    backtest: "Backtest | Walker | Search"
     _status: JobStatus = "ready"
     _over: Event = field(default_factory=Event, repr=False)
     _turn: Lock = field(default_factory=Lock, repr=False)
@@ -62,7 +64,8 @@ class Job(Generic[Finished]):
 
     @property
     def stats(self) -> "dict[str, float | None]":
-        """The figures of all streams together, of a walker those of its best, when it is done.
+        """The figures of all streams together, of a walker those of its best, of a search those of the
+        hold-out, when it is done.
 
         Raises:
             UsageError: it is not done.
@@ -138,17 +141,17 @@ _UNDER_WAY: set[Job[Any]] = set()
 class Runs:
     """The runs of one kit: those that are running, and all jobs, oldest first."""
 
-    running: "list[Backtest | Live | Walker]" = field(default_factory=list)
+    running: "list[Backtest | Live | Walker | Search]" = field(default_factory=list)
     jobs: list[Job[Any]] = field(default_factory=list)
     turn: Lock = field(default_factory=Lock, repr=False)
 
-    def of(self, key: Key) -> "list[Backtest | Live | Walker]":
+    def of(self, key: Key) -> "list[Backtest | Live | Walker | Search]":
         """The runs under way that have a stream, the newest last."""
         return [one for one in tuple(self.running) if key in one.plan.keys]
 
 
-def begin(backtest: "Backtest | Walker") -> Job[Any]:
-    """Run a backtest, or a walker, in the background.
+def begin(backtest: "Backtest | Walker | Search") -> Job[Any]:
+    """Run a backtest, a walker or a search in the background.
 
     Raises:
         UsageError: a job of the same kit with one of its streams is running.

@@ -117,7 +117,7 @@ class KeptResults:
     def _key(self, contestant: Contestant) -> str:
         if contestant not in self._keys:
             walker = self.walker
-            self._code = self._code or _code_of(walker.config, tuple(walker.plan.plans))
+            self._code = self._code or code_of(walker.config, tuple(walker.plan.plans))
             decided = [
                 contestant.name,
                 run_id(
@@ -147,7 +147,7 @@ def read_results(path: Path) -> dict[str, Outcome]:
     return {told["key"]: outcome_from(told["outcome"]) for told in sealed_lines(path)}
 
 
-def _code_of(config: Config, strategies: tuple[str, ...]) -> str:
+def code_of(config: Config, strategies: tuple[str, ...]) -> str:
     """One hash over this program, what it stands on, and every Python file beside those of the strategies."""
     digest = hashlib.sha256(json.dumps([package_hash(), versions()], sort_keys=True).encode())
     references = [config.strategies[name].use or "" for name in strategies]

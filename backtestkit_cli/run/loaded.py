@@ -8,7 +8,8 @@ from backtestkit_cli.config.merge import Config
 from backtestkit_cli.data.border import Anomaly
 from backtestkit_cli.data.load import Gap, LocalSource, fingerprint, load_candles
 from backtestkit_cli.engine.candles import Candles
-from backtestkit_cli.model.time import MINUTE_MS
+from backtestkit_cli.errors import DataError, Problem, Source
+from backtestkit_cli.model.time import MINUTE_MS, iso
 from backtestkit_cli.plugins.registry import Registry
 from backtestkit_cli.run.plan import Plan
 from backtestkit_cli.run.reference import looks_beyond_ms
@@ -28,12 +29,19 @@ class LoadedOnce:
         """Give the candles of a symbol; they may begin before `start_ms`.
 
         Raises:
-            DataError: no candle opens in the window, or the candles are refused.
+            DataError: no candle opens in the window, the candles are refused, or they begin too late.
         """
+        if symbol in self.known and start_ms < self.start_ms:
+            what = f"history of {symbol} would begin at {iso(start_ms)}, before the candles that were loaded"
+            raise DataError(Problem("no-candles", what, Source(symbol=symbol, time_ms=start_ms)))
         if symbol not in self.known:
             first_ms = min(start_ms, self.start_ms)
             self.known[symbol] = load_candles(source, symbol, first_ms, end_ms, gap, anomaly)
         return self.known[symbol]
+
+    def until(self, end_ms: int) -> "LoadedOnce":
+        """The same candles as far as they close by a time."""
+        return LoadedOnce(self.start_ms, {name: one.until_time(end_ms) for name, one in self.known.items()})
 
     def fingerprint(self, symbols: Sequence[str]) -> str:
         """One hash over the candles of some symbols that are loaded."""

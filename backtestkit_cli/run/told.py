@@ -1,8 +1,8 @@
-"""What a report can be asked of, by the word that names it: a stored run, a live session, or a comparison.
+"""What a report can be asked of, by the word that names it: a stored run, a live session, a comparison, or a search.
 
 * A word is a run where one fits. Else it is a session; with the kind `live` it is one in any case, `last` the newest.
 * A run has every kind but `live`, a session that one alone. With the kind `walker` the word is the name of one, or
-  `last`.
+  `last`; with the kind `optimizer` a study, its strategy, or `last`.
 """
 
 from dataclasses import dataclass
@@ -13,10 +13,14 @@ from backtestkit_cli.errors import Problem, UsageError
 from backtestkit_cli.report.dump import find_bundle
 from backtestkit_cli.report.kinds import Kind
 from backtestkit_cli.report.report import Report
+from backtestkit_cli.report.study import MAIN_TABLE as TRIALS
+from backtestkit_cli.report.study import study_report
+from backtestkit_cli.report.study_files import find_study, read_study
 from backtestkit_cli.report.walker import MAIN_TABLE, walker_report
 from backtestkit_cli.report.walker_files import find_contest, read_contest
 from backtestkit_cli.report.written import (
     LIVE,
+    OPTIMIZER,
     WALKER,
     Format,
     files_of,
@@ -126,6 +130,31 @@ class OfWalker:
         return files_of(self.report(), self.record.parent.name, formats)
 
 
+@dataclass(frozen=True, slots=True)
+class OfStudy:
+    """The report of a search, made of its record."""
+
+    record: Path
+    kind: str = OPTIMIZER
+
+    @property
+    def folder_name(self) -> str:
+        """One of its own: beside the records of studies lie the newest reports."""
+        return f"{OPTIMIZER}/{self.record.parent.name}/{DUMP}"
+
+    def report(self) -> Report:
+        """Make it again."""
+        return study_report(read_study(self.record))
+
+    def text(self, format: Format) -> str:  # noqa: A002  # the option's word
+        """As one text; of CSV the trials."""
+        return written(self.report(), TRIALS, format)
+
+    def files(self, formats: list[Format]) -> dict[str, str]:
+        """Texts by file name."""
+        return files_of(self.report(), self.record.stem, formats)
+
+
 def told(logs: Path, text: str, kind: str | None) -> Told:
     """Find what is meant; without a kind the main one.
 
@@ -134,6 +163,8 @@ def told(logs: Path, text: str, kind: str | None) -> Told:
     """
     if kind == WALKER:
         return OfWalker(find_contest(logs, text))
+    if kind == OPTIMIZER:
+        return OfStudy(find_study(logs, text))
     if kind == LIVE:
         return OfSession(find_session(logs, text), logs.parent)
     named = kind_named(kind or "backtest")

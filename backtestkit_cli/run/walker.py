@@ -13,15 +13,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple, get_args
 
-from backtestkit_cli.config.market_schema import SampleExchange
 from backtestkit_cli.config.merge import Config
-from backtestkit_cli.engine.result import RunResult, RunStatus
+from backtestkit_cli.engine.result import RunStatus
 from backtestkit_cli.measure.contest import NOBODY, Best, Contest, Contestant, Failed, Outcome, better
-from backtestkit_cli.model.event import Event, Notice, WalkerEvent
+from backtestkit_cli.model.event import Event, Notice, SearchEvent, WalkerEvent
 from backtestkit_cli.plugins.registry import Registry
 from backtestkit_cli.run.backtest import end_quietly
 from backtestkit_cli.run.callbacks import callbacks_of, walker_callbacks_of
-from backtestkit_cli.run.columns import column_choices
 from backtestkit_cli.run.contestant import Ended, Tester
 from backtestkit_cli.run.contestants import WalkerPlan, longest_history
 from backtestkit_cli.run.finished_contest import FinishedContest
@@ -31,11 +29,12 @@ from backtestkit_cli.run.kept_results import KeptResults, TakenOver
 from backtestkit_cli.run.listen import Audience, Listeners
 from backtestkit_cli.run.loaded import LoadedOnce, load_for_all
 from backtestkit_cli.run.notices import failure
+from backtestkit_cli.run.shared_run import shared_run
 from backtestkit_cli.run.standing import Standing
 from backtestkit_cli.run.trials import TrialLedger, trial_of
 from backtestkit_cli.run.walker_notices import ended, failed, finished, progress, started
 
-RUN_TOPICS = frozenset(get_args(Event | Notice)) - frozenset(get_args(WalkerEvent))
+RUN_TOPICS = frozenset(get_args(Event | Notice)) - frozenset(get_args(WalkerEvent | SearchEvent))
 """What is told of the backtests of contestants."""
 
 
@@ -143,7 +142,7 @@ class Walker:
             contestants=self.plan.contestants,
             outcomes=tuple(self.outcomes),
             failed=tuple(self.failed),
-            run=self._shared_run(told),
+            run=shared_run(self.config, self.plan.shared, tuple(self.plan.plans), told, self.audience.warnings),
             fingerprint=self.fingerprint,
             note=self.config.walkers[self.plan.walker].note or "",
         )
@@ -260,24 +259,3 @@ class Walker:
     def _audience(self, callbacks: Listeners | None = None) -> Audience:
         shared, first = self.plan.shared, Listeners() if callbacks is None else callbacks
         return Audience("backtest", first, self.listeners, exchange=shared.exchange, frame=shared.frame)
-
-    def _shared_run(self, status: RunStatus) -> RunResult:
-        shared, settings = self.plan.shared, self.config.settings
-        is_sized = any(self.config.strategies[name].sizing for name in self.plan.plans)
-        return RunResult(
-            run_id="",
-            kind="backtest",
-            exchange=shared.exchange,
-            frame=shared.frame,
-            range=shared.range,
-            tick=shared.tick,
-            policy=shared.policy,
-            costs=shared.costs,
-            balance=settings.balance if is_sized else None,
-            gap=settings.gap,
-            streams=(),
-            warnings=self.audience.warnings,
-            status=status,
-            columns=column_choices(self.config),
-            is_made_up=isinstance(self.config.exchanges[shared.exchange], SampleExchange),
-        )

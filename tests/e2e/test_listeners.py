@@ -40,7 +40,7 @@ from backtestkit_cli import (
 from backtestkit_cli.config import schema
 from backtestkit_cli.engine.result import RunResult, StreamRun
 from backtestkit_cli.errors import ConfigError, StrategyError
-from backtestkit_cli.model.event import Event, Notice, WalkerEvent
+from backtestkit_cli.model.event import Event, Notice, SearchEvent, WalkerEvent
 from backtestkit_cli.model.signal import Signal
 from backtestkit_cli.model.time import Interval
 from backtestkit_cli.run.callbacks import HOOKS as TOLD_OF
@@ -298,7 +298,7 @@ def broken(candles: Any) -> Any:
 
 def test_the_table_has_a_row_for_every_event() -> None:
     # what a walker tells has tests of its own
-    assert {*TOPICS, *get_args(WalkerEvent)} == {*get_args(Event), *get_args(Notice)}
+    assert {*TOPICS, *get_args(WalkerEvent), *get_args(SearchEvent)} == {*get_args(Event), *get_args(Notice)}
 
 
 @pytest.mark.parametrize("topic", TOPICS, ids=lambda topic: topic.__name__)
