@@ -15,13 +15,17 @@ if TYPE_CHECKING:
     from backtestkit_cli.model.event import Closed as Closed
     from backtestkit_cli.model.event import DecisionFailed as DecisionFailed
     from backtestkit_cli.model.event import DraftRefused as DraftRefused
+    from backtestkit_cli.model.event import DraftsMade as DraftsMade
     from backtestkit_cli.model.event import FoldDone as FoldDone
     from backtestkit_cli.model.event import FrameStarted as FrameStarted
     from backtestkit_cli.model.event import Idle as Idle
     from backtestkit_cli.model.event import LevelReached as LevelReached
     from backtestkit_cli.model.event import ListenerFailed as ListenerFailed
     from backtestkit_cli.model.event import Opened as Opened
+    from backtestkit_cli.model.event import OptimizerProgress as OptimizerProgress
     from backtestkit_cli.model.event import Progress as Progress
+    from backtestkit_cli.model.event import ProjectMade as ProjectMade
+    from backtestkit_cli.model.event import ProjectWritten as ProjectWritten
     from backtestkit_cli.model.event import QuantityCalculated as QuantityCalculated
     from backtestkit_cli.model.event import QuantityRefused as QuantityRefused
     from backtestkit_cli.model.event import RiskAllowed as RiskAllowed
@@ -32,6 +36,7 @@ if TYPE_CHECKING:
     from backtestkit_cli.model.event import Scheduled as Scheduled
     from backtestkit_cli.model.event import SearchDone as SearchDone
     from backtestkit_cli.model.event import SignalEvent as SignalEvent
+    from backtestkit_cli.model.event import SourceRead as SourceRead
     from backtestkit_cli.model.event import StrategyDone as StrategyDone
     from backtestkit_cli.model.event import StrategyFailed as StrategyFailed
     from backtestkit_cli.model.event import StrategyStarted as StrategyStarted
@@ -49,6 +54,7 @@ if TYPE_CHECKING:
     from backtestkit_cli.plugins.ports import Market as Market
     from backtestkit_cli.plugins.registry import exchange as exchange
     from backtestkit_cli.plugins.registry import strategy as strategy
+    from backtestkit_cli.report.conversation import dump_conversation as dump_conversation
     from backtestkit_cli.run.log import log as log
     from backtestkit_cli.run.memo import memo as memo
 
@@ -64,6 +70,7 @@ _PLACES = {
     "Closed": _EVENTS,
     "DecisionFailed": _EVENTS,
     "DraftRefused": _EVENTS,
+    "DraftsMade": _EVENTS,
     "FoldDone": _EVENTS,
     "FrameStarted": _EVENTS,
     "Idle": _EVENTS,
@@ -72,10 +79,13 @@ _PLACES = {
     "ListenerFailed": _EVENTS,
     "Market": "backtestkit_cli.plugins.ports",
     "Opened": _EVENTS,
+    "OptimizerProgress": _EVENTS,
     "Progress": _EVENTS,
-    "QuantityRefused": _EVENTS,
+    "ProjectMade": _EVENTS,
+    "ProjectWritten": _EVENTS,
     "QuantityCalculated": _EVENTS,
     "QuantityLimits": _SIZING,
+    "QuantityRefused": _EVENTS,
     "RiskAllowed": _EVENTS,
     "RiskCheckFailed": _EVENTS,
     "RiskRefused": _EVENTS,
@@ -87,6 +97,7 @@ _PLACES = {
     "SearchDone": _EVENTS,
     "SignalDraft": "backtestkit_cli.model.signal",
     "SignalEvent": _EVENTS,
+    "SourceRead": _EVENTS,
     "StrategyDone": _EVENTS,
     "StrategyFailed": _EVENTS,
     "StrategyStarted": _EVENTS,
@@ -99,6 +110,7 @@ _PLACES = {
     "WalkerDone": _EVENTS,
     "WalkerProgress": _EVENTS,
     "atr_based": _SIZING,
+    "dump_conversation": "backtestkit_cli.report.conversation",
     "exchange": "backtestkit_cli.plugins.registry",
     "fixed_percentage": _SIZING,
     "kelly_criterion": _SIZING,
@@ -120,6 +132,7 @@ __all__ = [
     "Closed",
     "DecisionFailed",
     "DraftRefused",
+    "DraftsMade",
     "FoldDone",
     "FrameStarted",
     "Idle",
@@ -128,7 +141,10 @@ __all__ = [
     "ListenerFailed",
     "Market",
     "Opened",
+    "OptimizerProgress",
     "Progress",
+    "ProjectMade",
+    "ProjectWritten",
     "QuantityCalculated",
     "QuantityLimits",
     "QuantityRefused",
@@ -141,6 +157,7 @@ __all__ = [
     "SearchDone",
     "SignalDraft",
     "SignalEvent",
+    "SourceRead",
     "StrategyDone",
     "StrategyFailed",
     "StrategyStarted",
@@ -151,6 +168,7 @@ __all__ = [
     "WalkerProgress",
     "__version__",
     "atr_based",
+    "dump_conversation",
     "exchange",
     "fixed_percentage",
     "kelly_criterion",

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from backtestkit_cli.run.backtest import Backtest
     from backtestkit_cli.run.check import Check
     from backtestkit_cli.run.checks.remark import Remark
+    from backtestkit_cli.run.drafting.optimizer import Optimizer
     from backtestkit_cli.run.live.session import Live
     from backtestkit_cli.run.outside import OutsideExchange
     from backtestkit_cli.run.parity import SessionParity
@@ -290,6 +291,26 @@ class Kit(Entries):
         folder = first if first.is_dir() else first.parent
         path, study = None if to is None else Path(to), self.study(source).study
         return apply_study(self.config, study, name=name, path=path, folder=folder)
+
+    def optimizer(self, name: str, *, blind: bool = True) -> "Optimizer":
+        """Give an optimizer of the config: `.get_data()` asks for drafts, `.dump()` writes the project made of them.
+
+        Without `blind` the model is told the name of the market, dates and prices.
+
+        Raises:
+            UsageError: there is no such optimizer.
+        """
+        from backtestkit_cli.run.drafting.optimizer import Optimizer
+
+        self.get_optimizer(name)
+        return Optimizer(
+            config=self.config,
+            name=name,
+            registry=self.registry,
+            logs=self.logs,
+            is_blind=blind,
+            listeners=self.listeners,
+        )
 
     def live(
         self,

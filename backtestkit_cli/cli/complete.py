@@ -34,6 +34,11 @@ def walkers(ctx: typer.Context, incomplete: str) -> list[str]:
     return _names(ctx, incomplete, "walkers")
 
 
+def optimizers(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Names of optimizers."""
+    return _names(ctx, incomplete, "optimizers")
+
+
 def symbols(ctx: typer.Context, incomplete: str) -> list[str]:
     """The symbols of `settings.defaults`."""
     return _names(ctx, incomplete, "symbols")

@@ -1,30 +1,32 @@
 """How strategies are compared, or drafted: walkers and optimizers."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import Field
 
 from backtestkit_cli.config.fields import (
-    AnyInterval,
+    Address,
     Broken,
     Callback,
-    Count,
     DistinctEntries,
     Entries,
+    Expression,
     FilePath,
     Identifier,
     Metric,
     Name,
     NamedSchema,
+    Params,
     PluginReference,
     Schema,
+    StrategyInterval,
     Symbol,
     Text,
     time_or_none,
 )
 from backtestkit_cli.config.market_schema import RangeSchema
-from backtestkit_cli.config.problems import refusal
+from backtestkit_cli.config.problems import missing_key, refusal
 from backtestkit_cli.config.varied import Varied
 
 
@@ -58,18 +60,40 @@ class OptimizerCallbacks(Schema):
 
 
 class SourceSchema(Schema):
-    """What a language model is shown: candles, a CSV file or the answer of a function."""
+    """What a language model is shown: candles with indicators, a CSV file, or the rows of a function.
 
-    candles: AnyInterval | None = None
+    `user_message` and `assistant_message` are texts of its own in the place of those of `templates`.
+    """
+
+    name: Name | None = None
+    candles: StrategyInterval | None = None
+    indicators: dict[Identifier, Expression] = Field(default_factory=dict)
     csv: FilePath | None = None
     use: PluginReference | None = None
+    params: Params = Field(default_factory=dict)
+    user_message: Text | None = None
+    assistant_message: Text | None = None
 
     @classmethod
     def broken_rules(cls, given: Mapping[str, Any]) -> Iterator[Broken]:
-        """Yield a source that is not exactly one thing."""
-        if len([key for key in cls.model_fields if given.get(key) is not None]) != 1:
+        """Yield a source that is not exactly one thing, and keys of another one."""
+        forms = [key for key in ("candles", "csv", "use") if given.get(key) is not None]
+        if len(forms) != 1:
             why = refusal("conflict", "a source is one thing", expected="exactly one of candles, csv and use")
             yield (), dict(given), why
+            return
+        for key, form in (("indicators", "candles"), ("params", "use")):
+            if given.get(key) is not None and forms != [form]:
+                yield (key,), given[key], refusal("unused-key", f"{key} has no effect beside {forms[0]}")
+
+
+class TemplatesSchema(Schema):
+    """The texts of a conversation; `{symbol}`, `{name}`, `{rows}`, `{number}` and `{count}` are filled in."""
+
+    system: Text | None = None
+    user_message: Text | None = None
+    assistant_message: Text | None = None
+    task: Text | None = None
 
 
 class OptimizerSchema(NamedSchema):
@@ -77,24 +101,37 @@ class OptimizerSchema(NamedSchema):
 
     use: PluginReference
     model: Text
-    drafts: Count = 1
+    base_url: Address | None = None
+    api_key: Text | None = None
+    transcript: FilePath | None = None
+    drafts: Annotated[int, Field(ge=1, le=100)] = 1
     exchange: Name
     symbol: Symbol
     metric: Metric = "sharpe_ratio"
     train: Entries[RangeSchema]
     test: RangeSchema
     sources: Entries[SourceSchema]
+    hide: DistinctEntries[Text] | None = None
+    templates: TemplatesSchema = TemplatesSchema()
     callbacks: OptimizerCallbacks = OptimizerCallbacks()
 
     @classmethod
     def broken_rules(cls, given: Mapping[str, Any]) -> Iterator[Broken]:
-        """Yield training ranges that overlap the test."""
+        """Yield training ranges that overlap the test, and what a provider lacks or has no use for."""
         test, train = _bounds(given.get("test")), given.get("train")
         for index, one in enumerate(train if isinstance(train, list) else []):
             bounds = _bounds(one)
             if test and bounds and bounds[0] < test[1] and test[0] < bounds[1]:
                 why = refusal("conflict", "this range overlaps the test", expected="ranges without common time")
                 yield ("train", index), one, why
+        use = given.get("use")
+        needed = {"openai": "base_url", "replay": "transcript"}.get(use) if isinstance(use, str) else None
+        if needed and given.get(needed) is None:
+            yield (needed,), dict(given), missing_key(needed)
+        unused = ("base_url", "api_key") if use == "replay" else ("transcript",) if use in ("ollama", "openai") else ()
+        for key in unused:
+            if given.get(key) is not None:
+                yield (key,), given[key], refusal("unused-key", f"{key} has no effect with {use}", hint="remove it")
 
 
 def _bounds(given: Any) -> tuple[int, int] | None:

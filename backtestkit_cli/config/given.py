@@ -20,6 +20,7 @@ from backtestkit_cli.plugins.registry import Registry
 _FUNCTION_KEYS: Mapping[tuple[str, str], PluginKind] = {
     ("exchanges", "use"): "exchange",
     ("strategies", "use"): "strategy",
+    ("strategies", "provider"): "provider",
     ("sizings", "method"): "sizing",
     ("risks", "checks"): "risk_check",
     ("optimizers", "use"): "provider",

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 
 from backtestkit_cli.config.fields import (
+    Address,
     Broken,
     Callback,
     DistinctEntries,
@@ -117,6 +118,10 @@ class StrategyCallbacks(Schema):
     on_partial_loss: Callback = None
 
 
+OF_A_MODEL = ("model", "text", "provider", "base_url", "api_key", "answers")
+"""The keys that only a strategy with `use: llm` has."""
+
+
 def _one_or_more(value: Any) -> Any:
     return (value,) if isinstance(value, str) else value
 
@@ -136,6 +141,10 @@ class StrategySchema(NamedSchema):
     sizing: Name | None = None
     model: Text | None = None
     text: Text | None = None
+    provider: PluginReference | None = None
+    base_url: Address | None = None
+    api_key: Text | None = None
+    answers: FilePath | None = None
     callbacks: StrategyCallbacks = StrategyCallbacks()
 
     @classmethod
@@ -163,10 +172,10 @@ class StrategySchema(NamedSchema):
     @staticmethod
     def _unused_keys(form: str) -> tuple[str, ...]:
         return {
-            "rules": ("warm_up", "model", "text"),
-            "use": ("model", "text"),
-            "signals": ("candles", "params", "search", "warm_up", "model", "text"),
-            "llm": ("search",),
+            "rules": ("warm_up", *OF_A_MODEL),
+            "use": OF_A_MODEL,
+            "signals": ("candles", "params", "search", "warm_up", *OF_A_MODEL),
+            "llm": ("candles", "params", "search", "warm_up"),
         }[form]
 
     @property

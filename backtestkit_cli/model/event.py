@@ -472,10 +472,77 @@ class SearchDone:
     kind: Literal["search_done"] = "search_done"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceRead:
+    """The rows of a source of an optimizer in a training range `[start_ms, end_ms)`, as a model is shown them."""
+
+    time_ms: int
+    optimizer: str
+    symbol: str
+    source: str
+    rows: tuple[Mapping[str, Any], ...]
+    start_ms: int
+    end_ms: int
+    kind: Literal["source_read"] = "source_read"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OptimizerProgress:
+    """How many sources an optimizer has read, and how many drafts it is done with."""
+
+    time_ms: int
+    optimizer: str
+    symbol: str
+    done_sources: int
+    total_sources: int
+    done_drafts: int
+    total_drafts: int
+    kind: Literal["optimizer_progress"] = "optimizer_progress"
+
+    @property
+    def percent(self) -> float:
+        """The share that is done, 0 to 100."""
+        return 100 * (self.done_sources + self.done_drafts) / (self.total_sources + self.total_drafts)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DraftsMade:
+    """All drafts of an optimizer are there: their strategies by name, as a config has them."""
+
+    time_ms: int
+    optimizer: str
+    symbol: str
+    drafts: Mapping[str, Mapping[str, Any]]
+    kind: Literal["drafts_made"] = "drafts_made"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProjectMade:
+    """The config of a project was made of the drafts of an optimizer."""
+
+    time_ms: int
+    optimizer: str
+    symbol: str
+    text: str
+    kind: Literal["project_made"] = "project_made"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProjectWritten:
+    """The project of an optimizer lies in a folder."""
+
+    time_ms: int
+    optimizer: str
+    symbol: str
+    folder: str
+    kind: Literal["project_written"] = "project_written"
+
+
 SignalEvent: TypeAlias = Idle | Scheduled | Opened | Active | Closed | Cancelled
 Event: TypeAlias = SignalEvent | LevelReached | DraftRefused | QuantityRefused | RiskRefused | DecisionFailed
 WalkerEvent: TypeAlias = StrategyStarted | StrategyDone | StrategyFailed | WalkerProgress | WalkerDone
 SearchEvent: TypeAlias = TrialDone | TrialFailed | FoldDone | SearchDone
+OptimizerEvent: TypeAlias = SourceRead | OptimizerProgress | DraftsMade | ProjectMade | ProjectWritten
 Notice: TypeAlias = (
     FrameStarted
     | CandlesLoaded
@@ -489,6 +556,7 @@ Notice: TypeAlias = (
     | ListenerFailed
     | WalkerEvent
     | SearchEvent
+    | OptimizerEvent
 )
 
 

@@ -17,15 +17,19 @@ from backtestkit_cli.model.event import (
     Cancelled,
     CandlesLoaded,
     Closed,
+    DraftsMade,
     FrameStarted,
     Idle,
     LevelReached,
     Opened,
+    ProjectMade,
+    ProjectWritten,
     QuantityCalculated,
     RiskAllowed,
     RiskRefused,
     Scheduled,
     SignalEvent,
+    SourceRead,
     StrategyDone,
     StrategyFailed,
     StrategyStarted,
@@ -66,8 +70,14 @@ HOOKS: Mapping[str, Mapping[str, Hook]] = {
         "on_strategy_error": Hook(StrategyFailed),
         "on_complete": Hook(WalkerDone),
     },
+    "optimizers": {
+        "on_source_data": Hook(SourceRead),
+        "on_data": Hook(DraftsMade),
+        "on_code": Hook(ProjectMade),
+        "on_dump": Hook(ProjectWritten),
+    },
 }
-"""By kind of schema: what each callback of a backtest, or of a walker, is told of."""
+"""By kind of schema: what each callback of a backtest, a walker or an optimizer is told of."""
 
 
 def callbacks_of(
@@ -95,6 +105,15 @@ def walker_callbacks_of(config: Config, registry: Registry, walker: str) -> List
         ConfigError, StrategyError: as `callbacks_of`.
     """
     return _subscribed(config, registry, [("walkers", walker)])
+
+
+def optimizer_callbacks_of(config: Config, registry: Registry, optimizer: str) -> Listeners:
+    """Subscribe the callbacks of an optimizer.
+
+    Raises:
+        ConfigError, StrategyError: as `callbacks_of`.
+    """
+    return _subscribed(config, registry, [("optimizers", optimizer)])
 
 
 def _subscribed(config: Config, registry: Registry, used: Sequence[tuple[str, str]]) -> Listeners:
@@ -138,6 +157,8 @@ def owner_of(event: Any, kind: str) -> str:
             owner = event.exchange
         case "walkers":
             owner = event.walker
+        case "optimizers":
+            owner = event.optimizer
         case _:
             owner = event.frame
     return str(owner)

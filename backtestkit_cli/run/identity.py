@@ -76,8 +76,12 @@ def study_id(study: Study, space: Space) -> str:
 
 
 def _decisive(config: Config, strategy: str) -> dict[str, Any]:
-    """What a strategy is, without the values that a search of it would try."""
-    return config.strategies[strategy].model_dump(mode="json", exclude={"search"})
+    """What a strategy is, without the values that a search of it would try.
+
+    Of a language model its answers count, which are among the sources, not who gave them.
+    """
+    apart = {"search", "provider", "base_url", "api_key", "answers"}
+    return config.strategies[strategy].model_dump(mode="json", exclude=apart)
 
 
 def _risks(config: Config, strategies: Iterable[str]) -> list[str]:

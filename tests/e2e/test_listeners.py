@@ -40,7 +40,7 @@ from backtestkit_cli import (
 from backtestkit_cli.config import schema
 from backtestkit_cli.engine.result import RunResult, StreamRun
 from backtestkit_cli.errors import ConfigError, StrategyError
-from backtestkit_cli.model.event import Event, Notice, SearchEvent, WalkerEvent
+from backtestkit_cli.model.event import Event, Notice, OptimizerEvent, SearchEvent, WalkerEvent
 from backtestkit_cli.model.signal import Signal
 from backtestkit_cli.model.time import Interval
 from backtestkit_cli.run.callbacks import HOOKS as TOLD_OF
@@ -213,14 +213,10 @@ LATER = {
         "listenWalker",
         "listenWalkerComplete",
     ),
-    "optimizers": ("listenOptimizerProgress",),
+    "an optimizer, in its own tests": ("listenOptimizerProgress",),
     "nothing, its figures are of the wall clock": ("listenPerformance",),
 }
 """The other ones, with what brings them."""
-LATER_CALLBACKS = {
-    "optimizers": ("on_source_data", "on_data", "on_code", "on_dump"),
-}
-"""By kind: callbacks of what no backtest does."""
 
 
 @dataclass
@@ -297,8 +293,9 @@ def broken(candles: Any) -> Any:
 
 
 def test_the_table_has_a_row_for_every_event() -> None:
-    # what a walker tells has tests of its own
-    assert {*TOPICS, *get_args(WalkerEvent), *get_args(SearchEvent)} == {*get_args(Event), *get_args(Notice)}
+    # what a walker, a search and an optimizer tell has tests of its own
+    apart = (*get_args(WalkerEvent), *get_args(SearchEvent), *get_args(OptimizerEvent))
+    assert {*TOPICS, *apart} == {*get_args(Event), *get_args(Notice)}
 
 
 @pytest.mark.parametrize("topic", TOPICS, ids=lambda topic: topic.__name__)
@@ -349,10 +346,10 @@ def test_every_callback_of_every_kind_is_here_or_has_its_reason() -> None:
     for kind, model in schema.KINDS.items():
         fields_of = model.model_fields["callbacks"].annotation
         assert fields_of is not None
-        told = {*TOLD_OF.get(kind, ()), *LATER_CALLBACKS.get(kind, ())}
+        told = set(TOLD_OF[kind])
         assert set(fields_of.model_fields) == told, kind
-    # those of a walker have tests of their own
-    here = {name for kind, hooks in TOLD_OF.items() if kind != "walkers" for name in hooks}
+    # those of a walker and an optimizer have tests of their own
+    here = {name for kind, hooks in TOLD_OF.items() if kind not in ("walkers", "optimizers") for name in hooks}
     assert here == {*STRATEGY_CALLBACKS, *OTHER_CALLBACKS}
 
 

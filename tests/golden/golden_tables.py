@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from golden.golden_cases import NOW_MS
+from golden.golden_optimizer import optimizer
 from golden.golden_records import differences
 from golden.golden_reports import Report, read_report, schedule_summary, trade_summary
 from golden.golden_statistics import renamed
@@ -276,4 +277,5 @@ TABLES: dict[str, Callable[[Mapping[str, Any]], Iterator[str]]] = {
     "plain_text": note_cleaning,
     "to_fixed": fixed_text,
     "round_minutes": round_minutes,
+    "optimizer": optimizer,
 }

@@ -12,6 +12,7 @@ import backtestkit_cli
 from backtestkit_cli.config.settings import Settings
 from backtestkit_cli.plugins.ports import Market
 from backtestkit_cli.run.backtest import Backtest
+from backtestkit_cli.run.drafting.optimizer import Optimizer
 from backtestkit_cli.run.finished import FinishedRun
 from backtestkit_cli.run.finished_contest import FinishedContest
 from backtestkit_cli.run.jobs import Job
@@ -37,6 +38,7 @@ CLASSES = {
         Live,
         Market,
         Memo,
+        Optimizer,
         OutsideExchange,
         Sessions,
         Settings,

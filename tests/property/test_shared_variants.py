@@ -1,7 +1,6 @@
 """The law of a sweep: whatever is shared, and whatever was tested before, a variant makes what its backtest makes."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
@@ -101,16 +100,20 @@ variants = st.builds(
 @settings(max_examples=5, phases=[Phase.explicit, Phase.reuse, Phase.generate])
 def test_each_variant_makes_what_its_backtest_makes(project: Path, asked: list[Contestant], most_bytes: int) -> None:
     kit = Kit.load(project / "configs")
-    plan = replace(plan_walker(kit.config, "all"), contestants=tuple(asked))
+    plan = plan_walker(kit.config, "all")
+    plan = WalkerPlan(walker=plan.walker, metric=plan.metric, contestants=tuple(asked), plans=plan.plans)
     history = longest_history(kit.config, plan, kit.registry.child())
-    loaded = load_for_all(kit.config, plan.shared, kit.registry, history)
-    cache = Cache(most_bytes)
     tester = of_one.Tester(
-        config=kit.config, plan=plan, registry=kit.registry, logs=kit.logs, loaded=loaded, cache=cache
+        config=kit.config,
+        plan=plan,
+        registry=kit.registry,
+        logs=kit.logs,
+        loaded=load_for_all(kit.config, plan.shared, kit.registry, history),
+        cache=Cache(most_bytes),
     )
     for contestant in asked:
         assert tester.test(contestant) == _alone(kit, plan, contestant)
-        assert cache.bytes <= most_bytes
+        assert tester.cache.bytes <= most_bytes
 
 
 def _alone(kit: Kit, plan: WalkerPlan, contestant: Contestant) -> Outcome:

@@ -90,7 +90,7 @@ def _ours(server: str, error: BaseException) -> BacktestkitError:
             return error
         case httpx.TransportError() | ConnectionError() | OSError():
             what = f"{server} cannot be reached: {described(error)}"
-            hint = "is the server running, and is `url` its address?"
+            hint = "is the server running, and is `base_url` its address?"
             return TransientError(Problem("model-unreachable", what, Source(key=server), hint=hint))
         case _:
             return failed(server, f"it sent what is no answer: {described(error)}")
@@ -111,5 +111,5 @@ def refused(server: str, status: int, text: str) -> BacktestkitError:
     """Say that a server answered with an error: for good, or such that it may pass."""
     is_final = 300 <= status < 500 and status not in _MAY_PASS
     kind: Any = RejectedError if is_final else TransientError
-    what, hint = f"{server} refuses with status {status}", "look at model, url and api_key" if is_final else None
+    what, hint = f"{server} refuses with status {status}", "look at model, base_url and api_key" if is_final else None
     return kind(Problem("model-refused", what, Source(key=server), found=one_line(text) or None, hint=hint))  # type: ignore[no-any-return]

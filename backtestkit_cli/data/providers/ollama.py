@@ -21,11 +21,11 @@ class Ollama:
     def __init__(
         self,
         model: str,
-        url: str = "http://127.0.0.1:11434",
+        base_url: str = "http://127.0.0.1:11434",
         api_key: str | None = None,
         seconds: float = 180,
     ) -> None:
-        self._model, self._url, self._key, self._seconds = model, url, api_key, seconds
+        self._model, self._url, self._key, self._seconds = model, base_url, api_key, seconds
 
     def complete(self, messages: Sequence[Message], schema: Mapping[str, Any]) -> str:
         """Ask for JSON of a schema.

@@ -9,13 +9,13 @@ from backtestkit_cli.model.message import Message
 
 
 class OpenAi:
-    """Asks `{url}/chat/completions`, where `url` ends as the server wants it, mostly in `/v1`.
+    """Asks `{base_url}/chat/completions`; `base_url` ends as the server wants it, mostly in `/v1`.
 
     `seconds` is for the whole answer.
     """
 
-    def __init__(self, model: str, url: str, api_key: str | None = None, seconds: float = 180) -> None:
-        self._model, self._url, self._key, self._seconds = model, url.rstrip("/"), api_key, seconds
+    def __init__(self, model: str, base_url: str, api_key: str | None = None, seconds: float = 180) -> None:
+        self._model, self._url, self._key, self._seconds = model, base_url.rstrip("/"), api_key, seconds
 
     def complete(self, messages: Sequence[Message], schema: Mapping[str, Any]) -> str:
         """Ask for JSON of a schema.

@@ -18,7 +18,7 @@ from backtestkit_cli.config.stake_schema import SizingSchema
 from backtestkit_cli.errors import Source
 
 EVERYTHING = read_file(Path(__file__).parents[2] / "data" / "config" / "everything.yaml")[0]
-FREE = {"params", "search", "let", "steps", "vary"}  # their keys are chosen by the user
+FREE = {"params", "search", "let", "steps", "vary", "indicators"}  # their keys are chosen by the user
 ABSTRACT = {Schema, NamedSchema, ExchangeSchema, SizingSchema}
 
 

@@ -25,7 +25,7 @@ SECRET = "canary-91ab77"
 def provider(name: str, address: str, *, seconds: float = 5, key: str | None = None) -> Provider:
     plugin = resolve(name, "provider", Path(), ROOT)
     url = address if name == "ollama" else f"{address}/v1"
-    made: Provider = plugin.function(model="small", url=url, api_key=key, seconds=seconds)
+    made: Provider = plugin.function(model="small", base_url=url, api_key=key, seconds=seconds)
     return made
 
 

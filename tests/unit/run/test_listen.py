@@ -219,7 +219,7 @@ def test_progress_tells_its_share() -> None:
 def test_an_event_belongs_to_the_entry_that_its_callback_is_written_at() -> None:
     assert owner_of(idle(), "strategies") == "s"
     assert (owner_of(DONE, "exchanges"), owner_of(DONE, "frames")) == ("sample", "day")
-    assert set(HOOKS) == {"strategies", "exchanges", "frames", "sizings", "risks", "walkers"}
+    assert set(HOOKS) == {"strategies", "exchanges", "frames", "sizings", "risks", "walkers", "optimizers"}
 
 
 def test_every_event_and_callback_is_explained() -> None:

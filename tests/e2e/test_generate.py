@@ -1,0 +1,117 @@
+"""Drafts of a language model, from the command to the comparison: offline with the example, and with a server."""
+
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+from e2e.project import Project, make_project
+from model_servers import HOSTILE_SERVERS, serving
+from unit.run.test_drafts import changed
+
+needs_client = pytest.mark.skipif(find_spec("ollama") is None, reason="the extra `llm` is not installed")
+SECRET = "canary-77c1d0"
+HOOKS = """\
+heard = []
+
+
+def told(event):
+    heard.append(event.kind)
+    with open("heard.txt", "a") as file:
+        file.write(event.kind + "\\n")
+"""
+ASKED = """\
+optimizers:
+  - name: ideas
+    use: {use}
+    model: small
+    base_url: "{address}"
+    api_key: "${{MODEL_KEY}}"
+    exchange: sample
+    symbol: BTCUSDT
+    train: [{{start: 2023-03-01, end: 2023-03-02}}]
+    test: {{start: 2023-03-02, end: 2023-03-04}}
+    sources: [{{candles: 4h}}]
+    callbacks:
+      {{on_source_data: "hooks.py:told", on_data: "hooks.py:told", on_code: "hooks.py:told", on_dump: "hooks.py:told"}}
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+    monkeypatch.setenv("MODEL_KEY", SECRET)
+    made = make_project(tmp_path)
+    made.write("hooks.py", HOOKS)
+    return made
+
+
+def asked(project: Project, use: str, address: str) -> None:
+    project.write("configs/asked.yaml", ASKED.format(use=use, address=address))
+
+
+def written(project: Project) -> Iterator[str]:
+    for path in project.folder.rglob("*"):
+        if path.is_file() and path.name != "asked.yaml":
+            yield path.read_text(errors="replace")
+
+
+def test_the_example_goes_from_a_transcript_to_a_comparison_without_a_model(tmp_path: Path) -> None:
+    project = Project(tmp_path)
+    assert project.inside("init", ".").code == 0
+    made = project.inside("optimizer", "generate", "drafts", "--json")
+    assert made.code == 0
+    fates = [(one["name"], one["outcome"], one["tries"], one["twin"]) for one in made.document["drafts"]]
+    assert fates == [
+        ("draft-1", "taken", 1, None),
+        ("draft-2", "taken", 2, None),
+        ("draft-3", "left_out", 1, "draft-1"),
+    ]
+    assert made.document["is_blind"]
+    compared = project.inside("walker", "drafts", "--config", "drafts/drafts/configs", "--json")
+    assert compared.code == 0
+    assert "draft-2" in compared.stdout
+    again = project.inside("optimizer", "generate", "drafts")
+    assert again.code == 2
+    assert "something at this place" in again.stderr
+    other = project.inside("optimizer", "generate", "drafts", "--out", "other")
+    assert other.code == 0
+    assert (tmp_path / "other/configs/drafts.yaml").read_bytes() == (
+        tmp_path / "drafts/drafts/configs/drafts.yaml"
+    ).read_bytes()
+
+
+@needs_client
+@pytest.mark.parametrize(("use", "route"), [("ollama", ""), ("openai", "/v1")])
+def test_a_model_behind_a_server_drafts_and_its_key_is_written_nowhere(project: Project, use: str, route: str) -> None:
+    with serving(changed()) as server:
+        asked(project, use, server.address + route)
+        done = project.inside("optimizer", "generate", "ideas")
+    assert done.code == 0
+    assert "draft-1  taken" in done.stdout
+    assert server.keys == [f"Bearer {SECRET}"]
+    assert SECRET not in done.stdout + done.stderr + "".join(written(project))
+    heard = (project.folder / "heard.txt").read_text().split()
+    assert heard == ["source_read", "drafts_made", "project_made", "project_written"]
+    assert project.inside("walker", "ideas", "--config", "drafts/ideas/configs").code == 0
+
+
+@needs_client
+@pytest.mark.parametrize("name", ["500", "429", "404", "HTML", "nothing at all", "cut body", "hung up"])
+def test_a_server_that_fails_ends_in_a_message_and_leaves_no_project(project: Project, name: str) -> None:
+    with serving(HOSTILE_SERVERS[name]) as server:
+        asked(project, "ollama", server.address)
+        done = project.inside("optimizer", "generate", "ideas", "--json")
+    assert done.code == 6
+    error: dict[str, Any] = done.document["error"]
+    assert error["code"].startswith("model-")
+    assert 1 <= len(server.asked) <= 3
+    assert not (project.folder / "drafts").exists()
+
+
+def test_a_provider_without_its_library_says_how_to_get_it(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    asked(project, "ollama", "http://127.0.0.1:9")
+    done = project.inside("optimizer", "generate", "ideas")
+    assert done.code == 2
+    assert "pip install 'backtestkit-cli[llm]'" in done.stderr
