@@ -6,6 +6,7 @@
   only in case meet. Upper-case letters stay readable for that price.
 """
 
+import errno
 import hashlib
 import os
 import re
@@ -198,6 +199,16 @@ def holder_of(folder: Path) -> Holder | None:
         return _noted(folder)
     lock.release()
     return None
+
+
+def refuse_lost(folder: Path, holder: Holder) -> None:
+    """Hold that a folder is still the one that is held.
+
+    Raises:
+        OSError: it was deleted or replaced meanwhile.
+    """
+    if _noted(folder).word != holder.word:
+        raise OSError(errno.ESTALE, "its folder was deleted or replaced meanwhile")
 
 
 def _note_of(folder: Path) -> Path:

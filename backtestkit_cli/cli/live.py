@@ -86,6 +86,7 @@ def _asked_for(output: Output, text: str) -> str:
     if not sys.stdin.isatty():
         return ""
     output.tell(f"{text}\nType the name of the exchange to go on:")
+    STOP.listen()  # polars takes Ctrl-C when it is imported, and lets nobody hear of it who waits for a key
     return sys.stdin.readline().strip()
 
 

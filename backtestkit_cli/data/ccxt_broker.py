@@ -14,7 +14,7 @@ from typing import Any, Literal, assert_never
 from backtestkit_cli.data.exchange_client import ExchangeClient, RouteAnswer
 from backtestkit_cli.data.retry import Patience
 from backtestkit_cli.engine.orders.tracked import RECEIVE_MS
-from backtestkit_cli.errors import Problem, RejectedError, Source
+from backtestkit_cli.errors import Problem, RejectedError, Source, TransientError
 from backtestkit_cli.model.candle import MarketSteps
 from backtestkit_cli.model.order import (
     Answer,
@@ -99,6 +99,18 @@ class CcxtBroker:
             ExchangeError: the exchange refuses the key, or does not answer.
         """
         return float(self.client.account(symbol).get(self.markets[symbol].quote) or 0.0)
+
+    def resting(self, symbol: str) -> tuple[str, ...]:
+        """The ids of all orders that rest in a market, whoever placed them.
+
+        Raises:
+            TransientError: the exchange does not say.
+        """
+        answer = self._send("privateGetOpenOrders", {"symbol": self.markets[symbol].id})
+        if not isinstance(answer.told, list):
+            what = f"the exchange does not say which orders rest in {symbol}: {answer.words}"
+            raise TransientError(Problem("order-unanswered", what, Source(symbol=symbol), hint="try again later"))
+        return tuple(str(one["clientOrderId"]) for one in answer.told)
 
     # the port
 

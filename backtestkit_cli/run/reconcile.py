@@ -5,7 +5,7 @@
 * A position that is said to be flat is forgotten without a result: what it made is not in the account.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,7 +23,8 @@ from backtestkit_cli.run.plan import plan_live
 from backtestkit_cli.run.request import Request
 from backtestkit_cli.run.stores import LockedStore, store_for
 from backtestkit_cli.state.generations import Generation, Which
-from backtestkit_cli.state.journal import Journal
+from backtestkit_cli.state.journal import Journal, said_flat
+from backtestkit_cli.state.left_open import left_open
 from backtestkit_cli.state.order import ORDER, OrderState
 from backtestkit_cli.state.request import REQUEST, asked
 from backtestkit_cli.state.session import (
@@ -92,10 +93,12 @@ class Reconciling:
             decided_ms = 0
             with suppress(StateError):  # what was decided once is not decided again
                 decided_ms = SessionState(store).stream(strategy, symbol).decided_ms
+            elsewhere = left_open(self.logs, [(strategy, symbol)])
             there = [kind for kind in (ORDER, STREAM) if key in store.stored_keys(kind)]
-            kept = tuple(path for kind in there or (STREAM,) for path in self._put_away(store, kind, key, *BOTH))
+            kinds = there or ([] if elsewhere else [STREAM])
+            kept = tuple(path for kind in kinds for path in self._put_away(store, kind, key, *BOTH))
             SessionState(store).keep(StreamRecord(strategy=strategy, symbol=symbol, decided_ms=decided_ms))
-            self._take_down(f"{strategy} on {symbol} is flat", kept)
+            self._take_down(said_flat(strategy, symbol), kept, {folder.name for folder in elsewhere})
         return kept
 
     def say_previous(self, strategy: str, symbol: str) -> tuple[str, ...]:
@@ -239,11 +242,11 @@ class Reconciling:
     def _put_away(self, store: LockedStore, kind: str, key: str, *which: Which) -> tuple[str, ...]:
         return tuple(store.set_aside(kind, key, one.which) for one in self._known(kind, key) if one.which in which)
 
-    def _take_down(self, said: str, kept: Sequence[str]) -> None:
-        """Keep in the journal what was said."""
+    def _take_down(self, said: str, kept: Sequence[str], elsewhere: Collection[str] = ()) -> None:
+        """Keep in the journal what was said, and in those of other sessions that it is about."""
         session = self._session()
-        if session is not None:
-            journal = Journal(self.logs / "live" / session.session)
+        for name in sorted({*elsewhere, *([session.session] if session else [])}):
+            journal = Journal(self.logs / "live" / name)
             journal.add("reconciled", self.clock.now_ms(), said=said, kept=kept)
             journal.close()
 

@@ -87,16 +87,34 @@ def journal_bytes(folder: Path) -> int:
 
 def newest_ms(folder: Path) -> int | None:
     """The newest time in the end of a journal: when its session was last seen; None where there is no journal."""
-    path, newest = folder / JOURNAL, None
+    return max((int(told.get("now_ms") or told["time_ms"]) for told in _tail(folder)), default=None)
+
+
+def has_ended(folder: Path) -> bool:
+    """Whether the last line of a journal says that its session ended with nothing open."""
+    lines = list(_tail(folder))
+    return bool(lines) and lines[-1].get("what") == "end" and lines[-1].get("is_over") is True
+
+
+def said_flat(strategy: str, symbol: str) -> str:
+    """What a journal keeps where somebody said that nothing is open in a stream."""
+    return f"{strategy} on {symbol} is flat"
+
+
+def _tail(folder: Path) -> Iterator[Mapping[str, Any]]:
+    """The whole lines in the end of a journal that have a time."""
+    path = folder / JOURNAL
     if not path.is_file():
-        return None
+        return
     with path.open("rb") as file:
         file.seek(max(0, path.stat().st_size - TAIL_BYTES))
         for line in file:
-            with suppress(ValueError, TypeError, AttributeError):  # cut off by a crash, or by where the end begins
+            with suppress(
+                ValueError, TypeError, AttributeError, KeyError
+            ):  # cut off by a crash, or by where the end begins
                 told = json.loads(line)
-                newest = max(newest or 0, int(told.get("now_ms") or told["time_ms"]))
-    return newest
+                int(told.get("now_ms") or told["time_ms"])
+                yield told
 
 
 def read_journal(

@@ -6,7 +6,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from backtestkit_cli.disk import DISK, Holder, folder_lock, holder_of
+from backtestkit_cli.disk import DISK, Holder, folder_lock, holder_of, refuse_lost
 from backtestkit_cli.state.table import NO_GENERATIONS, Generations
 
 FILE = "state.sqlite"
@@ -25,11 +25,12 @@ class SqliteTable:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.name = str(folder / FILE)
+        self._holder: Holder | None = None
 
     @contextmanager
     def held(self) -> Iterator[None]:
         """Hold the folder."""
-        with folder_lock(self.folder):
+        with folder_lock(self.folder) as self._holder:
             yield
 
     def holder(self) -> Holder | None:
@@ -48,6 +49,8 @@ class SqliteTable:
 
     def write(self, kind: str, key: str, generations: Generations) -> None:
         """Put both generations in one step."""
+        if self._holder is not None:
+            refuse_lost(self.folder, self._holder)
         with self._open() as open_, open_:
             open_.execute("INSERT OR REPLACE INTO records VALUES (?, ?, ?, ?)", (kind, key, *generations))
 

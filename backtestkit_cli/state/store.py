@@ -5,7 +5,8 @@
 * A damaged record gives way to its previous generation, and is kept as `.corrupt-<time>`. Without a good one nothing is
   touched and nothing may begin: somebody has to say what is true.
 * What cannot be read just now is neither damaged nor absent: no other generation takes its place.
-* One program holds the folder; the temp files that killed ones left are swept by the next.
+* One program holds the folder; the temp files that killed ones left are swept by the next. Where the folder is deleted
+  meanwhile it is not made again: nothing is kept any more, and that is said.
 * Who looks from outside, while another program may hold the folder, renames nothing.
 """
 
@@ -15,7 +16,17 @@ from pathlib import Path
 from typing import Any, get_args
 from urllib.parse import unquote
 
-from backtestkit_cli.disk import DISK, Disk, Holder, file_name, folder_lock, holder_of, remove_leftovers, write_atomic
+from backtestkit_cli.disk import (
+    DISK,
+    Disk,
+    Holder,
+    file_name,
+    folder_lock,
+    holder_of,
+    refuse_lost,
+    remove_leftovers,
+    write_atomic,
+)
 from backtestkit_cli.errors import Problem, Source, StateError
 from backtestkit_cli.state.generations import Generation, Which, generation_of
 from backtestkit_cli.state.record import BadRecord, Record, decode, encode
@@ -34,6 +45,7 @@ class FileStore:
         self._now_ms = now_ms
         self._disk = disk
         self._generations: dict[Path, int] = {}
+        self._holder: Holder | None = None
 
     @contextmanager
     def held(self) -> Iterator["FileStore"]:
@@ -42,7 +54,7 @@ class FileStore:
         Raises:
             UsageError: another program holds it; the message names the process.
         """
-        with folder_lock(self.folder):
+        with folder_lock(self.folder) as self._holder:
             for folder in self.folder.iterdir():
                 if folder.is_dir():
                     remove_leftovers(folder, disk=self._disk)
@@ -124,6 +136,8 @@ class FileStore:
         generation = self._generations.get(path, 0) + 1
         payload = encode(Record(key=key, generation=generation, saved_at_ms=self._now_ms(), body=dict(body)))
         try:
+            if self._holder is not None:
+                refuse_lost(self.folder, self._holder)
             self._disk.make_folder(path.parent)
             write_atomic(path, payload, previous=_file(path, "previous"), disk=self._disk)
         except OSError as error:

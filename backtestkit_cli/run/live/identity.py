@@ -1,4 +1,8 @@
-"""Which session goes on: one that was left with the same settings, else a new one; never one under other rules."""
+"""Which session goes on: one that was left with the same settings, else a new one; never one under other rules.
+
+A new one never begins beside a position that a session of the project left open with its state elsewhere: the journals
+are the witness.
+"""
 
 import hashlib
 import json
@@ -15,6 +19,7 @@ from backtestkit_cli.model.time import MINUTE_MS
 from backtestkit_cli.run.plan import LivePlan
 from backtestkit_cli.run.standing import Key
 from backtestkit_cli.state.journal import read_journal
+from backtestkit_cli.state.left_open import left_open
 from backtestkit_cli.state.session import SessionRecord, SessionState, StreamRecord
 
 WEIGHTLESS = ("defaults", "state", "notify", "columns", "report_show_note")
@@ -48,7 +53,8 @@ def identity_of(
     """The session that goes on or begins, and its streams as they were left.
 
     Raises:
-        StateError: something is open under other settings, or in a stream that is not asked for; or state is damaged.
+        StateError: something is open under other settings, in a stream that is not asked for, or in another place; or
+            state is damaged.
     """
     former = state.session()
     known = {(one.strategy, one.symbol): one for one in state.streams()}
@@ -60,6 +66,8 @@ def identity_of(
     if held:
         changes = changes_of(config, plan, place.logs / "live" / former.session) if former is not None else ()
         raise _held_otherwise(former, held, plan, changes, _where(config, place.state))
+    for folder, keys in left_open(place.logs, plan.keys, but=former.session if former else "").items():
+        raise _left_elsewhere(folder.name, keys, _where(config, place.state))
     first_ms = -(-now_ms // MINUTE_MS) * MINUTE_MS
     window = config.settings.limits.average_price_candles
     new = SessionRecord(
@@ -161,3 +169,11 @@ def _held_otherwise(
         hint = "put the settings back until the positions have closed"
     hint += ", or say what has become of them with `backtestkit session reconcile`"
     return StateError(Problem("session-differs", what, where, hint=hint))
+
+
+def _left_elsewhere(session: str, keys: Sequence[Key], where: Source) -> StateError:
+    names = ", ".join(f"{strategy} on {symbol}" for strategy, symbol in keys)
+    what = f"session {session} left {names} open, as its journal says, and this state knows nothing of it"
+    flat = " and ".join(f"`backtestkit session reconcile --flat {strategy} {symbol}`" for strategy, symbol in keys)
+    hint = f"was the state moved or deleted? Put it, or settings.state, back; if nothing is open there, say {flat}"
+    return StateError(Problem("left-elsewhere", what, where, hint=hint))

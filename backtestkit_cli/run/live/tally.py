@@ -28,6 +28,7 @@ from backtestkit_cli.model.signal import Signal
 from backtestkit_cli.run.failures import GATE_FAILURES
 from backtestkit_cli.run.live.market_tally import MarketTally
 from backtestkit_cli.run.standing import Key
+from backtestkit_cli.state.journal import said_flat
 from backtestkit_cli.state.session import event_of
 
 HELD_TRADES = 250
@@ -202,5 +203,5 @@ class Tally:
     def _reconcile(self, said: str) -> None:
         self.reconciled += 1
         for (strategy, symbol), stream in self.streams.items():
-            if said == f"{strategy} on {symbol} is flat":
+            if said == said_flat(strategy, symbol):
                 stream.forget_held()
