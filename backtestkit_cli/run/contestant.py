@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 from backtestkit_cli.config.merge import Config
 from backtestkit_cli.engine.cache import Cache
-from backtestkit_cli.errors import StrategyError
+from backtestkit_cli.errors import BacktestkitError, ConfigError, StrategyError
 from backtestkit_cli.measure.contest import Contestant, Failed, Outcome, outcome_of
 from backtestkit_cli.plugins.registry import Registry
 from backtestkit_cli.report.build import findings_of, held_percent
@@ -29,7 +29,8 @@ Ended: TypeAlias = Outcome | Failed
 class Tester:
     """Tests contestants one after the other on candles that are loaded.
 
-    What does not change with their params is computed once and kept in `cache`.
+    What does not change with their params is computed once and kept in `cache`. With `forgives` params that make no
+    strategy together are a failure of their own, no error of all.
     """
 
     config: Config
@@ -41,6 +42,7 @@ class Tester:
     on_abandon: Callable[[str], None] = end_quietly
     listeners: Listeners = field(default_factory=Listeners)
     ends_process: bool = True
+    forgives: bool = False
     cache: Cache = field(default_factory=Cache)
 
     def test(self, contestant: Contestant) -> Ended:
@@ -66,6 +68,14 @@ class Tester:
             run = backtest.run()
             return outcome_of(contestant, run, self.plan.metric, held_percent(run), findings_of(run))
         except StrategyError as error:
-            return Failed(contestant=contestant, code=error.code, what=error.problems[0].what)
+            return _failed(contestant, error)
+        except ConfigError as error:
+            if not self.forgives:
+                raise
+            return _failed(contestant, error)
         finally:
             forget(registry)
+
+
+def _failed(contestant: Contestant, error: BacktestkitError) -> Failed:
+    return Failed(contestant=contestant, code=error.code, what=error.problems[0].what)

@@ -7,7 +7,7 @@
 * A request to stop acts before the next contestant.
 """
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -33,6 +33,7 @@ from backtestkit_cli.run.shared_run import shared_run
 from backtestkit_cli.run.standing import Standing
 from backtestkit_cli.run.trials import TrialLedger, trial_of
 from backtestkit_cli.run.walker_notices import ended, failed, finished, progress, started
+from backtestkit_cli.run.workforce import Setting, Stage, Task, Workforce
 
 RUN_TOPICS = frozenset(get_args(Event | Notice)) - frozenset(get_args(WalkerEvent | SearchEvent))
 """What is told of the backtests of contestants."""
@@ -178,14 +179,15 @@ class Walker:
             trials = stack.enter_context(ledger)
             if self.is_resumed:
                 self.on_resume(kept.taken_over)
-            test = self._pool(stack, kept, history) or tester.test
+            waiting = [Task(0, one) for one in plan.contestants if kept.known(one) is None]
+            results = stack.enter_context(self._workforce(tester, waiting, history)).results(waiting)
             for contestant in plan.contestants:
                 if any(self.standing.is_stop_asked(key) for key in plan.keys):
                     break
                 yield started(plan, contestant)
                 self._progressed(contestant)
                 known = kept.known(contestant)
-                one = test(contestant) if known is None else known
+                one = next(results) if known is None else known
                 if known is None:
                     kept.add(one)
                 if isinstance(one, Outcome):
@@ -228,19 +230,27 @@ class Walker:
             ends_process=self.ends_process,
         )
 
-    def _pool(self, stack: ExitStack, kept: KeptResults, history: int) -> Callable[[Contestant], Ended] | None:
-        """Other processes to test in; None where this one does as well, or where it alone is heard."""
-        waiting = [one for one in self.plan.contestants if kept.known(one) is None]
+    def _workforce(self, tester: Tester, waiting: Sequence[Task], history: int) -> Workforce:
+        """Who tests: other processes only where this one alone is heard by nobody and has no function of its own."""
         shared = self.plan.shared
         frame = shared.frame if shared.frame in self.config.frames else None
         strategies = tuple(self.plan.plans)
-        if self.jobs == 1 or len(waiting) < 2 or self._is_heard or self.registry.has_given:
-            return None
-        if len(callbacks_of(self.config, self.registry, strategies=strategies, exchange=shared.exchange, frame=frame)):
-            return None
-        from backtestkit_cli.run.walker_pool import WalkerPool
-
-        return stack.enter_context(WalkerPool.of(self, waiting, history)).test
+        is_alone = (
+            self._is_heard
+            or self.registry.has_given
+            or bool(
+                len(
+                    callbacks_of(
+                        self.config, self.registry, strategies=strategies, exchange=shared.exchange, frame=frame
+                    )
+                )
+            )
+        )
+        elsewhere = (
+            None if is_alone or self.jobs == 1 else Setting.of(tester, [Stage(self.plan)], self.plan.shared, history)
+        )
+        jobs = min(self.jobs, max(1, len(waiting)))
+        return Workforce(here=[tester], total=len(waiting), jobs=jobs, elsewhere=elsewhere)
 
     def _minutes_passed(self, strategy: str, symbol: str, minutes: int) -> None:
         self.standing.reach((strategy, symbol), self.plan.range.start_ms)

@@ -15,8 +15,13 @@ from backtestkit_cli import Kit, RunFailed, StrategyDone, StrategyFailed, Strate
 from backtestkit_cli.errors import BacktestkitError, UsageError
 from backtestkit_cli.model.event import WalkerEvent
 from backtestkit_cli.model.time import TimeRange
+from backtestkit_cli.run import contestant, workforce
+from backtestkit_cli.run.contestants import plan_walker
+from backtestkit_cli.run.loaded import load_for_all
+from backtestkit_cli.run.pool import workers
 from backtestkit_cli.run.trials import TrialLedger
 from backtestkit_cli.run.walker import Walker
+from backtestkit_cli.run.workforce import Setting, Stage, Task, Workforce
 
 WALKER = """\
 walkers:
@@ -129,6 +134,42 @@ def test_processes_and_the_order_of_the_config_change_nothing(project: Project) 
     other = told(project, "duel", "--set", "walkers.duel.strategies=[cross, bad, param]", code=4)
     rows = {row["strategy"]: row for row in other["comparison"]["ranking"]}
     assert rows == {row["strategy"]: row for row in one.document["comparison"]["ranking"]}
+
+
+def test_rules_are_tested_here_until_other_processes_are_worth_it(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[int] = []
+
+    def watched(count: int, *given: Any) -> Any:
+        started.append(count)
+        return workers(count, *given)
+
+    monkeypatch.setattr(workforce, "workers", watched)
+    rules = ("--set", "walkers.duel.strategies=[cross, param]")
+    whole = told(project, "duel", *rules, "--jobs", "2")
+    files = kept(project)
+    assert not started
+    monkeypatch.setattr(workforce, "WORTH_SECONDS", 0.0)
+    assert told(project, "duel", *rules, "--jobs", "2") == whole
+    assert kept(project) == files
+    assert started == [2]
+
+
+def test_several_stages_are_tested_in_any_process_in_the_order_asked(project: Project) -> None:
+    kit = Kit.load(project.folder / "configs")
+    plans = [plan_walker(kit.config, "duel", frame=name) for name in ("week", "day")]
+    stages = [Stage(plans[0]), Stage(plans[1], plans[1].range.end_ms + 60_000_000)]
+    loaded = load_for_all(kit.config, plans[0].shared, kit.registry, 10_000)
+    here = [
+        contestant.Tester(config=kit.config, plan=plan, registry=kit.registry, logs=kit.logs, loaded=known)
+        for plan, known in zip(plans, (loaded, loaded.until(stages[1].end_ms or 0)), strict=True)
+    ]
+    tasks = [Task(place % 2, one) for place, one in enumerate(plans[0].contestants)]
+    alone = [here[task.stage].test(task.contestant) for task in tasks]
+    setting = Setting.of(here[0], stages, plans[0].shared, 10_000)
+    with Workforce(here=here, total=12, jobs=2, elsewhere=setting) as both:
+        assert [*both.results(tasks), *both.results(tasks[::-1])] == [*alone, *alone[::-1]]
 
 
 def interrupted_after(walker: Walker, count: int) -> None:
