@@ -126,6 +126,12 @@ def test_frames_are_resampled_as_candles_are(candles: Candles, intervals: tuple[
     assert same_bits(found["price"].fill_null(np.nan).to_numpy(), prices)
 
 
+def test_only_how_volumes_compare_decides_the_vwap_of_a_frame() -> None:
+    frame = _frame(random_candles(9, 30), 1)
+    little = frame.with_columns(pl.col("volume") / 1024)
+    assert resample(little, "5m")["vwap"].equals(resample(frame, "5m")["vwap"])
+
+
 def test_an_unknown_interval_is_refused_with_the_known_ones() -> None:
     with pytest.raises(ValueError, match="known are 1m, 3m"):
         resample(_frame(random_candles(8, 30), 1), "7m")

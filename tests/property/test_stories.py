@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from worlds import World, random_world
 
+from backtestkit_cli.engine.candles import Candles
 from backtestkit_cli.engine.walk import walk_together
 from backtestkit_cli.engine.watch import GATES, WatchedWalk, watched
 from backtestkit_cli.measure.booking import worst_of
-from backtestkit_cli.measure.story import Decision, Heard, Life
+from backtestkit_cli.measure.story import Decision, Heard, Life, Nearest
 from backtestkit_cli.measure.telling import decision_of, held_at, life_of
 from backtestkit_cli.model.event import (
     Active,
@@ -66,6 +67,8 @@ def test_the_figures_of_every_story_are_those_of_the_events() -> None:
             assert (life.closed or life.cancelled) == event, seed
             assert (life.scheduled is None) == decision.entry.is_market
             met[f"{event.kind} {event.reason}"] += 1
+            if isinstance(event, Cancelled):
+                assert life.nearest_entry == nearest(world.candles, event), seed
             if isinstance(event, Closed):
                 ending = life.ending
                 assert ending is not None
@@ -78,6 +81,18 @@ def test_the_figures_of_every_story_are_those_of_the_events() -> None:
                 assert all(0 < share <= 100 for share in shares)
     reasons = {f"closed {one}" for one in CloseReason} | {f"cancelled {one}" for one in CancelReason}
     assert reasons - set(met) == UNREACHED, met
+
+
+def nearest(candles: Candles, event: Cancelled) -> Nearest | None:
+    """The first of the minutes of a wait that came nearest to the entry, found one minute after the other."""
+    signal, found = event.signal, None
+    sign = 1 if signal.is_long else -1
+    for row in range(candles.row(signal.decided_at), candles.row(event.time_ms)):
+        price = float((candles.low if signal.is_long else candles.high)[row])
+        if candles.has(row) and (found is None or sign * price < sign * found.price):
+            percent = sign * (price - signal.price_open) / signal.price_open * 100
+            found = Nearest(time_ms=candles.time(row + 1), price=price, percent=percent)
+    return found
 
 
 def test_every_decision_time_ends_at_the_gate_that_the_funnel_counts() -> None:

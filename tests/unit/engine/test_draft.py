@@ -8,7 +8,8 @@ import pytest
 from shared import ROOT
 
 from backtestkit_cli.engine.draft import TOLERANCE_PERCENT
-from backtestkit_cli.engine.step import broken_rules_of
+from backtestkit_cli.engine.step import Entry, broken_rules_of
+from backtestkit_cli.engine.validation import figures_of
 from backtestkit_cli.model.limits import Limits
 from backtestkit_cli.model.signal import SignalDraft
 
@@ -26,16 +27,19 @@ NUMERIC = [
 ]
 
 
-def rules_of(row: dict[str, Any], limits: Limits | None = None) -> list[str]:
+def draft_of(row: dict[str, Any]) -> SignalDraft:
     signal = row["signal"]
-    draft = SignalDraft(
+    return SignalDraft(
         position=signal["position"],
         price_take_profit=float(signal["price_take_profit"]),
         price_stop_loss=float(signal["price_stop_loss"]),
         lifetime_minutes=float(signal["minute_estimated_time"]),
     )
-    price, entry = float(row["current_price"]), float(signal["price_open"])
-    return list(broken_rules_of(draft, price, entry, 10, row["scheduled"], limits or Limits()))
+
+
+def rules_of(row: dict[str, Any], limits: Limits | None = None) -> list[str]:
+    price, entry = float(row["current_price"]), float(row["signal"]["price_open"])
+    return list(broken_rules_of(draft_of(row), price, entry, 10, row["scheduled"], limits or Limits()))
 
 
 def test_the_table_is_worth_the_test() -> None:
@@ -46,6 +50,14 @@ def test_the_table_is_worth_the_test() -> None:
 @pytest.mark.parametrize("row", NUMERIC, ids=[str(number) for number in range(len(NUMERIC))])
 def test_the_same_rules_break_as_in_the_original(row: dict[str, Any]) -> None:
     assert rules_of(row) == row["errors"]
+
+
+def test_every_broken_rule_is_told_with_its_figure() -> None:
+    for row in NUMERIC:
+        entry = Entry(float(row["signal"]["price_open"]), not row["scheduled"], False, 10)
+        figures = figures_of(draft_of(row), float(row["current_price"]), entry, Limits())
+        told = [one.rule for one in figures if one.is_broken]
+        assert told == [rule for rule in row["errors"] if rule != "position_invalid"], "only a word has no figure"
 
 
 def draft_row(**changes: Any) -> dict[str, Any]:

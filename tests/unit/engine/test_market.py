@@ -35,6 +35,11 @@ def test_a_candle_is_seen_from_its_close_on() -> None:
     assert len(view.candles("5m", 4)) == 4
 
 
+def test_before_the_first_decision_there_is_no_price() -> None:
+    view = market()
+    assert (view.now, np.isnan(view.price)) == (START_MS, True)
+
+
 def test_too_few_candles_end_the_decision() -> None:
     view = market()
     view.now = START_MS + 30 * MINUTE_MS

@@ -364,6 +364,14 @@ def test_too_little_to_be_sold_again_is_disputed() -> None:
     assert isinstance(after(begun(TASK), ("place", dust)), Disputed)
 
 
+def test_after_each_failure_is_waited_twice_as_long_up_to_eight_seconds() -> None:
+    one, waits = placed(OPEN), []
+    for _ in range(6):
+        one = heard(one, "query", Unanswered(why="?"), 0)
+        waits.append(due_ms_of(one))
+    assert waits == [1_000, 2_000, 4_000, 8_000, 8_000, 8_000]
+
+
 def test_what_is_open_at_the_market_is_asked_for_soon() -> None:
     at_market = sending(tracked(replace(ORDER, way=AtMarket()), resends=False))
     assert due_ms_of(heard(at_market, "place", OPEN, 0)) == AGAIN_MS

@@ -4,15 +4,27 @@ from dataclasses import fields
 
 import numpy as np
 import polars as pl
-from make import Deal, trades
+from make import NO_COSTS, Deal, closed, trades
 
-from backtestkit_cli.engine.trades import Trades, trades_from_frame
+from backtestkit_cli.engine.step import Terms
+from backtestkit_cli.engine.trades import Trades, trades_from_frame, trades_of
 from backtestkit_cli.model.event import CloseReason
+from backtestkit_cli.model.limits import Limits
+from backtestkit_cli.model.policy import FillPolicy
 
-MADE = trades(
+DEALS = (
     Deal(pnl=1.5, quantity=2.0, note="first", id="a", lag=0.1, ambiguous_minutes=3, at_stake=0.5),
     Deal(pnl=-2.0, opened_hours=3, is_long=False, reason=CloseReason.STOP_LOSS, id="b", is_bridged=True),
 )
+MADE = trades(*DEALS)
+TERMS = Terms(strategy="s", symbol="X", policy=FillPolicy(), costs=NO_COSTS, limits=Limits())
+
+
+def test_columns_give_the_events_back_that_they_were_collected_from() -> None:
+    events = [closed(deal, "s", "X") for deal in DEALS]
+    collected = trades_of(events)
+    signals = [collected.signal(row, TERMS) for row in range(len(collected))]
+    assert list(collected.closings(signals)) == events
 
 
 def test_a_frame_is_read_back_as_the_trades_it_was_made_of() -> None:

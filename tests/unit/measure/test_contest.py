@@ -106,6 +106,11 @@ def test_ranks_are_told_of_the_first_places_against_all(monkeypatch: pytest.Monk
     assert [row.rank for row in rows] == [3, 2, None]
 
 
+def test_two_hundred_places_have_a_rank_and_the_next_has_none() -> None:
+    rows = standings(contest(*(outcome(str(place), -float(place), np.zeros(2)) for place in range(202))))
+    assert [row.rank for row in rows] == [1] * 200 + [None] * 2
+
+
 def test_figures_are_those_of_a_backtest_and_the_originals_are_there_when_they_rank() -> None:
     one = run(stream(*deals(1.0, -0.5, 2.0), symbol="A"), stream(*deals(-1.0, 3.0), symbol="B"))
     ours = measured(one, "sharpe_ratio")

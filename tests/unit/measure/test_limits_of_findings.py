@@ -128,6 +128,11 @@ def test_each_gate_alone_is_the_whole_explanation() -> None:
     )
 
 
+def test_decisions_that_were_missed_are_counted_of_all() -> None:
+    late = "were learnt of too late: look whether the exchange and the clock are on time"
+    assert explained(ticks=5, missed=3, no_price=2) == (f"3 of 5 decision times {late}",)
+
+
 def test_a_single_row_off_the_grid_is_one() -> None:
     told = explained(ticks=9, no_draft=9, off_grid=1, form="signals")
     assert told[-1] == "1 row of the strategy met no decision time: see its interval and the range"

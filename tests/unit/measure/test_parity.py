@@ -182,6 +182,22 @@ def test_what_a_stream_was_busy_with_is_its_own_signal() -> None:
     assert found[-1].detail == f"busy with the signal of {iso(at(5))} (missed-tick)"
 
 
+def test_what_ended_before_a_decision_kept_nobody_busy() -> None:
+    brief = (opened(2), closed(3, 2))
+    since = f"positions and money differ since s on X at {iso(at(2))} (unexplained)"
+    _, only_backtest = compared(lived(*brief, gates={8: "busy"}), opened(8)).differences
+    assert (only_backtest.cause, only_backtest.detail) == ("follows", since)
+    longer = (opened(5), closed(20, 5))
+    _, after_both = compared(lived(*brief, *longer, gates={8: "busy"}), *longer, opened(8)).differences
+    assert (after_both.cause, after_both.detail) == ("follows", since), "what both sides hold is no difference"
+
+
+def test_a_refused_activation_does_not_tell_why_the_decision_of_its_minute_made_nothing() -> None:
+    before = (waiting(2), refused(5, 2, stage="activation"), cancelled(5, 2, CancelReason.RISK))
+    found = compared(lived(*before, gates={5: "no_draft"}), *before, opened(5))
+    assert cause(found)[0] == "unexplained"
+
+
 def test_two_sides_that_were_both_stopped_differ_for_another_reason() -> None:
     ours = lived(waiting(5), cancelled(7, 5, CancelReason.STOPPED))
     assert cause(compared(ours, waiting(5), cancelled(8, 5, CancelReason.STOPPED)))[0] == "unexplained"
@@ -223,8 +239,9 @@ def test_a_candle_that_differs_is_named_with_field_and_both_values() -> None:
     session = lived(*ours, candles=[candle(2), candle(7, 100.5)])
     found = compared(session, *theirs, market=[candle(2), candle(7)])
     assert cause(found) == ("data-differs", f"{iso(at(7))} close: 100.5 live, 100.0 backtest")
-    outside = lived(*ours, candles=[candle(30, 100.5)])
-    assert cause(compared(outside, *theirs, market=[candle(30)]))[0] == "unexplained"
+    for minute in (9, 30):
+        outside = lived(*ours, candles=[candle(minute, 100.5)])
+        assert cause(compared(outside, *theirs, market=[candle(minute)]))[0] == "unexplained"
     still_open = lived(opened(5), candles=[candle(30, 100.5)])
     assert cause(compared(still_open, *theirs, market=[candle(30)]))[0] == "data-differs"
     of_the_price = lived(*ours, candles=[candle(1, 100.5)])
@@ -257,6 +274,10 @@ def test_other_prices_on_the_same_candles_are_a_fill() -> None:
     found = compared(lived(opened(5), closed(9, 5, 101.0)), opened(5), closed(9, 5, 100.9))
     assert cause(found)[0] == "fill-price"
     assert "exit price 101.0 live, 100.9 backtest" in found.differences[0].what
+    for minute, expected in ((-1, "fill-price"), (0, "data-differs")):
+        session = lived(opened(5), closed(9, 5, 101.0), candles=[candle(minute, 100.5)])
+        told = compared(session, opened(5), closed(9, 5, 100.9), market=[candle(minute)])
+        assert cause(told)[0] == expected, "the first minute of the price of the entry counts"
 
 
 def test_a_quantity_follows_an_earlier_difference_or_another_market() -> None:
@@ -271,6 +292,11 @@ def test_a_quantity_follows_an_earlier_difference_or_another_market() -> None:
         other = replace(plain, candles={"X": {}, "Y": known})
         told = compared(other, opened(5, quantity=2.0), bridges=bridges)
         assert cause(told) == ("late-candle", f"the candle of Y at {iso(at(4))} was not known yet")
+
+
+def test_when_it_opened_is_told_in_words() -> None:
+    (one,) = compared(lived(waiting(5), opened(5)), waiting(5), replace(opened(5), time_ms=at(7))).differences
+    assert one.what == f"opened {iso(at(5))} live, {iso(at(7))} backtest"
 
 
 def test_what_an_exchange_filled_otherwise_on_the_same_candles_is_a_fill() -> None:

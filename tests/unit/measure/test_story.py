@@ -18,7 +18,7 @@ from backtestkit_cli.engine.watch import WatchedWalk, gate_between, watched
 from backtestkit_cli.measure.booking import exit_prices, worst_of
 from backtestkit_cli.measure.story import Decision, Heard, Nearest, ProfileSeen, SizeSeen, nearest_of
 from backtestkit_cli.measure.telling import decision_of, held_at, life_of, neighbours, price_seen
-from backtestkit_cli.model.event import Active, Closed, CloseReason, Event, Opened, Scheduled
+from backtestkit_cli.model.event import Active, Cancelled, CancelReason, Closed, CloseReason, Event, Opened, Scheduled
 from backtestkit_cli.model.funnel import Funnel
 from backtestkit_cli.model.limits import Limits
 from backtestkit_cli.model.policy import FillPolicy
@@ -264,8 +264,11 @@ def test_without_a_candle_nothing_came_near_a_waiting_entry() -> None:
     assert life is not None
     assert life.nearest_entry is not None
     assert life.nearest_entry.time_ms == minute(16)
-    cut = [event for event in events if isinstance(event, Scheduled)]
-    assert life_of(walk, cut, found, Heard()) is not None
+    scheduled = next(event for event in events if isinstance(event, Scheduled))
+    given_up = Cancelled(time_ms=minute(13), signal=scheduled.signal, price=None, reason=CancelReason.STOPPED)
+    stopped = life_of(walk, [scheduled, given_up], found, Heard())
+    assert stopped is not None
+    assert stopped.nearest_entry is None
 
 
 def test_the_price_of_an_instant_is_made_of_the_candles_that_are_there() -> None:

@@ -269,7 +269,8 @@ def test_the_gate_that_took_the_decisions_is_named(counts: dict[str, Any], part:
     assert part in empty(**counts)[0]
 
 
-def test_a_stream_with_a_trade_needs_no_explanation() -> None:
+def test_a_stream_without_a_trade_is_warned_of_and_one_with_a_trade_needs_no_explanation() -> None:
+    assert level_and_text(stream(funnel=Funnel()), "no-trade")[0] == "warning"
     one = stream(1.0)
     assert explain_no_trade(one.result.funnel, one) == ()
 
