@@ -17,7 +17,7 @@ SHARED := $(or $(BACKTESTKIT_SHARED),../shared)
 RULES ?= $(SHARED)/rules
 GOLDEN ?= $(SHARED)/golden
 
-.PHONY: help setup demo test quick lint types check coverage mutation oracles rules golden risk-orders crash parity luck soak bench clean
+.PHONY: help setup demo test quick lint types check coverage mutation oracles rules golden risk-orders orders crash parity luck soak bench clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -72,6 +72,10 @@ golden: setup  ## the reference policy against vectors of the original (GOLDEN=f
 
 risk-orders: setup  ## risk limits under a thousand random orders of streams (ORDERS=)
 	BACKTESTKIT_ORDERS=$(ORDERS) $(BIN)/python -m pytest -q -s tests/property/test_risk_limits.py
+
+orders: setup  ## ten thousand positions on their way through an exchange that fails, and sessions over a hostile one
+	BACKTESTKIT_ORDER_RUNS=10000 BACKTESTKIT_ORDER_SEEDS=30 $(BIN)/python -m pytest -q -s --timeout=0 \
+		tests/property/test_orders.py tests/e2e/test_order_fuzz.py
 
 crash: setup  ## kill live sessions thousands of times (SEED= to draw others, KILLS= for fewer)
 	BACKTESTKIT_SEED=$(SEED) BACKTESTKIT_KILLS=$(KILLS) BACKTESTKIT_KILLS_AT_POINT=20 BACKTESTKIT_STARTS=100 \

@@ -5,7 +5,7 @@ A seed decides what goes wrong. The book knows the truth: every order that it ev
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from random import Random
 
@@ -28,6 +28,7 @@ from backtestkit_cli.model.order import (
 )
 from backtestkit_cli.model.rounding import cut_quantity
 from backtestkit_cli.model.signal import Position, Signal
+from backtestkit_cli.run.live.carrying import Carrying, Learnt, OrderThread
 from backtestkit_cli.run.live.desk import Desk
 from backtestkit_cli.state.order import OrderState, errand_of
 
@@ -64,8 +65,9 @@ class Wall:
     def sleep(self, seconds: float) -> None:
         """Nobody sleeps."""
 
-    async def wait_until(self, time_ms: int, woken: asyncio.Event) -> None:
-        """Nobody waits."""
+    async def wait_until(self, time_ms: int, woken: asyncio.Event) -> None:  # nobody wakes
+        """Let time pass."""
+        self.book.move_to(max(self.book.now_ms, time_ms - self.set_ms))
 
 
 @dataclass(slots=True)
@@ -210,6 +212,17 @@ class Book:
         held = sum(one.order.quantity - one.quantity for one in self.orders if self._holds(one))
         return self.bought - self.sold - held
 
+    @property
+    def is_exposed(self) -> bool:
+        """Whether there is a position without a stop."""
+        has_stop = any(self._holds(one) and isinstance(one.order.way, Pair | Stop) for one in self.orders)
+        return self.bought - self.sold > STEP and not has_stop
+
+    @property
+    def has_open_entry(self) -> bool:
+        """Whether an entry may still be filled."""
+        return any(one.order.side == "buy" and one.status == "open" for one in self.orders)
+
     def _holds(self, one: Booked) -> bool:
         return one.order.side == "sell" and one.status == "open"
 
@@ -220,9 +233,7 @@ class Book:
             self.now_ms += step
             self.price = max(50.0, self.price * (1 + self.random.gauss(0, 0.0006)))
             self._trade()
-            has_stop = any(self._holds(one) and isinstance(one.order.way, Pair | Stop) for one in self.orders)
-            is_exposed = self.bought - self.sold > STEP and not has_stop
-            self.unprotected_ms = self.unprotected_ms + step if is_exposed else 0
+            self.unprotected_ms = self.unprotected_ms + step if self.is_exposed else 0
             self.longest_unprotected_ms = max(self.longest_unprotected_ms, self.unprotected_ms)
 
     def _trade(self) -> None:
@@ -286,6 +297,7 @@ class Run:
     crashes: int
     troubles: list[BacktestkitError]
     kinds: set[str]
+    silences: int = 0
 
 
 def task_of(random: Random) -> Task:
@@ -308,6 +320,13 @@ def task_of(random: Random) -> Task:
     return Task(
         signal=signal, is_market=is_market, wait_until_ms=START_MS + wait_ms, quantity_step=STEP, least_value=5.0
     )
+
+
+class Left(Carrying):
+    """A session that is left; no stream learns of it."""
+
+    def _learn(self) -> Iterator[Learnt]:
+        return iter(())
 
 
 @dataclass(slots=True, eq=False)
@@ -337,12 +356,29 @@ class Computer:
             await self.desk.work()
         except CrashError:
             self.run.crashes += 1
-            self.run.book.move_to(self.run.book.now_ms + self.random.randint(1, 20_000))
-            self.perhaps_set_the_clock()
-            self._start()
-            self.desk.take_over(KEY, errand_of(dict(self.store.bodies["{} {}".format(*KEY)]), "it"))  # type: ignore[call-overload]
+            self._away(20_000)
             return False
         return True
+
+    async def leave(self) -> None:
+        """Leave the session and come back; what is left behind unwatched without a word is a silence."""
+        known, book = len(self.run.troubles), self.run.book
+        try:
+            await Left(self.desk, OrderThread(), {}).leave()
+        except CrashError:
+            self.run.crashes += 1
+        else:
+            book.met["left"] += 1
+            is_told = len(self.run.troubles) > known or isinstance(self.desk.errands[KEY], Disputed)
+            self.run.silences += not is_told and (book.has_open_entry or book.is_exposed)
+        self._away(600_000)
+
+    def _away(self, longest_ms: int) -> None:
+        """Nobody is there for a while; then a new session takes over what is kept."""
+        self.run.book.move_to(self.run.book.now_ms + self.random.randint(1, longest_ms))
+        self.perhaps_set_the_clock()
+        self._start()
+        self.desk.take_over(KEY, errand_of(dict(self.store.bodies["{} {}".format(*KEY)]), "it"))  # type: ignore[call-overload]
 
     def wait(self) -> None:
         """Let time pass until something is due, or a little longer or shorter."""
@@ -392,7 +428,11 @@ async def _run(seed: int, *, harms_exits: bool) -> Run:
     except StateError:
         return run
     wish_ms, stop_ms = random.choice([30_000, 300_000, 1_800_000]), random.choice([10_000, 10**9])
+    leave_ms = random.choice([random.randint(0, 30_000), random.randint(0, 600_000), 10**9])
     while book.now_ms < 3 * 3_600_000:
+        if book.now_ms >= leave_ms:
+            leave_ms = 10**9
+            await computer.leave()
         if not await computer.work(is_stopped=book.now_ms >= stop_ms, is_closed=book.now_ms >= wish_ms):
             continue
         errand = computer.desk.errands[KEY]

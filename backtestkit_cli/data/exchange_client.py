@@ -39,6 +39,7 @@ from backtestkit_cli.model.candle import MarketSteps
 LIMIT = 1000
 _BANNED = 418
 _SILENCING_STATUSES = (_BANNED, 429, 503)
+_WRONG_MS = 2_000  # the exchange tells its time in whole seconds
 _BAN_MS = 120_000  # the shortest ban of Binance, for an answer that does not say how long
 
 
@@ -158,7 +159,7 @@ class ExchangeClient:
         wire.forget()
         told = None
         try:
-            told = getattr(wire.exchange, name)({**params, "timestamp": self._clock.now_ms()})
+            told = getattr(wire.exchange, name)({**params, "timestamp": self._stamp_ms()})
         except BacktestkitError:
             raise
         except Exception as error:  # noqa: BLE001  # ccxt meets odd answers with any exception
@@ -166,6 +167,8 @@ class ExchangeClient:
         else:
             kind = ""
         self._heed_silence(wire)
+        if wire.headers:
+            self._exchange_time_ms(wire)
         secrets = (self._account.api_key, self._account.secret)
         words = excerpt(wire.body, secrets=secrets) if wire.status else kind
         return RouteAnswer(told=told, code=error_code(wire.body), status=wire.status, words=words)
@@ -285,6 +288,11 @@ class ExchangeClient:
             silence_ms = _BAN_MS
         if silence_ms is not None:
             self._patience.keep_silent(silence_ms)
+
+    def _stamp_ms(self) -> int:
+        """The time for a signed request: that of the exchange, where our clock is known to be wrong."""
+        ahead_ms = self.ahead_ms or 0
+        return self._clock.now_ms() - (ahead_ms if abs(ahead_ms) > _WRONG_MS else 0)
 
     def _exchange_time_ms(self, wire: _Wire) -> int:
         shown_ms, now_ms = http_date_ms(wire.headers.get("Date")), self._clock.now_ms()

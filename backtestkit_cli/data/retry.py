@@ -68,16 +68,24 @@ class Patience:
         self._clock = clock
         self._tally = tally
         self._silent_until_ms = 0
+        self._silence_ms = 0
         self.tell: Callable[[str], None] = _nobody
 
     def keep_silent(self, silence_ms: int) -> None:
         """Send nothing for that long."""
-        self._silent_until_ms = max(self._silent_until_ms, self._clock.now_ms() + silence_ms)
+        self._silence_ms = max(self._left_ms(), silence_ms)
+        self._silent_until_ms = self._clock.now_ms() + self._silence_ms
 
     @property
     def is_silent(self) -> bool:
         """Whether the exchange asks for no requests just now."""
-        return self._clock.now_ms() < self._silent_until_ms
+        return self._left_ms() > 0
+
+    def _left_ms(self) -> int:
+        """How long it still lasts; never longer than was asked for, when the clock was set back meanwhile."""
+        now_ms = self._clock.now_ms()
+        self._silent_until_ms = min(self._silent_until_ms, now_ms + self._silence_ms)
+        return self._silent_until_ms - now_ms
 
     def ask(self, question: Callable[[], Answer]) -> Answer:
         """Ask until there is an answer.
@@ -95,14 +103,14 @@ class Patience:
                     raise _counted(error, attempt) from None
                 what = error.problems[0].what
             self._tally.retries += 1
-            if self._clock.now_ms() >= self._silent_until_ms:
+            if not self.is_silent:
                 seconds = self._delay_ms * 2**attempt / 1000
                 self.tell(f"{what}; retry {attempt + 1} of {self._retries} in {seconds:g} s")
                 self._clock.sleep(seconds)
         raise ValueError(f"retries must be 0 or more, not {self._retries}")
 
     def _wait_out_silence(self) -> None:
-        silence_ms = self._silent_until_ms - self._clock.now_ms()
+        silence_ms = self._left_ms()
         if silence_ms <= 0:
             return
         if silence_ms > self._longest_silence_ms:

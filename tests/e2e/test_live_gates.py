@@ -12,6 +12,7 @@ from backtestkit_cli.model.event import Active, Event, QuantityRefused, RiskRefu
 from backtestkit_cli.model.time import MINUTE_MS, iso
 from backtestkit_cli.run.live import session
 from backtestkit_cli.run.live.calls import GateCalls
+from backtestkit_cli.state.journal import read_journal
 
 SECONDS = 0.2
 CONFIG = """
@@ -50,6 +51,19 @@ def lived(project: Project, patch: pytest.MonkeyPatch) -> Session:
     patch.setattr(session, "GateCalls", short)
     kit = Kit.load(project.folder / "configs")
     return run_live(kit, "asked", "checked", "sized", start=START_MS - 20_000, end=END_MS)
+
+
+def test_an_invalid_draft_stands_in_the_journal_with_its_figures(project: Project) -> None:
+    rules = "def asked(market):\n    return {'position': 'long', 'price_take_profit': 1.0, 'price_stop_loss': 2.0, "
+    project.write("strategies/own.py", rules + "'lifetime_minutes': 5, 'note': 'secret'}\n")
+    kit = Kit.load(project.folder / "configs")
+    live = run_live(kit, "asked", start=START_MS - 20_000, end=START_MS + 60 * MINUTE_MS).live
+    ticks = [
+        one for one in read_journal(live.journal_path.parent) if one["what"] == "tick" and one["gate"] == "invalid"
+    ]
+    figures = {"position": "long", "price_take_profit": 1.0, "price_stop_loss": 2.0, "lifetime_minutes": 5}
+    assert ticks
+    assert all(one["draft"] == figures for one in ticks)
 
 
 def backtested(project: Project, *names: str) -> list[Event]:

@@ -36,6 +36,7 @@ def test_the_runs_meet_everything_that_can_go_wrong(runs: list[Run]) -> None:
         "place no trades",
         "clock set",
         "deaf",
+        "left",
         "refused exit",
         "refused entry",
         "not there",
@@ -57,6 +58,10 @@ def test_no_order_and_no_position_is_forgotten(runs: list[Run]) -> None:
     assert [run.seed for run in runs if is_forgotten(run)] == []
 
 
+def test_who_leaves_lets_nothing_be_filled_or_held_unwatched_without_a_word(runs: list[Run]) -> None:
+    assert [run.seed for run in runs if run.silences] == []
+
+
 def test_what_is_told_is_what_the_book_traded(runs: list[Run]) -> None:
     for run in runs:
         if isinstance(run.errand, Ended):
@@ -75,7 +80,8 @@ def test_without_refusals_nothing_is_disputed() -> None:
 
 def test_a_position_is_without_its_stop_for_a_stated_time_at_most(runs: list[Run]) -> None:
     """Until the fill is seen, until the stop stands or is known not to, and until what is left is sold."""
-    calm = [run for run in runs if not (run.crashes or run.book.deaf or isinstance(run.errand, Disputed))]
+    calm = [run for run in runs if not (run.crashes or run.book.deaf or run.book.met["left"])]
+    calm = [run for run in calm if not isinstance(run.errand, Disputed)]
     longest = max(run.book.longest_unprotected_ms for run in calm)
     print(f"longest {longest / 1000:g} s")
     assert longest <= POLL_MS + UNPROTECTED_MS + 2 * ABSENT_MS
@@ -85,4 +91,5 @@ def test_who_may_be_without_a_stop_for_longer_is_told_of(runs: list[Run]) -> Non
     late = [run for run in runs if run.book.longest_unprotected_ms > POLL_MS + UNPROTECTED_MS + SLOWEST_MS]
     told = {run.seed for run in late if any(one.code in ("no-stop", "order-disputed") for one in run.troubles)}
     assert len(late) > RUNS / 100
-    assert [run.seed for run in late if run.seed not in told and not run.crashes] == []
+    watched = [run for run in late if not (run.crashes or run.book.met["left"])]
+    assert [run.seed for run in watched if run.seed not in told] == []

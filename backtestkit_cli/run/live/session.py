@@ -486,7 +486,9 @@ class Live:
             events = await asyncio.to_thread(lambda: tuple(walk.decide(time_ms)))
         passed = [gate for gate, count in zip(GATES, counts, strict=True) if getattr(funnel, gate) != count]
         gate = passed[-1] if passed else "stopped"
-        more = {"short": True} if funnel.short_history != short else {}
+        more: dict[str, Any] = {"short": True} if funnel.short_history != short else {}
+        if gate == "invalid":
+            more["draft"] = stream.drafted
         self._journal.add("tick", time_ms, strategy=stream.key[0], symbol=stream.key[1], gate=gate, **more)
         for event in self._kept([stream], {stream.key: state}, events):
             yield event

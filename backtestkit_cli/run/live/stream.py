@@ -1,8 +1,8 @@
 """One strategy on one symbol of a live session: its walk over a market that grows, and how its strategy is asked."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import NamedTuple
+from dataclasses import asdict, dataclass, field
+from typing import Any, NamedTuple
 
 from backtestkit_cli.engine.candles import Candles, Ints
 from backtestkit_cli.engine.decide import Answer, Failed, NoDraft, RowDecider, decision_ticks
@@ -14,7 +14,7 @@ from backtestkit_cli.engine.walk import StreamWalk
 from backtestkit_cli.errors import StrategyError
 from backtestkit_cli.model.candle import MarketSteps
 from backtestkit_cli.model.event import Closed
-from backtestkit_cli.model.signal import Signal, SignalState
+from backtestkit_cli.model.signal import Signal, SignalDraft, SignalState
 from backtestkit_cli.model.time import MINUTE_MS, TimeRange
 from backtestkit_cli.plugins.ports import Mode
 from backtestkit_cli.run.context import CURRENT, Context
@@ -149,6 +149,13 @@ class LiveStream:
     def key(self) -> Key:
         """Strategy and symbol."""
         return self.walk.terms.strategy, self.walk.terms.symbol
+
+    @property
+    def drafted(self) -> dict[str, Any]:
+        """The figures of the draft that was answered last; none where there was none."""
+        answer = self.walk.decider.answer if isinstance(self.walk.decider, PreparedAnswer) else None
+        told = asdict(answer) if isinstance(answer, SignalDraft) else {}
+        return {name: value for name, value in told.items() if name not in ("note", "id") and value is not None}
 
     def take_room(self) -> None:
         """The market has new columns."""

@@ -5,12 +5,13 @@ import sys
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from loopback import FakeClock
+from loopback import FakeClock, LoopbackExchange
 
 from backtestkit_cli.data.exchange import CcxtExchange
 from backtestkit_cli.data.exchange_client import Account
 from backtestkit_cli.data.wire import excerpt, moved, retry_after_ms, step_of
 from backtestkit_cli.errors import ConfigError, RejectedError
+from backtestkit_cli.model.order import AtMarket, NotThere, Order
 
 NOW_MS = 1_700_000_000_000  # Tue, 14 Nov 2023 22:13:20 GMT
 
@@ -89,3 +90,16 @@ def test_a_missing_ccxt_is_said_plainly(monkeypatch: pytest.MonkeyPatch) -> None
     assert problem.what == "ccxt, which talks to exchanges, cannot be imported"
     assert problem.hint is not None
     assert "pip install --upgrade ccxt" in problem.hint
+
+
+def test_requests_are_signed_with_the_time_of_the_exchange_once_our_clock_is_known_to_be_wrong() -> None:
+    order = Order(client_id="bk", symbol="BTC/USDT", side="buy", quantity=0.01, way=AtMarket())
+    for wrong_ms in (3_600_000, -3_600_000):
+        with LoopbackExchange(clock=FakeClock(NOW_MS)) as exchange:
+            clock = FakeClock(NOW_MS + wrong_ms)
+            source = CcxtExchange("binance", base_url=exchange.url, api_key="k", secret="s", clock=clock)
+            broker = source.broker()
+            broker.admit("BTC/USDT")
+            exchange.is_strict = True
+            answers = [broker.query(order), broker.query(order)]
+            assert answers[-1] == NotThere()

@@ -78,6 +78,16 @@ def test_a_long_silence_is_raised_at_once_and_nothing_is_asked() -> None:
     assert (asked, clock.sleeps) == ([], [])
 
 
+def test_a_clock_that_is_set_back_makes_no_silence_longer_than_it_was_asked_for() -> None:
+    clock = FakeClock(10_000_000)
+    ours = patience(clock)
+    ours.keep_silent(7_000)
+    clock.sleep(-3_600)
+    assert ours.is_silent
+    clock.sleep(7)
+    assert not ours.is_silent
+
+
 def test_the_wall_clock_goes_on() -> None:
     clock = WallClock()
     before, started = clock.now_ms(), clock.monotonic()
