@@ -284,7 +284,8 @@ def retimed(errand: Errand, by_ms: int | None, now_ms: int) -> Errand:
     by_ms = by_ms or 0
     match errand:
         case Entering(first_part_ms=part_ms, task=task):
-            task = replace(task, wait_until_ms=task.wait_until_ms + by_ms)
+            # forward it may have been asleep, and an entry waits no longer for that
+            task = replace(task, wait_until_ms=task.wait_until_ms + min(0, by_ms))
             return replace(errand, task=task, first_part_ms=_since(part_ms, by_ms, now_ms))
         case Protecting(since_ms=since_ms):
             return replace(errand, since_ms=min(since_ms + by_ms, now_ms))

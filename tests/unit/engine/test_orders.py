@@ -615,6 +615,16 @@ def test_a_clock_that_is_set_moves_every_deadline_and_has_everything_asked(by_ms
     assert (unsure.state.absences, unsure.state.absent_ms) == (0, None), "nobody knows how long it was away"
 
 
+def test_an_entry_waits_no_longer_because_the_computer_slept_or_its_clock_was_set() -> None:
+    waiting = after(moved(begun(LIMIT), 0), ("place", OPEN))
+    asleep = moved(retimed(waiting, 8 * 3_600_000, 8 * 3_600_000), 8 * 3_600_000)
+    assert isinstance(asleep, Entering)
+    assert asleep.reason is CancelReason.WAIT_OVER
+    back = retimed(waiting, -3_600_000, -3_600_000)
+    assert isinstance(back, Entering)
+    assert back.task.wait_until_ms == LIMIT.wait_until_ms - 3_600_000
+
+
 def _order(errand: Errand) -> Tracked:
     order = order_of(errand)
     assert order is not None
