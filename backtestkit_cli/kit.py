@@ -156,10 +156,12 @@ class Kit(Entries):
         frame: str | None = None,
         range: str | None = None,  # noqa: A002  # the option's name
         jobs: int = 1,
+        record: bool = False,
     ) -> "Backtest":
         """Plan a backtest of strategies (default: all of the config) over a frame, or a range `A..B`.
 
-        The answer is run by `.run()`, or by iterating over its events.
+        The answer is run by `.run()`, or by iterating over its events. With `record` language models are asked what
+        they have not answered yet, and their answers are kept.
 
         Raises:
             UsageError, ConfigError: a name is unknown, or something does not fit.
@@ -176,6 +178,7 @@ class Kit(Entries):
             registry=self.registry,
             logs=self.logs,
             jobs=checked_jobs(jobs),
+            is_recording=record,
             listeners=self.listeners,
             runs=self.runs,
         )

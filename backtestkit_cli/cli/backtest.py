@@ -46,6 +46,10 @@ CompareFillsOption = Annotated[
         "--compare-fills", help="Run once more under each other fill policy, and tell what the difference is worth."
     ),
 ]
+RecordOption = Annotated[
+    bool,
+    typer.Option("--record", help="Ask the models of strategies with `use: llm` what they have not answered yet."),
+]
 STRATEGY_ERROR = 4
 
 
@@ -58,6 +62,7 @@ def backtest(
     jobs: JobsOption = 1,
     require: RequireOption = None,
     compare_fills: CompareFillsOption = False,
+    record: RecordOption = False,
     config: ConfigOption = None,
     set_: SetOption = None,
     as_json: JsonOption = False,
@@ -70,7 +75,13 @@ def backtest(
     requirement = _requirement(require)
     kit = open_kit(output, config, set_)
     job = kit.backtest(
-        *(strategies or ()), symbols=symbol or (), frame=frame, range=range_, exchange=exchange, jobs=jobs
+        *(strategies or ()),
+        symbols=symbol or (),
+        frame=frame,
+        range=range_,
+        exchange=exchange,
+        jobs=jobs,
+        record=record,
     )
     _note_unknown_symbols(job, output)
     for folder in ("runs", *KINDS):

@@ -101,7 +101,8 @@ class Backtest:
     nothing but the params of their strategies. Without `calls_back` the callbacks of the
     config hear nothing. `watch` may put an observer in the place of a walk.
     `runs` are those of a kit; `standing` is for who asks about this one. Without `ends_process` a call that cannot be
-    interrupted is told to `on_abandon` and left alone.
+    interrupted is told to `on_abandon` and left alone. With `is_recording` language models are asked what they have not
+    answered yet, in this process.
     """
 
     config: Config
@@ -122,6 +123,7 @@ class Backtest:
     runs: Runs = field(default_factory=Runs)
     standing: Standing = field(default_factory=Standing)
     ends_process: bool = True
+    is_recording: bool = False
     stopwatch: Stopwatch = field(init=False)
     recorded: Record | None = None
     audience: Audience = field(init=False)
@@ -204,7 +206,7 @@ class Backtest:
             self.runs.running.remove(self)
 
     def _happen_anywhere(self) -> Iterator[Event]:
-        if self.jobs == 1 or len(self.plan.groups) == 1 or self.registry.has_given:
+        if self.jobs == 1 or len(self.plan.groups) == 1 or self.registry.has_given or self.is_recording:
             return self._happen_here()
         from backtestkit_cli.run.pool import run_groups
 
@@ -248,7 +250,10 @@ class Backtest:
         return callbacks_of(self.config, self.registry, strategies=plan.strategies, exchange=plan.exchange, frame=frame)
 
     def _run_group(self, group: Group, deadline: Deadline) -> Iterator[Event]:
-        strategies = {name: prepare(self.config, name, self.registry, self.cache) for name in group.strategies}
+        strategies = {
+            name: prepare(self.config, name, self.registry, self.cache, is_recording=self.is_recording)
+            for name in group.strategies
+        }
         sizings = {name: prepare_sizing(self.config, name, self.registry) for name in group.strategies}
         source = self.cache.get(("source",), lambda: local_source(self.config, self.plan.exchange, self.registry))
         ledger = ledger_for(self.config, group.strategies, self.registry, self.audience)

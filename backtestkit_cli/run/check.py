@@ -139,6 +139,9 @@ class Check:
 
     def _remarks(self, stream: _Stream) -> Iterator[Remark]:
         afresh, candles, last_ms = stream.afresh, stream.candles, int(stream.afresh.ticks[-1])
+        if self.config.strategies[stream.name].use == "llm":
+            yield Remark("info", "nothing-to-probe", "answers of a language model: how they came cannot be probed")
+            return
         project = CutProject(self.config.project, candles)
         if isinstance(stream.strategy, DecisionStrategy):
             walked = afresh.walked(candles, last_ms)

@@ -9,7 +9,6 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from backtestkit_cli.config.fields import NamedSchema
 from backtestkit_cli.config.market_schema import FilesExchange
 from backtestkit_cli.config.merge import Config
 from backtestkit_cli.config.strategy_schema import StrategySchema
@@ -78,7 +77,7 @@ def plan_backtest(config: Config, request: Request, now_ms: int | None = None) -
     present_ms = known_present_ms(config, within, WallClock().now_ms() if now_ms is None else now_ms)
     if isinstance(policy, ReferencePolicy):
         refuse_unfit(config, strategies, within, present_ms)
-    _refuse_unavailable(config, strategies, exchange, None if request.range else frame)
+    _refuse_wrong_columns(config)
     return Plan(
         strategies=strategies,
         symbols=symbols,
@@ -89,7 +88,10 @@ def plan_backtest(config: Config, request: Request, now_ms: int | None = None) -
         policy=policy,
         costs=config.settings.costs_model(),
         groups=_groups(config, strategies, symbols),
-        warnings={name: _grid_warnings(config, name, within, tick, policy) for name in strategies},
+        warnings={
+            name: (*_grid_warnings(config, name, within, tick, policy), *_memory_warnings(config, name))
+            for name in strategies
+        },
         present_ms=present_ms,
         request=request,
     )
@@ -134,9 +136,10 @@ def plan_live(config: Config, request: Request, *, broker: str | None = None, is
     if isinstance(config.exchanges[exchange], FilesExchange):
         what, where = f"exchange {exchange} is made of files, which have no running market", Source(key="--exchange")
         raise UsageError(Problem("no-live-market", what, where, hint="take an exchange of use: ccxt or sample"))
-    _refuse_unavailable(config, strategies, exchange, None)
+    _refuse_wrong_columns(config)
     broker = broker_named(config, broker, is_real=is_real)
     if broker != "paper":
+        _refuse_real_models(config, strategies)
         refuse_unready(config, exchange, strategies)
     return LivePlan(
         broker=broker,
@@ -269,35 +272,35 @@ def _frame(config: Config, request: Request) -> tuple[str, TimeRange, Interval]:
     return name, TimeRange(parse_time(schema.start), parse_time(schema.end)), schema.interval
 
 
-def _refuse_unavailable(config: Config, strategies: Sequence[str], exchange: str, frame: str | None) -> None:
+def _refuse_wrong_columns(config: Config) -> None:
     """Nothing in a config is silently left out of a run.
 
     Raises:
-        ConfigError: a chosen schema or the settings ask for something that this version cannot do.
+        ConfigError: the settings choose columns that no report has.
     """
-    chosen: list[tuple[str, str, NamedSchema]] = [("strategies", name, config.strategies[name]) for name in strategies]
-    chosen += [
-        ("risks", risk, config.risks[risk]) for name in strategies for risk in config.strategies[name].risk_names
-    ]
-    chosen.append(("exchanges", exchange, config.exchanges[exchange]))
-    if frame is not None:
-        chosen.append(("frames", frame, config.frames[frame]))
-    problems = []
-    for kind, name, schema in {(kind, name): (kind, name, schema) for kind, name, schema in chosen}.values():
-        values = schema.model_dump(exclude_none=True)
-        keys = ["use"] if values.get("use") == "llm" else []
-        problems += [_not_available(f"{key} of {name}", config.where(kind, name, key)) for key in keys]
     if config.is_given("settings", "columns"):
         from backtestkit_cli.run.columns import column_problems
 
-        problems += column_problems(config)
-    if problems:
-        raise ConfigError(*problems)
+        if problems := tuple(column_problems(config)):
+            raise ConfigError(*problems)
 
 
-def _not_available(what: str, where: Source) -> Problem:
-    hint = "leave it out to run without it"
-    return Problem("not-available", f"{what} cannot be applied by this version yet", where, hint=hint)
+def _refuse_real_models(config: Config, strategies: Sequence[str]) -> None:
+    """A language model trades on paper only.
+
+    Raises:
+        ConfigError: one would send real orders.
+    """
+    for name in strategies:
+        if config.strategies[name].use == "llm":
+            what, where = f"{name} asks a language model, which trades on paper only", config.where("strategies", name)
+            raise ConfigError(Problem("not-available", what, where, hint="leave it out to trade with real orders"))
+
+
+def _memory_warnings(config: Config, name: str) -> tuple[str, ...]:
+    if config.strategies[name].use != "llm":
+        return ()
+    return (f"a language model decided for {name}: what it remembers of this time looks like skill",)
 
 
 def _grid_warnings(config: Config, name: str, within: TimeRange, tick: Interval, policy: Policy) -> tuple[str, ...]:

@@ -24,6 +24,7 @@ from backtestkit_cli.config.show import effective, overridden
 from backtestkit_cli.config.stored import kept
 from backtestkit_cli.engine.result import RunResult, StreamRun
 from backtestkit_cli.model.time import iso, parse_time
+from backtestkit_cli.run.asked_model import answers_path
 from backtestkit_cli.run.plan import Plan
 from backtestkit_cli.run.request import Request
 
@@ -136,6 +137,8 @@ def _places(config: Config, plan: Plan) -> Iterator[tuple[str, Path]]:
         schema = config.strategies[name]
         if schema.signals:
             yield str(schema.signals), config.project / schema.signals
+        if schema.use == "llm":
+            yield answers_path(schema), config.project / answers_path(schema)
         references.append(schema.use)
         for risk in schema.risk_names:
             references += config.risks[risk].checks or ()

@@ -33,9 +33,11 @@ from backtestkit_cli.model.candle import MarketSteps
 from backtestkit_cli.model.limits import Limits
 from backtestkit_cli.model.time import MINUTE_MS, Interval, TimeRange, iso, minutes_of
 from backtestkit_cli.plugins.answers import AnswerProblem, draft_from, frame_from
-from backtestkit_cli.plugins.reference import Plugin, resolve
+from backtestkit_cli.plugins.parameters import parameters_of
+from backtestkit_cli.plugins.reference import Plugin, Reference, resolve
 from backtestkit_cli.plugins.registry import Registry
 from backtestkit_cli.run.asked import Asked
+from backtestkit_cli.run.asked_model import HISTORY_MINUTES, Unanswerable, asked_model
 from backtestkit_cli.run.deadline import CallTimedOut, Deadline
 
 MOST_TIMEOUTS = 3
@@ -216,6 +218,8 @@ class CallingDecider:
             return self._failed(time_ms, str(error))
         except AnswerProblem as error:
             return self._failed(time_ms, f"strategy {strategy.name} answered no draft: {error}")
+        except Unanswerable as error:
+            raise error.error from None
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # noqa: BLE001  # user code, `sys.exit` too: counted, told, and the run goes on
@@ -240,8 +244,12 @@ class CallingDecider:
 Strategy: TypeAlias = RulesStrategy | SignalsStrategy | VectorStrategy | DecisionStrategy
 
 
-def prepare(config: Config, name: str, registry: Registry, cache: Cache = NOTHING_KEPT) -> Strategy:
+def prepare(
+    config: Config, name: str, registry: Registry, cache: Cache = NOTHING_KEPT, *, is_recording: bool = False
+) -> Strategy:
     """Make one strategy of the config ready; rules take from the cache what others on the same candles computed.
+
+    With `is_recording` a language model is asked where no answer of it is known.
 
     Raises:
         ConfigError: its rules, its params or its reference are wrong.
@@ -255,7 +263,23 @@ def prepare(config: Config, name: str, registry: Registry, cache: Cache = NOTHIN
         # the original has no grid of its own: it asks so long after the last call
         grid = Interval.M1 if config.settings.fill == "reference" else schema.interval
         return SignalsStrategy(read_signals(config.project / schema.signals, grid))
+    if schema.use == "llm":
+        return _model(config, name, registry, is_recording=is_recording)
     return _python(config, schema, schema.use or "", registry)
+
+
+def _model(config: Config, name: str, registry: Registry, *, is_recording: bool) -> DecisionStrategy:
+    asked = asked_model(config, name, registry, is_recording=is_recording)
+    plugin = Plugin(
+        function=asked,
+        reference=Reference(text="llm", kind="strategy"),
+        file=None,
+        line=None,
+        parameters=parameters_of(asked, given=1),
+        project=config.project,
+        form="decision",
+    )
+    return DecisionStrategy(name, plugin, asked, HISTORY_MINUTES)
 
 
 def _rules(config: Config, schema: StrategySchema, rules: RulesSchema, cache: Cache) -> RulesStrategy:

@@ -81,6 +81,18 @@ def test_the_example_goes_from_a_transcript_to_a_comparison_without_a_model(tmp_
     ).read_bytes()
 
 
+def test_the_example_of_a_model_that_decides_runs_from_its_records_alone(tmp_path: Path) -> None:
+    project = Project(tmp_path)
+    assert project.inside("init", ".").code == 0
+    done = project.inside("backtest", "asked-model", "--frame", "week", "--json")
+    assert done.code == 0
+    assert done.document["run"]["status"] == "complete"
+    assert "model" not in project.inside("backtest", "--frame", "week").stdout.replace("market", "")
+    missing = project.inside("backtest", "asked-model", "--range", "2023-04-01..2023-04-03", "--json")
+    assert missing.code == 4
+    assert missing.document["error"]["code"] == "answer-missing"
+
+
 @needs_client
 @pytest.mark.parametrize(("use", "route"), [("ollama", ""), ("openai", "/v1")])
 def test_a_model_behind_a_server_drafts_and_its_key_is_written_nowhere(project: Project, use: str, route: str) -> None:

@@ -107,7 +107,7 @@ def too_long(server: str) -> TransientError:
     return TransientError(Problem("model-too-long", what, Source(key=server), hint="take another model"))
 
 
-def refused(server: str, status: int, text: str) -> BacktestkitError:
+def status_error(server: str, status: int, text: str) -> BacktestkitError:
     """Say that a server answered with an error: for good, or such that it may pass."""
     is_final = 300 <= status < 500 and status not in _MAY_PASS
     kind: Any = RejectedError if is_final else TransientError

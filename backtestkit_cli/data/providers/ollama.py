@@ -9,7 +9,7 @@ from backtestkit_cli.data.providers.bounded import (
     BoundedTransport,
     bounded,
     failed,
-    refused,
+    status_error,
     too_long,
 )
 from backtestkit_cli.model.message import Message
@@ -51,7 +51,7 @@ class Ollama:
                         raise too_long(self._url)
                     is_whole = bool(part.done) and part.done_reason != "length"
             except ollama.ResponseError as error:
-                raise refused(self._url, error.status_code, error.error) from error
+                raise status_error(self._url, error.status_code, error.error) from error
         if not is_whole:
             raise failed(self._url, "the answer breaks off")
         return "".join(said)

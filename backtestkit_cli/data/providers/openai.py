@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 from typing import Any
 
-from backtestkit_cli.data.providers.bounded import BoundedTransport, bounded, failed, refused
+from backtestkit_cli.data.providers.bounded import BoundedTransport, bounded, failed, status_error
 from backtestkit_cli.model.message import Message
 
 
@@ -38,7 +38,7 @@ class OpenAi:
         with closing(client):
             response = client.post(f"{self._url}/chat/completions", json=question)
         if response.status_code != httpx.codes.OK:
-            raise refused(self._url, response.status_code, response.text)
+            raise status_error(self._url, response.status_code, response.text)
         choice = response.json()["choices"][0]
         answer = choice["message"]["content"]
         if not isinstance(answer, str):

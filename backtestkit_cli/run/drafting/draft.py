@@ -5,7 +5,6 @@ it is told to the model in the words that a user would read.
 """
 
 import json
-import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -13,9 +12,9 @@ from backtestkit_cli.config.edit import empty_config, with_entry, with_settings
 from backtestkit_cli.config.fields import STRATEGY_INTERVALS
 from backtestkit_cli.config.given import Given
 from backtestkit_cli.config.merge import Config
-from backtestkit_cli.errors import BacktestkitError, ConfigError, Problem, Source
+from backtestkit_cli.errors import BacktestkitError, Source
 from backtestkit_cli.plugins.registry import Registry
-from backtestkit_cli.plugins.words import shown
+from backtestkit_cli.run.json_answer import json_object, refused
 from backtestkit_cli.run.strategies import prepare
 
 _EXPRESSION = {"type": "string", "maxLength": 500}
@@ -62,10 +61,10 @@ def draft_from(text: str, name: str, config: Config, registry: Registry) -> Draf
     answer = json_object(text)
     unknown = [key for key in answer if key not in DRAFT_SCHEMA["properties"]]
     if unknown:
-        raise _refused("unknown-key", f"there is no key {unknown[0]}", expected=", ".join(DRAFT_SCHEMA["properties"]))
+        raise refused("unknown-key", f"there is no key {unknown[0]}", expected=", ".join(DRAFT_SCHEMA["properties"]))
     for key in DRAFT_SCHEMA["required"]:
         if key not in answer:
-            raise _refused("missing-key", f"the key {key} is missing")
+            raise refused("missing-key", f"the key {key} is missing")
     _refuse_oversized(answer)
     rules = {key: answer[key] for key in _RULES if answer.get(key) not in (None, {}, "")}
     values: dict[str, Any] = {"name": name, "interval": answer["candles"], "rules": rules}
@@ -75,21 +74,6 @@ def draft_from(text: str, name: str, config: Config, registry: Registry) -> Draf
     alone = with_settings(empty_config(config.project), {"limits": config.settings.limits.model_dump()}, _PLACE)
     prepare(with_entry(alone, "strategies", values, _PLACE), name, registry)
     return Draft(values)
-
-
-def json_object(text: str) -> dict[str, Any]:
-    """Read an answer that is one JSON object and nothing else, each key once, each number finite.
-
-    Raises:
-        ConfigError: it is not that.
-    """
-    try:
-        answer = json.loads(text, object_pairs_hook=_once, parse_constant=_no_number, parse_float=_finite)
-    except (ValueError, RecursionError) as error:
-        raise _refused("not-json", "the answer is no JSON", found=shown(text), expected=str(error)[:120]) from None
-    if not isinstance(answer, dict):
-        raise _refused("not-json", "the answer is no JSON object", found=shown(text))
-    return answer
 
 
 def problem_text(error: BacktestkitError) -> str:
@@ -102,33 +86,11 @@ def problem_text(error: BacktestkitError) -> str:
     return "This draft cannot be used:\n" + "\n".join(lines) + "\nAnswer with the whole corrected JSON object."
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    known = dict(pairs)
-    if len(known) < len(pairs):
-        raise ValueError("a key stands there twice")
-    return known
-
-
-def _no_number(text: str) -> float:
-    raise ValueError(f"{text} is no number")
-
-
-def _finite(text: str) -> float:
-    number = float(text)
-    if not math.isfinite(number):
-        raise ValueError(f"{text} is too large")
-    return number
-
-
 def _refuse_oversized(answer: Mapping[str, Any]) -> None:
     for key in ("params", "let"):
         if isinstance(answer.get(key), dict) and len(answer[key]) > MOST_NAMES:
-            raise _refused("bad-value", f"{key} has more than {MOST_NAMES} names")
+            raise refused("bad-value", f"{key} has more than {MOST_NAMES} names")
     if isinstance(answer["note"], str) and len(answer["note"]) > LONGEST_NOTE:
-        raise _refused("bad-value", f"note has more than {LONGEST_NOTE} characters")
+        raise refused("bad-value", f"note has more than {LONGEST_NOTE} characters")
     if "${" in json.dumps(answer):
-        raise _refused("bad-value", "${…} reads the environment, which a draft has nothing to do with")
-
-
-def _refused(code: str, what: str, *, found: str | None = None, expected: str | None = None) -> ConfigError:
-    return ConfigError(Problem(code, what, found=found, expected=expected))
+        raise refused("bad-value", "${…} reads the environment, which a draft has nothing to do with")
