@@ -290,10 +290,24 @@ class Kit(Entries):
         """
         from backtestkit_cli.run.search.apply import apply_study
 
-        first = self.paths[0] if self.paths else self.config.project
-        folder = first if first.is_dir() else first.parent
         path, study = None if to is None else Path(to), self.study(source).study
-        return apply_study(self.config, study, name=name, path=path, folder=folder)
+        return apply_study(self.config, study, name=name, path=path, folder=self._config_folder)
+
+    def apply_draft(self, source: str, *, name: str | None = None, to: str | Path | None = None) -> "Applied":
+        """Write a draft, `OPTIMIZER/DRAFT`, as a strategy of its own, into a new file beside the config.
+
+        Raises:
+            UsageError, ConfigError: there is no such draft, or something would be overwritten.
+        """
+        from backtestkit_cli.run.drafting.apply import apply_draft
+
+        path = None if to is None else Path(to)
+        return apply_draft(self.config, source, name=name, path=path, folder=self._config_folder)
+
+    @property
+    def _config_folder(self) -> Path:
+        first = self.paths[0] if self.paths else self.config.project
+        return first if first.is_dir() else first.parent
 
     def optimizer(self, name: str, *, blind: bool = True) -> "Optimizer":
         """Give an optimizer of the config: `.get_data()` asks for drafts, `.dump()` writes the project made of them.

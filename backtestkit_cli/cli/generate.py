@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from backtestkit_cli.cli import complete
+from backtestkit_cli.cli.messages import printable
 from backtestkit_cli.cli.options import ConfigOption, JsonOption, SetOption, VerboseOption
 from backtestkit_cli.cli.output import Output
 from backtestkit_cli.cli.project import check_writable, open_kit, short
@@ -53,6 +54,18 @@ def generate(
     return 0
 
 
+def show_draft(output: Output, project: Path, source: str) -> int:
+    """Show a draft, `OPTIMIZER/DRAFT`."""
+    from backtestkit_cli.config.read import write_text
+    from backtestkit_cli.run.drafting.apply import find_draft
+
+    found = find_draft(project, source)
+    told = {"strategy": found.strategy, "readme": str(found.readme)}
+    output.result(told, write_text({"strategies": [found.strategy]}))
+    output.tell(f"how it came about: {short(found.readme)}")
+    return 0
+
+
 def _step(event: "OptimizerProgress") -> str:
     if event.done_drafts or event.done_sources == event.total_sources:
         return f"{event.done_drafts} of {event.total_drafts} drafts are done"
@@ -69,7 +82,9 @@ def _text(optimizer: "Optimizer", project: Path) -> str:
     entries = optimizer.get_data()
     lines = []
     for one in entries:
-        why = {"lost": f": {one.problem}", "left out": f": trades like {one.twin}"}.get(_fate(one), "")
+        why = {"lost": f": {printable(one.problem or '')[:120]}", "left out": f": trades like {one.twin}"}.get(
+            _fate(one), ""
+        )
         tries = "" if one.tries == 1 else f" after {one.tries} tries"
         lines.append(f"{one.name}  {_fate(one)}{tries}{why}")
     shown = "no name of the market, no dates, no prices" if optimizer.is_blind else "the market, dates and prices"

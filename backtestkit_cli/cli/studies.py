@@ -1,4 +1,4 @@
-"""`backtestkit optimizer show` and `apply`: what a search found, and its params as a strategy of their own."""
+"""`backtestkit optimizer show` and `apply`: what a search found or a model drafted, as a strategy of its own."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,13 +6,18 @@ from typing import Annotated
 import typer
 
 from backtestkit_cli.cli import complete
+from backtestkit_cli.cli.generate import show_draft
 from backtestkit_cli.cli.options import ConfigOption, JsonOption, SetOption, VerboseOption
 from backtestkit_cli.cli.output import Output
 from backtestkit_cli.cli.project import logs_folder, open_kit, short
 
 SourceArgument = Annotated[
     str,
-    typer.Argument(metavar="SOURCE", help="A study: its id, its strategy, or last.", autocompletion=complete.studies),
+    typer.Argument(
+        metavar="SOURCE",
+        help="A study: its id, its strategy, or last; or OPTIMIZER/DRAFT.",
+        autocompletion=complete.studies,
+    ),
 ]
 
 
@@ -23,13 +28,15 @@ def show(
     as_json: JsonOption = False,
     verbose: VerboseOption = 0,
 ) -> int:
-    """Show what a search found."""
+    """Show what a search found, or a draft of a model."""
     from backtestkit_cli.report.as_json import document
     from backtestkit_cli.report.study import study_report
     from backtestkit_cli.report.study_files import find_study, read_study
     from backtestkit_cli.report.terminal import terminal
 
     output = Output(as_json=as_json, verbose=verbose)
+    if "/" in source:
+        return show_draft(output, logs_folder(config).parent, source)
     path = find_study(logs_folder(config), source)
     report = study_report(read_study(path), None if as_json else top)
     place = short(path.parent.with_name(f"{path.parent.name}.md"))
@@ -42,7 +49,8 @@ def show(
 def apply(
     source: SourceArgument = "last",
     as_: Annotated[
-        str | None, typer.Option("--as", metavar="NAME", help="Name of the new strategy. Default: one of the study.")
+        str | None,
+        typer.Option("--as", metavar="NAME", help="Name of the new strategy. Default: one of the study, or the draft."),
     ] = None,
     to: Annotated[
         Path | None, typer.Option("--to", metavar="FILE", help="A new file. Default: one beside the config.")
@@ -52,10 +60,11 @@ def apply(
     as_json: JsonOption = False,
     verbose: VerboseOption = 0,
 ) -> int:
-    """Write the chosen params as a strategy of their own, which `backtest` runs with the same trades."""
+    """Write the chosen params, or a draft, as a strategy of its own, which `backtest` runs with the same trades."""
     output = Output(as_json=as_json, verbose=verbose)
     kit = open_kit(output, config, set_)
-    applied = kit.apply_study(source, name=as_, to=to)
+    apply_source = kit.apply_draft if "/" in source else kit.apply_study
+    applied = apply_source(source, name=as_, to=to)
     told = {"strategy": applied.name, "file": str(applied.path), "commands": list(applied.commands)}
     output.result(told, "\n".join(applied.commands))
     output.tell(f"wrote {short(applied.path)}")

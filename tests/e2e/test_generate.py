@@ -71,6 +71,14 @@ def test_the_example_goes_from_a_transcript_to_a_comparison_without_a_model(tmp_
     compared = project.inside("walker", "drafts", "--config", "drafts/drafts/configs", "--json")
     assert compared.code == 0
     assert "draft-2" in compared.stdout
+    shown = project.inside("optimizer", "show", "drafts/draft-2", "--json")
+    assert shown.document["strategy"] == made.document["drafts"][1]["strategy"]
+    applied = project.inside("optimizer", "apply", "drafts/draft-2", "--json")
+    assert applied.document["strategy"] == "drafts-draft-2"
+    (command,) = applied.document["commands"]
+    assert project.inside(*command.split()[1:]).code == 0
+    for wrong in (("drafts/draft-2",), ("drafts/draft-3",), ("ideas/draft-1",), ("drafts/draft-1", "--as", "momentum")):
+        assert project.inside("optimizer", "apply", *wrong).code == 2
     again = project.inside("optimizer", "generate", "drafts")
     assert again.code == 2
     assert "something at this place" in again.stderr

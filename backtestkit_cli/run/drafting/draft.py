@@ -14,6 +14,7 @@ from backtestkit_cli.config.given import Given
 from backtestkit_cli.config.merge import Config
 from backtestkit_cli.errors import BacktestkitError, Source
 from backtestkit_cli.plugins.registry import Registry
+from backtestkit_cli.plugins.words import shown
 from backtestkit_cli.run.json_answer import json_object, refused
 from backtestkit_cli.run.strategies import prepare
 
@@ -61,7 +62,9 @@ def draft_from(text: str, name: str, config: Config, registry: Registry) -> Draf
     answer = json_object(text)
     unknown = [key for key in answer if key not in DRAFT_SCHEMA["properties"]]
     if unknown:
-        raise refused("unknown-key", f"there is no key {unknown[0]}", expected=", ".join(DRAFT_SCHEMA["properties"]))
+        raise refused(
+            "unknown-key", f"there is no key {shown(unknown[0])}", expected=", ".join(DRAFT_SCHEMA["properties"])
+        )
     for key in DRAFT_SCHEMA["required"]:
         if key not in answer:
             raise refused("missing-key", f"the key {key} is missing")

@@ -57,6 +57,7 @@ def test_rubbish_is_no_draft(text: str) -> None:
 
 WRONG = {
     "an unknown key": {"leverage": 10},
+    "an unknown key without an end": {"x" * 50_000: 10},
     "code instead of an expression": {"long": "__import__('os').system('id')"},
     "a function that is none": {"long": "open('/etc/passwd')"},
     "no side": {"long": None},
