@@ -77,8 +77,7 @@ def write_project(config: Config, optimizer: str, text: str, readme: str, folder
     """Write a project with a config of this text; the symbol's stored candles come along.
 
     Raises:
-        UsageError: there is something at that place.
-        OSError: the disk refused; then there is no folder.
+        OSError: the disk refused, or there are files at that place; then nothing is written.
     """
     schema = config.optimizers[optimizer]
     DISK.make_folder(folder.parent)
@@ -92,7 +91,6 @@ def write_project(config: Config, optimizer: str, text: str, readme: str, folder
         if not is_local(config.exchanges[schema.exchange]):
             market = store_of(config.project).folder(schema.exchange, schema.symbol)
             shutil.copytree(market, store_of(unfinished).folder(schema.exchange, schema.symbol))
-        refuse_taken(folder)
         unfinished.rename(folder)
     except BaseException:
         shutil.rmtree(unfinished, ignore_errors=True)

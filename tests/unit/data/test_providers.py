@@ -83,6 +83,14 @@ def test_what_is_final_is_told_from_what_may_pass(name: str, status: str, error:
 
 @needs_client
 @both
+def test_a_body_without_an_end_is_not_read_to_the_end_of_the_time(name: str) -> None:
+    with serving(HOSTILE_SERVERS["endless body"]) as server, pytest.raises(TransientError) as caught:
+        provider(name, server.address, seconds=60).complete(ASKED, SCHEMA)
+    assert caught.value.code == "model-too-long"
+
+
+@needs_client
+@both
 def test_a_server_that_is_not_there_is_named(name: str) -> None:
     address = nobody()
     with pytest.raises(TransientError) as caught:

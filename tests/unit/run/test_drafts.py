@@ -84,6 +84,11 @@ def test_a_draft_with_something_wrong_is_told_to_its_model(keys: dict[str, Any])
     assert len(told) < 2000
 
 
+def test_a_key_that_stands_twice_is_refused_and_not_guessed() -> None:
+    with pytest.raises(ConfigError, match="no JSON"):
+        drafted(changed()[:-1] + ', "note": "again"}')
+
+
 def test_drafts_that_trade_alike_are_equal_whatever_they_say() -> None:
     assert drafted(changed()).rules == drafted(changed(note="another word")).rules
     assert drafted(changed()).rules != drafted(changed(lifetime="13h")).rules
