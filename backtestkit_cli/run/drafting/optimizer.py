@@ -22,7 +22,7 @@ from backtestkit_cli.data.answers import AnswerBook, prompt_hash
 from backtestkit_cli.data.load import load_candles
 from backtestkit_cli.disk import file_name
 from backtestkit_cli.engine.candles import Candles
-from backtestkit_cli.errors import ConfigError, Problem, StrategyError, TransientError
+from backtestkit_cli.errors import ConfigError, DataError, Problem, Source, StrategyError, TransientError
 from backtestkit_cli.model.event import DraftsMade, OptimizerProgress, ProjectMade, ProjectWritten, SourceRead
 from backtestkit_cli.model.message import Message
 from backtestkit_cli.model.time import MINUTE_MS, TimeRange
@@ -94,12 +94,15 @@ class Optimizer:
             StrategyError: code of a source raised, or no draft can be used.
             ExchangeError: the provider does not answer.
         """
-        if not self._entries:
+        is_first = not self._entries
+        if is_first:
+            self._seen.clear()
             self._entries = tuple(self._drafted())
-            drafts = self._taken()
-            if not drafts:
-                what = f"none of {len(self._entries)} drafts can be used; the last: {self._entries[-1].problem}"
-                raise StrategyError(Problem("no-draft", what, hint=f"what was said: {self._entries[-1].folder}"))
+        drafts = self._taken()
+        if not drafts:
+            what = f"none of {len(self._entries)} drafts can be used; the last: {self._entries[-1].problem}"
+            raise StrategyError(Problem("no-draft", what, hint=f"what was said: {self._entries[-1].folder}"))
+        if is_first:
             self._tell(DraftsMade, drafts=drafts)
         return self._entries
 
@@ -232,7 +235,11 @@ class Optimizer:
         config, schema = self.config, self.schema
         start_ms = within.start_ms - max(histories, default=0) * MINUTE_MS
         source = local_source(config, schema.exchange, self.registry)
-        return load_candles(source, schema.symbol, start_ms, within.end_ms, config.settings.gap, anomaly_of(config))
+        candles = load_candles(source, schema.symbol, start_ms, within.end_ms, config.settings.gap, anomaly_of(config))
+        if candles.end_ms <= within.start_ms:
+            what, where = f"no candles of {schema.symbol} in {within}", Source(symbol=schema.symbol)
+            raise DataError(Problem("no-candles", what, where, hint="choose a range inside what is there"))
+        return candles
 
     def _book(self) -> AnswerBook | None:
         if self.schema.use == "replay":

@@ -10,7 +10,7 @@ from model_servers import BAD_TEXTS
 from unit.run.test_drafts import changed
 
 from backtestkit_cli import Kit
-from backtestkit_cli.errors import Problem, RejectedError, StrategyError, TransientError, UsageError
+from backtestkit_cli.errors import DataError, Problem, RejectedError, StrategyError, TransientError, UsageError
 from backtestkit_cli.model.event import DraftsMade, ProjectMade, ProjectWritten
 from backtestkit_cli.model.message import Message
 from backtestkit_cli.report.conversation import dump_conversation
@@ -89,9 +89,12 @@ def test_a_draft_is_asked_for_again_with_what_is_wrong_and_lost_after_three_trie
 def test_a_model_that_only_talks_rubbish_is_asked_three_times_and_nothing_is_written(tmp_path: Path, text: str) -> None:
     model = Model(text, text, text)
     kit = project(tmp_path, model, drafts=1, train=[{"start": "2023-03-01", "end": "2023-03-02"}])
+    optimizer = kit.optimizer("ideas")
     with pytest.raises(StrategyError) as caught:
-        kit.optimizer("ideas").dump()
+        optimizer.dump()
     assert caught.value.code == "no-draft"
+    with pytest.raises(StrategyError):
+        optimizer.dump()
     assert len(model.asked) == 3
     assert not (tmp_path / "drafts").exists()
 
@@ -150,6 +153,11 @@ def test_a_project_finds_the_files_of_the_one_it_comes_from(tmp_path: Path) -> N
     lines = [",".join(map(str, row)) for row in table]
     (tmp_path / "candles" / "BTCUSDT.csv").write_text("\n".join(["time,open,high,low,close,volume", *lines]) + "\n")
     folder = kit.optimizer("ideas").dump(tmp_path / "far" / "away")
+    kit.override_optimizer(
+        "ideas", train=[{"start": "2023-03-05T00:30", "end": "2023-03-06"}], test={"end": "2023-03-05"}
+    )
+    with pytest.raises(DataError, match="no candles"):
+        kit.optimizer("ideas").get_data()
     made = Kit.load(folder / "configs")
     assert made.config.plain()["exchanges"][0]["path"] == "../../candles/{symbol}.csv"
     assert made.walker("ideas").run().contest.outcomes
