@@ -11,7 +11,7 @@ import hashlib
 import os
 import re
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -102,12 +102,13 @@ DISK = Disk()
 
 
 def write_atomic(
-    path: Path, payload: bytes, *, mode: int = 0o600, previous: Path | None = None, disk: Disk = DISK
+    path: Path, payload: bytes | Iterable[bytes], *, mode: int = 0o600, previous: Path | None = None, disk: Disk = DISK
 ) -> None:
     """Write a file whole, or leave the old one: temp in the same folder, sync, rename, sync folder.
 
     `mode` is cut by the umask of the process. `previous` is a name in the same folder under which the old content
-    stays. Once this returns the content survives a power cut. On any error the temp file is gone.
+    stays. A payload may come in parts. Once this returns the content survives a power cut. On any error the temp file
+    is gone.
 
     Raises:
         OSError: a step failed; the file is the old one, or (only the last step failed) already the new one.
@@ -132,12 +133,13 @@ def remove_leftovers(folder: Path, *, disk: Disk = DISK) -> None:
         disk.remove(path)
 
 
-def _write_synced(path: Path, payload: bytes, mode: int, disk: Disk) -> None:
+def _write_synced(path: Path, payload: bytes | Iterable[bytes], mode: int, disk: Disk) -> None:
     descriptor = disk.create(path, mode)
     try:
-        rest = memoryview(payload)
-        while rest:
-            rest = rest[disk.write(descriptor, rest) :]
+        for part in (payload,) if isinstance(payload, bytes) else payload:
+            rest = memoryview(part)
+            while rest:
+                rest = rest[disk.write(descriptor, rest) :]
         disk.sync(descriptor)
     finally:
         disk.close(descriptor)

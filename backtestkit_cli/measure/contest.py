@@ -20,7 +20,7 @@ from backtestkit_cli.measure.equity import DailyEquity, mark_times, run_equity
 from backtestkit_cli.measure.metrics import Metric
 from backtestkit_cli.measure.money import unsized_metrics
 from backtestkit_cli.measure.original_metrics import Happened, Scope, happened, original_metrics
-from backtestkit_cli.measure.ranking import MOST_RANKED, ranks
+from backtestkit_cli.measure.ranking import MOST_RANKED, Matrix, ranks
 from backtestkit_cli.measure.statistics import empty_metrics, run_metrics
 from backtestkit_cli.measure.trust import Finding
 from backtestkit_cli.model.time import TimeRange
@@ -83,10 +83,10 @@ class Outcome:
     run_id: str
     figures: Mapping[str, float | int | None]
     reasons: Mapping[str, str]
-    equity: tuple[float, ...]
+    equity: Sequence[float]
     is_money: bool
     hold_percent: float | None
-    findings: tuple[Finding, ...] = ()
+    findings: Sequence[Finding] = ()
     failures: int = 0
 
 
@@ -207,7 +207,7 @@ def daily_equity(outcome: Outcome, contest: Contest) -> DailyEquity:
 def worth_within(outcome: Outcome, within: TimeRange) -> DailyEquity:
     """The worth of an outcome at each daily mark of the range that it was tested on."""
     times_ms = np.append(np.int64(within.start_ms), mark_times(within))
-    return DailyEquity(times_ms=times_ms, values=np.array(outcome.equity), is_money=outcome.is_money)
+    return DailyEquity(times_ms=times_ms, values=np.array(tuple(outcome.equity)), is_money=outcome.is_money)
 
 
 def _together(told: Sequence[Happened]) -> Happened:
@@ -272,6 +272,21 @@ def _ranks(contest: Contest, chosen: Sequence[int]) -> list[int]:
     if not outcomes:
         return []
     by_name = sorted(range(len(outcomes)), key=lambda one: outcomes[one].contestant.name)
-    changes = np.stack([daily_equity(outcomes[one], contest).changes for one in by_name])
     row = {one: place for place, one in enumerate(by_name)}
-    return ranks(changes, int(contest.fingerprint[:16], 16), [row[one] for one in chosen])
+    return ranks(_Changes(contest, by_name), int(contest.fingerprint[:16], 16), [row[one] for one in chosen])
+
+
+@dataclass(frozen=True, slots=True)
+class _Changes:
+    """What each day brought the outcomes of a comparison, in some order; rows are made when they are asked for."""
+
+    contest: Contest
+    order: Sequence[int]
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return len(self.order), len(self.contest.outcomes[0].equity) - 1
+
+    def __getitem__(self, rows: slice | list[int]) -> Matrix:
+        asked = self.order[rows] if isinstance(rows, slice) else [self.order[row] for row in rows]
+        return np.stack([daily_equity(self.contest.outcomes[one], self.contest).changes for one in asked])

@@ -12,7 +12,7 @@
 
 import math
 from collections.abc import Sequence
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -32,6 +32,14 @@ Matrix: TypeAlias = npt.NDArray[np.float64]
 """One row per strategy, or per resample."""
 
 
+class Changes(Protocol):
+    """A matrix of which some rows are asked for at a time, so that not all of it need be there."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+    def __getitem__(self, rows: slice | list[int], /) -> Matrix: ...
+
+
 def block_days(days: int) -> int:
     """The length of a block: the cube root of the number of days, rounded to the nearest, at least 1.
 
@@ -41,17 +49,19 @@ def block_days(days: int) -> int:
     return max(1, round(math.cbrt(days)))
 
 
-def ranks(changes: Matrix, seed: int, ranked: Sequence[int] | None = None) -> list[int]:
+def ranks(changes: Changes, seed: int, ranked: Sequence[int] | None = None) -> list[int]:
     """Rank some strategies, by default all: 1 + the number of strategies that are better beyond luck.
 
     `changes` has a row of daily changes for each strategy. On fewer than 20 days nothing is beyond luck.
     """
-    chosen = list(range(len(changes))) if ranked is None else list(ranked)
-    if changes.shape[1] < LEAST_DAYS or len(changes) < 2 or not chosen:
+    count, days = changes.shape
+    chosen = list(range(count)) if ranked is None else list(ranked)
+    if days < LEAST_DAYS or count < 2 or not chosen:
         return [1] * len(chosen)
     strengths = _strengths(changes, seed, chosen)
-    count, days = changes.shape
-    tails = student_tails(strengths, max(1, days // block_days(days) - 1))
+    tails, freedom = np.empty_like(strengths), max(1, days // block_days(days) - 1)
+    for row, own in enumerate(strengths):  # of many strategies all at once would need much memory
+        tails[row] = student_tails(own, freedom)
     limit = holm_limit(tails[_once(count, chosen)], count * (count - 1) // 2)
     return [1 + int(better) for better in ((tails <= limit) & (strengths > 0)).sum(axis=1)]
 
@@ -100,22 +110,23 @@ def holm_limit(tails: Floats, pairs: int) -> float:
     return float(ascending[clear - 1]) if clear else -1.0
 
 
-def _strengths(changes: Matrix, seed: int, chosen: Sequence[int]) -> Matrix:
+def _strengths(changes: Changes, seed: int, chosen: list[int]) -> Matrix:
     """How far each strategy (column) is above a chosen one (row), in deviations of the mean; 0 where they are level."""
     count, days = changes.shape
     weights = day_weights(days, seed).T
-    gaps = changes.mean(axis=1) - changes.mean(axis=1)[chosen, None]
-    deviations = np.empty_like(gaps)
-    own = changes[chosen] @ weights
+    strengths = np.empty((len(chosen), count))
+    known = changes[chosen]
+    own, means = known @ weights, known.mean(axis=1)
+    # a mean of blocks varies too little around the mean of the same days
+    more = math.sqrt(days / (days - block_days(days)))
     for first in range(0, count, _CHUNK):  # all resampled means of many strategies would need much memory
         part = slice(first, first + _CHUNK)
-        others = changes[part] @ weights
-        for row in range(len(chosen)):
-            deviations[row, part] = (others - own[row]).std(axis=1, ddof=1)
-    # a mean of blocks varies too little around the mean of the same days
-    deviations *= math.sqrt(days / (days - block_days(days)))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(np.abs(gaps) > FLAT_PERCENT, gaps / deviations, 0.0)
+        days_of_part = changes[part]
+        others, gaps = days_of_part @ weights, days_of_part.mean(axis=1) - means[:, None]
+        deviations = np.stack([(others - one).std(axis=1, ddof=1) for one in own]) * more
+        with np.errstate(divide="ignore", invalid="ignore"):
+            strengths[:, part] = np.where(np.abs(gaps) > FLAT_PERCENT, gaps / deviations, 0.0)
+    return strengths
 
 
 def _once(count: int, chosen: Sequence[int]) -> Bools:

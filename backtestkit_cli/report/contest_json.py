@@ -1,7 +1,8 @@
 """A comparison as it is kept: plain values that become an equal comparison again, floats to the last bit."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -13,9 +14,22 @@ if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
 
+_NO_OUTCOMES = '"outcomes": []'
+"""Where the outcomes go; inside of a text the quotes would have a backslash before them."""
+
+
 def contest_json(contest: Contest) -> bytes:
     """Write a comparison; infinite figures, which JSON does not know, as Python writes them."""
-    return (json.dumps(plain(contest)) + "\n").encode("ascii")
+    return b"".join(contest_parts(contest))
+
+
+def contest_parts(contest: Contest) -> Iterator[bytes]:
+    """The same piece by piece, for there may be many outcomes."""
+    before, place, after = json.dumps(plain(replace(contest, outcomes=()))).partition(_NO_OUTCOMES)
+    yield (before + place.removesuffix("]")).encode("ascii")
+    for number, one in enumerate(contest.outcomes):
+        yield (", " * (number > 0) + json.dumps(outcome_plain(one))).encode("ascii")
+    yield ("]" + after + "\n").encode("ascii")
 
 
 def contest_from(content: bytes) -> Contest:
@@ -44,8 +58,8 @@ def contest_made(told: Mapping[str, Any]) -> Contest:
 
 def outcome_plain(outcome: Outcome) -> dict[str, Any]:
     """Write an outcome as plain values."""
-    told: dict[str, Any] = plain(outcome)
-    return told
+    told: dict[str, Any] = plain(replace(outcome, equity=()))
+    return {**told, "equity": list(outcome.equity)}
 
 
 def outcome_from(told: Mapping[str, Any]) -> Outcome:
@@ -55,7 +69,7 @@ def outcome_from(told: Mapping[str, Any]) -> Outcome:
         ValueError: this is none.
     """
     found: Outcome = _adapter(Outcome).validate_python(told)
-    return found
+    return replace(found, equity=tuple(found.equity), findings=tuple(found.findings))
 
 
 @cache

@@ -9,7 +9,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from enum import Enum
 from io import BytesIO
@@ -164,7 +164,7 @@ def plain(value: Any) -> Any:
         return storable(value)
     if isinstance(value, Mapping):
         return {str(plain(key)): plain(one) for key, one in value.items()}
-    return [plain(one) for one in value] if isinstance(value, tuple) else value
+    return [plain(one) for one in value] if isinstance(value, Sequence) else value
 
 
 def policy_from(told: Mapping[str, Any]) -> Policy:

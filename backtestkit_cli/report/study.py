@@ -214,7 +214,7 @@ def _choice(study: Study, chosen: Outcome) -> Iterator[Section]:
     yield Section(key="contestant", title="Params", block=Facts((*params, keep)))
     if study.held is not None:
         yield from result_sections(study.held, "hold_out", "On the hold-out")
-        held = Findings(study.held.findings)
+        held = Findings(tuple(study.held.findings))
         yield Section(key="hold_out_warnings", title="How far to trust the hold-out", block=held)
     for section in result_sections(chosen, "in_sample", "Where it was chosen, flattered"):
         yield replace(section, depth="full")

@@ -303,7 +303,7 @@ def _best(contest: Contest, best: Outcome) -> Iterator[Section]:
     points = thinned(tuple((100 * (equity.values / start - 1)).tolist()))
     yield Section(key="pnl_curve_percent", title="PnL day by day", block=Curve(points))
     yield Section(key="months", title="Month by month", block=months(equity), depth="full")
-    yield Section(key="best_warnings", title="How far to trust it by itself", block=Findings(best.findings))
+    yield Section(key="best_warnings", title="How far to trust it by itself", block=Findings(tuple(best.findings)))
 
 
 def result_sections(outcome: Outcome, key: str = "metrics", title: str = "Result") -> Iterator[Section]:

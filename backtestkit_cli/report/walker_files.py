@@ -11,7 +11,7 @@ from pathlib import Path
 from backtestkit_cli.disk import DISK, file_name, write_atomic
 from backtestkit_cli.errors import DataError, Problem, Source, UsageError
 from backtestkit_cli.measure.contest import Contest
-from backtestkit_cli.report.contest_json import contest_from, contest_json
+from backtestkit_cli.report.contest_json import contest_from, contest_parts
 from backtestkit_cli.report.report import Report
 from backtestkit_cli.report.walker import MAIN_TABLE, walker_report
 from backtestkit_cli.report.written import FORMATS, WALKER, text_of
@@ -42,7 +42,7 @@ def dump_contest(contest: Contest, logs: Path, report: Report | None = None) -> 
     told = report or walker_report(contest)
     folder = contest_folder(logs, contest.walker)
     DISK.make_folder(folder)
-    write_atomic(folder / CONTEST, contest_json(contest), mode=MODE)
+    write_atomic(folder / CONTEST, contest_parts(contest), mode=MODE)
     paths = tuple(folder.with_name(f"{folder.name}.{one}") for one in FORMATS)
     for path, one in zip(paths, FORMATS, strict=True):
         write_atomic(path, text_of(told, MAIN_TABLE, one).encode("utf-8"), mode=MODE)

@@ -1,7 +1,7 @@
 """Results of contestants that are kept while a walker runs, so that an interrupted one can go on.
 
-* `logs/walker/<name>/results.jsonl` has one line for each contestant that is done with, forced to the disk before the
-  next one begins. A line that was cut off, or changed, does not count.
+* `logs/walker/<name>/results.jsonl` has one line for each contestant that is done with: written before the next one
+  begins, forced to the disk a few times a second. A line that was cut off, or changed, does not count.
 * A result counts only for the same contestant, config, code, candles, program and figures: all of them are in its key.
   Of the code every Python file beside a strategy's own counts, for one may import the other.
 * Without `--resume` the file begins anew with the first result; what stood in it lies beside it until a run is
@@ -13,9 +13,9 @@
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, NamedTuple
 
@@ -23,6 +23,7 @@ from backtestkit_cli.config.merge import Config
 from backtestkit_cli.measure.contest import Contestant, Outcome, scope_of
 from backtestkit_cli.report.contest_json import outcome_from, outcome_plain
 from backtestkit_cli.report.walker_files import contest_folder
+from backtestkit_cli.run.clock import WallClock
 from backtestkit_cli.run.contestant import Ended
 from backtestkit_cli.run.contestants import config_of
 from backtestkit_cli.run.identity import run_id
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
 RESULTS = "results.jsonl"
 EARLIER = "earlier.jsonl"
+SYNC_SECONDS = 0.25
 
 
 class TakenOver(NamedTuple):
@@ -51,8 +53,9 @@ class KeptResults:
     path: Path | None = None
     found: dict[str, Outcome] = field(default_factory=dict)
     file: IO[bytes] | None = None
-    _keys: dict[Contestant, str] = field(default_factory=dict)
-    _code: str = ""
+    clock: WallClock = field(default_factory=WallClock)
+    _synced: float = 0.0
+    _bases: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     @contextmanager
@@ -69,11 +72,12 @@ class KeptResults:
         earlier = path.with_name(EARLIER)
         if walker.is_resumed:
             _append(earlier, path)
-        kept = cls(walker, path, read_results(path) if walker.is_resumed else {})
+        kept = cls(walker, path, read_results(path, walker.spilled) if walker.is_resumed else {})
         try:
             yield kept
         finally:
             if kept.file is not None:
+                os.fsync(kept.file.fileno())
                 kept.file.close()
         if walker.done == len(walker.plan.contestants):
             earlier.unlink(missing_ok=True)
@@ -101,34 +105,33 @@ class KeptResults:
             self.file = self._opened(self.path)
         told = {"key": self._key(one.contestant), "outcome": outcome_plain(one)}
         self.file.write(sealed(told))
-        self.file.flush()
-        os.fsync(self.file.fileno())
+        if self.clock.monotonic() - self._synced >= SYNC_SECONDS:
+            os.fsync(self.file.fileno())
+            self._synced = self.clock.monotonic()
 
     def _opened(self, path: Path) -> IO[bytes]:
         """The file for new results; without `--resume` those of earlier runs are put aside."""
         path.parent.mkdir(parents=True, exist_ok=True)
         if not self.walker.is_resumed:
             _append(path, path.with_name(EARLIER))
-        file = path.open("ab")
+        file = path.open("ab", buffering=0)
         if file.tell():
             file.write(b"\n")  # the last line may have been cut off
         return file
 
     def _key(self, contestant: Contestant) -> str:
-        if contestant not in self._keys:
-            walker = self.walker
-            self._code = self._code or code_of(walker.config, tuple(walker.plan.plans))
-            decided = [
-                contestant.name,
-                run_id(
-                    config_of(walker.config, contestant), walker.plan.plans[contestant.strategy], (), "complete", {}
-                ),
-                walker.fingerprint,
-                scope_of(walker.plan.metric),
-                self._code,
-            ]
-            self._keys[contestant] = hashlib.sha256(json.dumps(decided).encode()).hexdigest()
-        return self._keys[contestant]
+        told = json.dumps([self._base(contestant), contestant.name, contestant.params])
+        return hashlib.sha256(told.encode()).hexdigest()
+
+    def _base(self, contestant: Contestant) -> str:
+        """What all variants of a strategy have in common."""
+        walker, strategy = self.walker, contestant.strategy
+        if strategy not in self._bases:
+            blank = replace(contestant, params=tuple((name, "") for name, _ in contestant.params))
+            own = run_id(config_of(walker.config, blank), walker.plan.plans[strategy], (), "complete", {})
+            code = code_of(walker.config, tuple(walker.plan.plans))
+            self._bases[strategy] = json.dumps([own, walker.fingerprint, scope_of(walker.plan.metric), code])
+        return self._bases[strategy]
 
 
 def _append(source: Path, target: Path) -> None:
@@ -142,9 +145,13 @@ def _append(source: Path, target: Path) -> None:
     source.unlink()
 
 
-def read_results(path: Path) -> dict[str, Outcome]:
+def _as_it_is(outcome: Outcome) -> Outcome:
+    return outcome
+
+
+def read_results(path: Path, held: Callable[[Outcome], Outcome] = _as_it_is) -> dict[str, Outcome]:
     """Read the lines that are whole, by key."""
-    return {told["key"]: outcome_from(told["outcome"]) for told in sealed_lines(path)}
+    return {told["key"]: held(outcome_from(told["outcome"])) for told in sealed_lines(path)}
 
 
 def code_of(config: Config, strategies: tuple[str, ...]) -> str:

@@ -30,6 +30,7 @@ from backtestkit_cli.run.listen import Audience, Listeners
 from backtestkit_cli.run.loaded import LoadedOnce, load_for_all
 from backtestkit_cli.run.notices import failure
 from backtestkit_cli.run.shared_run import shared_run
+from backtestkit_cli.run.spilled import Spill
 from backtestkit_cli.run.standing import Standing
 from backtestkit_cli.run.trials import TrialLedger, trial_of
 from backtestkit_cli.run.walker_notices import ended, failed, finished, progress, started
@@ -87,6 +88,7 @@ class Walker:
     best: Best = NOBODY
     fingerprint: str = ""
     audience: Audience = field(init=False)
+    _spill: Spill = field(default_factory=Spill)
 
     def __post_init__(self) -> None:
         self.audience = self._audience()
@@ -150,6 +152,11 @@ class Walker:
         run = replace(contest.run, run_id=contest_id(contest))
         return FinishedContest(contest=replace(contest, run=run), logs=self.logs)
 
+    def spilled(self, outcome: Outcome) -> Outcome:
+        """An outcome that takes little memory."""
+        own = self.plan.contestants[min(self.done, len(self.plan.contestants) - 1)]
+        return self._spill.spilled(outcome, own if own == outcome.contestant else outcome.contestant)
+
     def tell_failure(self, error: Exception) -> None:
         """Tell that the walker ends with an error."""
         self.audience.tell(failure(self.plan.shared, self.plan.range.start_ms, error))
@@ -210,6 +217,7 @@ class Walker:
             self.failed.append(one)
             self.on_failure(one)
         else:
+            one = self.spilled(one)
             self.outcomes.append(one)
             self.best = better(self.best, one, self.plan.metric)
         self._progressed(one.contestant)

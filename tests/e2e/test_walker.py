@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import shutil
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from backtestkit_cli import Kit, RunFailed, StrategyDone, StrategyFailed, Strate
 from backtestkit_cli.errors import BacktestkitError, UsageError
 from backtestkit_cli.model.event import WalkerEvent
 from backtestkit_cli.model.time import TimeRange
+from backtestkit_cli.report.contest_json import contest_from, contest_json
 from backtestkit_cli.run import contestant, workforce
 from backtestkit_cli.run.contestants import plan_walker
 from backtestkit_cli.run.loaded import load_for_all
@@ -170,6 +172,31 @@ def test_several_stages_are_tested_in_any_process_in_the_order_asked(project: Pr
     setting = Setting.of(here[0], stages, plans[0].shared, 10_000)
     with Workforce(here=here, total=12, jobs=2, elsewhere=setting) as both:
         assert [*both.results(tasks), *both.results(tasks[::-1])] == [*alone, *alone[::-1]]
+
+
+def test_of_each_contestant_little_is_held_and_nothing_is_lost(project: Project) -> None:
+    project.write("configs/long.yaml", "frames: [{name: long, start: 2023-01-01, end: 2023-04-01}]\n")
+
+    def held(count: int) -> tuple[Walker, int]:
+        vary = f"{{param: {{percent: {{from: 1, to: {count}, step: 1}}}}}}"
+        overrides = ("walkers.duel.strategies=[param]", f"walkers.duel.vary={vary}")
+        walker = Kit.load(project.folder / "configs", overrides=overrides).walker("duel", frame="long")
+        before = tracemalloc.get_traced_memory()[0]
+        walker.run()
+        return walker, tracemalloc.get_traced_memory()[0] - before
+
+    held(2)
+    tracemalloc.start()
+    try:
+        few, many = held(10), held(60)
+    finally:
+        tracemalloc.stop()
+    assert len(many[0].outcomes) == 60
+    assert many[1] - few[1] < 50 * 5000
+    contest = many[0].result().contest
+    assert contest_from(contest_json(contest)).outcomes == contest.outcomes
+    assert contest.outcomes[3].equity == few[0].outcomes[3].equity
+    assert contest.outcomes[3].findings == few[0].outcomes[3].findings
 
 
 def interrupted_after(walker: Walker, count: int) -> None:

@@ -251,7 +251,8 @@ class Evaluation:
         return np.asarray(column[len(column) - len(self.larger) :])
 
     def _price_at(self, rows: Ints) -> Floats:
-        price = finite(self._price(self.larger.close_ms[rows]))
+        key = "price", self._candles, self.larger.interval_minutes, rows.tobytes()
+        price = self._cache.get(key, lambda: (rows, finite(self._price(self.larger.close_ms[rows]))))[1]
         return price if self.larger.is_whole else np.where(self.larger.exists[rows], price, np.nan)
 
     def _where_exists(self, column: Ints) -> Floats:
