@@ -6,7 +6,7 @@ SEED ?= 1
 WORKERS ?= 2
 # many tests wait: one more than a small machine has cores
 TEST_WORKERS ?= 3
-EXTRAS ?= dev,charts,notify,redis,postgres,mongo,llm,optimize
+EXTRAS ?= dev,charts,notify,redis,postgres,mongo,llm,optimize,distributed
 ORDERS ?= 1000
 SCENARIOS ?= 1000
 SEEDS ?= 200

@@ -191,10 +191,12 @@ class Kit(Entries):
         frame: str | None = None,
         metric: str | None = None,
         jobs: int = 1,
+        cluster: str | None = None,
         resume: bool = False,
     ) -> "Walker":
         """Plan the comparison of a walker of the config; `frame` and `metric` take the place of its own.
 
+        With `cluster`, the address of a Dask cluster, its workers test, unless somebody listens here to the backtests.
         The answer is run by `.run()`, or by iterating over its events. With `resume` results that an interrupted run of
         the same kept are taken over.
 
@@ -211,6 +213,7 @@ class Kit(Entries):
             registry=self.registry,
             logs=self.logs,
             jobs=checked_jobs(jobs),
+            cluster=cluster,
             is_resumed=resume,
             listeners=self.listeners,
             runs=self.runs,

@@ -37,6 +37,10 @@ MetricOption = Annotated[
     typer.Option("--metric", metavar="M", help="Rank by this metric. Default: the one of the walker."),
 ]
 TopOption = Annotated[int, typer.Option("--top", min=1, metavar="N", help="Rows to print; the files have all.")]
+ClusterOption = Annotated[
+    str | None,
+    typer.Option("--cluster", metavar="tcp://HOST:PORT", help="Test on the Dask cluster whose scheduler is there."),
+]
 ResumeOption = Annotated[
     bool, typer.Option("--resume", help="Go on with an interrupted run: take over the results that still hold.")
 ]
@@ -49,6 +53,7 @@ def walker(
     metric: MetricOption = None,
     top: TopOption = 10,
     jobs: JobsOption = 1,
+    cluster: ClusterOption = None,
     resume: ResumeOption = False,
     config: ConfigOption = None,
     set_: SetOption = None,
@@ -58,7 +63,7 @@ def walker(
     """Compare strategies, and variants of their params, on the same candles."""
     output = Output(as_json=as_json, verbose=verbose)
     kit = open_kit(output, config, set_)
-    job = kit.walker(name, symbols=symbol or (), frame=frame, metric=metric, jobs=jobs, resume=resume)
+    job = kit.walker(name, symbols=symbol or (), frame=frame, metric=metric, jobs=jobs, cluster=cluster, resume=resume)
     check_writable(kit.logs / "walker")
     job.on_abandon = lambda message: _abandoned(job, top, message, output)
     try:

@@ -59,11 +59,13 @@ def ranks(changes: Changes, seed: int, ranked: Sequence[int] | None = None) -> l
     if days < LEAST_DAYS or count < 2 or not chosen:
         return [1] * len(chosen)
     strengths = _strengths(changes, seed, chosen)
-    tails, freedom = np.empty_like(strengths), max(1, days // block_days(days) - 1)
-    for row, own in enumerate(strengths):  # of many strategies all at once would need much memory
-        tails[row] = student_tails(own, freedom)
-    limit = holm_limit(tails[_once(count, chosen)], count * (count - 1) // 2)
-    return [1 + int(better) for better in ((tails <= limit) & (strengths > 0)).sum(axis=1)]
+    is_above, freedom = strengths > 0, max(1, days // block_days(days) - 1)
+    tails = strengths
+    for row in tails:  # in its place, for there may be many
+        row[:] = student_tails(row, freedom)
+    may_be_clear = _once(count, chosen) & (tails <= LEVEL)
+    limit = holm_limit(tails[may_be_clear], count * (count - 1) // 2)
+    return [1 + int(better) for better in ((tails <= limit) & is_above).sum(axis=1)]
 
 
 def day_weights(days: int, seed: int) -> Matrix:

@@ -47,7 +47,7 @@ def run_groups(backtest: "Backtest") -> None:
 
 @contextmanager
 def workers(
-    count: int, initializer: Callable[..., None] | None = None, initargs: tuple[Any, ...] = ()
+    count: int, initializer: Callable[..., object] | None = None, initargs: tuple[Any, ...] = ()
 ) -> Iterator[ProcessPoolExecutor]:
     """Keep processes for as long as what is inside goes on; whatever ends it ends them.
 

@@ -65,8 +65,8 @@ def nobody_resumed(_taken: TakenOver) -> None:
 class Walker:
     """One comparison: `outcomes` and `failed` grow while it runs, so that an interruption keeps what is finished.
 
-    With `is_resumed` results that an earlier run of the same kept are taken over. `runs` are those of a kit; `standing`
-    is for who asks about this one.
+    `cluster` is the address of a Dask cluster that tests. With `is_resumed` results that an earlier run of the same
+    kept are taken over. `runs` are those of a kit; `standing` is for who asks about this one.
     """
 
     config: Config
@@ -74,6 +74,7 @@ class Walker:
     registry: Registry
     logs: Path
     jobs: int = 1
+    cluster: str | None = None
     is_resumed: bool = False
     on_progress: Callable[[WalkerStep], None] = nobody
     on_failure: Callable[[Failed], None] = nobody_failed
@@ -243,22 +244,11 @@ class Walker:
         shared = self.plan.shared
         frame = shared.frame if shared.frame in self.config.frames else None
         strategies = tuple(self.plan.plans)
-        is_alone = (
-            self._is_heard
-            or self.registry.has_given
-            or bool(
-                len(
-                    callbacks_of(
-                        self.config, self.registry, strategies=strategies, exchange=shared.exchange, frame=frame
-                    )
-                )
-            )
-        )
-        elsewhere = (
-            None if is_alone or self.jobs == 1 else Setting.of(tester, [Stage(self.plan)], self.plan.shared, history)
-        )
+        given = callbacks_of(self.config, self.registry, strategies=strategies, exchange=shared.exchange, frame=frame)
+        is_alone = self._is_heard or self.registry.has_given or len(given) > 0
+        elsewhere = None if is_alone else Setting.of(tester, [Stage(self.plan)], shared, history)
         jobs = min(self.jobs, max(1, len(waiting)))
-        return Workforce(here=[tester], total=len(waiting), jobs=jobs, elsewhere=elsewhere)
+        return Workforce(here=[tester], total=len(waiting), jobs=jobs, elsewhere=elsewhere, cluster=self.cluster)
 
     def _minutes_passed(self, strategy: str, symbol: str, minutes: int) -> None:
         self.standing.reach((strategy, symbol), self.plan.range.start_ms)

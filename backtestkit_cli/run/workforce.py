@@ -12,7 +12,7 @@ import sys
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, Future
-from contextlib import ExitStack, redirect_stdout
+from contextlib import ExitStack, contextmanager, redirect_stdout
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
@@ -25,7 +25,7 @@ from backtestkit_cli.plugins.registry import ROOT
 from backtestkit_cli.run.clock import WallClock
 from backtestkit_cli.run.contestant import Ended, Tester
 from backtestkit_cli.run.contestants import WalkerPlan
-from backtestkit_cli.run.loaded import load_for_all
+from backtestkit_cli.run.loaded import LoadedOnce, load_for_all
 from backtestkit_cli.run.log import shown, verbosity
 from backtestkit_cli.run.plan import Plan
 from backtestkit_cli.run.pool import say, sheltered_start, workers
@@ -89,13 +89,15 @@ class Setting:
 class Workforce:
     """Tests in order; `here` has a tester for each stage, `total` is how many contestants will be asked for in all.
 
-    With `elsewhere` other processes may help, `jobs` of them; inside `with`, which ends them.
+    With `elsewhere` other processes may help, `jobs` of them, or those of a `cluster`; inside `with`, which lets go of
+    them.
     """
 
     here: Sequence[Tester]
     total: int
     jobs: int = 1
     elsewhere: Setting | None = None
+    cluster: str | None = None
     clock: WallClock = field(default_factory=WallClock)
     _executor: Executor | None = None
     _tested: int = 0
@@ -126,13 +128,12 @@ class Workforce:
     def _is_worth_it(self, asked: int) -> bool:
         """Whether other processes should test what is left, of which so many are asked for now."""
         if self._executor is not None:
-            return asked > 1
-        left = max(asked, self.total - self._tested)
-        if self.elsewhere is None or self.jobs == 1 or asked < 2:
+            return asked > 1 or self.cluster is not None
+        if self.elsewhere is None or (self.cluster is None and (self.jobs == 1 or asked < 2)):
             return False
-        if self.elsewhere.has_code:
-            return True
-        return len(self._seconds) >= LEAST_TIMED and min(self._seconds) * left > WORTH_SECONDS
+        if self.elsewhere.has_code or len(self._seconds) < LEAST_TIMED:
+            return self.elsewhere.has_code
+        return self.cluster is not None or min(self._seconds) * max(asked, self.total - self._tested) > WORTH_SECONDS
 
     def _tested_here(self, task: Task) -> Ended:
         start = self.clock.monotonic()
@@ -164,8 +165,22 @@ class Workforce:
 
     def _started(self) -> Executor:
         if self._executor is None:
-            self._executor = self._stack.enter_context(workers(self.jobs, begin, (self.elsewhere,)))
+            self._executor = self._stack.enter_context(self._others())
         return self._executor
+
+    @contextmanager
+    def _others(self) -> Iterator[Executor]:
+        """Other processes, here or on the cluster."""
+        if self.cluster is None or self.elsewhere is None:
+            with workers(self.jobs, begin, (self.elsewhere,)) as pool:
+                yield pool
+            return
+        from backtestkit_cli.run.cluster import cluster_at
+
+        loaded, symbols = self.here[0].loaded, self.elsewhere.whole.symbols
+        with cluster_at(self.cluster, self.elsewhere, loaded.fingerprint(symbols)) as there:
+            self.jobs = there.workers
+            yield there.executor
 
 
 _TESTERS: list[Tester] = []
@@ -173,8 +188,8 @@ _TESTERS: list[Tester] = []
 _VERBOSE: list[int] = []
 
 
-def begin(setting: Setting) -> None:
-    """Make a worker process ready."""
+def begin(setting: Setting) -> LoadedOnce:
+    """Make a worker process ready; the answer are its candles."""
     registry, cache = ROOT.child(), Cache()
     loaded = load_for_all(setting.config, setting.whole, registry, setting.history)
     _VERBOSE[:] = [setting.verbose]
@@ -191,6 +206,7 @@ def begin(setting: Setting) -> None:
         )
         for stage in setting.stages
     ]
+    return loaded
 
 
 def tested(tasks: Sequence[Task]) -> list[Ended]:
