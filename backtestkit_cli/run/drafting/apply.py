@@ -43,7 +43,7 @@ def find_draft(project: Path, source: str) -> FoundDraft:
     optimizer, _, draft = source.partition("/")
     file = project / "drafts" / file_name(optimizer) / "configs" / CONFIG_FILE
     if not file.is_file():
-        what, hint = f"{optimizer} has drafted nothing here", f"backtestkit optimizer generate {optimizer}"
+        what, hint = f"no drafts of {optimizer} are here", f"backtestkit optimizer generate {optimizer}"
         raise UsageError(Problem("no-draft", what, Source(file=str(file)), hint=hint))
     made = load((file.parent,))
     if draft not in made.strategies:
