@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from backtestkit_cli.run.check import Check
     from backtestkit_cli.run.checks.remark import Remark
     from backtestkit_cli.run.drafting.optimizer import Optimizer
+    from backtestkit_cli.run.finished_robust import FinishedRobust
     from backtestkit_cli.run.live.session import Live
     from backtestkit_cli.run.outside import OutsideExchange
     from backtestkit_cli.run.parity import SessionParity
@@ -492,6 +493,22 @@ class Kit(Entries):
         from backtestkit_cli.run.verify import verify
 
         return verify(find_bundle(self.logs, run), self.config.project, self.registry.child())
+
+    def robust(self, run: str = "last", *, worlds: int = 50) -> "FinishedRobust":
+        """Test what a stored run withstands: other orders, days, entries and costs, and so many other markets.
+
+        Raises:
+            UsageError, DataError: there is no such run, it cannot be done again, or comes out otherwise now.
+            ConfigError, StrategyError: its code or candles cannot be used any more.
+        """
+        from backtestkit_cli.report.dump import find_bundle
+        from backtestkit_cli.run.robust import Robust
+
+        bundle = find_bundle(self.logs, run)
+        registry = self.registry.child()
+        return Robust(
+            bundle=bundle, project=self.config.project, registry=registry, logs=self.logs, worlds=worlds
+        ).run()
 
     def parity(self, session: str = "last") -> "SessionParity":
         """Do a live session again as a backtest of its window, and say which signals differ and why.

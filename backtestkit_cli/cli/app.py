@@ -17,6 +17,7 @@ from backtestkit_cli.cli import (
     optimizer,
     parity,
     report,
+    robust,
     session,
     show,
     verify,
@@ -41,6 +42,7 @@ app.command()(live.live)
 app.command()(parity.parity)
 app.command()(check.check)
 app.command()(explain.explain)
+app.command()(robust.robust)
 app.add_typer(optimizer.app, name="optimizer")
 app.add_typer(data.app, name="data")
 app.add_typer(report.app, name="report")

@@ -19,10 +19,11 @@ if TYPE_CHECKING:
 
     from backtestkit_cli.measure.contest import Contestant
     from backtestkit_cli.run.backtest import OnProgress
+    from backtestkit_cli.run.robust import RobustStep
     from backtestkit_cli.run.search.search import SearchStep
     from backtestkit_cli.run.walker import WalkerStep
 
-    Step = TypeVar("Step", WalkerStep, SearchStep)
+    Step = TypeVar("Step", WalkerStep, SearchStep, RobustStep)
 
 INTERNAL = 1
 TERMINATED = 143
@@ -124,6 +125,20 @@ class Output:
             return
         with _steps_bar(search_texts) as on_progress:
             yield on_progress
+
+    @contextmanager
+    def robust_progress(self) -> "Iterator[Callable[[RobustStep], None]]":
+        """A bar on stderr, on a terminal only: what is tested now, and the time left."""
+        if self.as_json or not sys.stderr.isatty():
+            yield lambda _step: None
+            return
+        with _steps_bar(robust_texts) as on_progress:
+            yield on_progress
+
+
+def robust_texts(step: "RobustStep") -> tuple[str, str]:
+    """What is tested now."""
+    return step.what, ""
 
 
 def walker_texts(step: "WalkerStep") -> tuple[str, str]:

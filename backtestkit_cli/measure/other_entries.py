@@ -4,8 +4,8 @@
 * At random: as many entries, each with the side, the levels in percent and the lifetime of a trade of the run, in any
   order; the minutes without a position are spread evenly between them. What passes the end of the range goes on at its
   start. Nothing is validated, so that their number stays.
-* Later: the levels stay where they are and the lifetime begins with the entry. What the market has passed by then, or
-  what would begin before the trade before it has ended, is left out.
+* Later: the levels stay where they are and the lifetime begins with the entry. What is no valid draft
+  any more, or would begin before the trade before it has ended, is left out.
 * Risk and sizing have no say; each entry is one stake.
 """
 
@@ -56,9 +56,9 @@ class RandomEntries:
         )
         first, last = self._rows
         free = max(1, last - first - int((trades.closed_ms - trades.opened_ms).sum()) // MINUTE_MS)
-        starts = np.sort(random.integers(free, size=(draws, len(trades))), axis=1)
+        starts = np.sort(random.integers(free, size=(draws, len(trades)), dtype=np.int32), axis=1)
         gaps = np.diff(starts, prepend=0, axis=1)
-        order = random.permuted(np.tile(np.arange(len(trades)), (draws, 1)), axis=1)
+        order = random.permuted(np.tile(np.arange(len(trades), dtype=np.int32), (draws, 1)), axis=1)
         following = self._next_fresh(first, last)
         made, at = np.zeros(draws), np.full(draws, first)
         for nth in range(len(trades)):

@@ -42,12 +42,12 @@ def spread_of(values: Floats) -> Spread:
 class ShuffledTrades:
     """The deepest fall of the sum of closed trades in points: as it was, and with the trades in other orders.
 
-    `share_as_deep` is the share of orders whose fall is at least as deep as it was.
+    `share_deeper` is the share of orders that fall deeper than it was.
     """
 
     drawdown_percent: float
     spread: Spread
-    share_as_deep: float
+    share_deeper: float
 
 
 def shuffled_trades(trades: Trades, seed: int) -> ShuffledTrades | None:
@@ -60,9 +60,7 @@ def shuffled_trades(trades: Trades, seed: int) -> ShuffledTrades | None:
     falls = np.concatenate(
         [_deepest(random.permuted(np.tile(trades.pnl_percent, (_CHUNK, 1)), axis=1)) for _ in range(SHUFFLES // _CHUNK)]
     ).round(9)
-    return ShuffledTrades(
-        drawdown_percent=actual, spread=spread_of(falls), share_as_deep=float((falls >= actual).mean())
-    )
+    return ShuffledTrades(drawdown_percent=actual, spread=spread_of(falls), share_deeper=float((falls > actual).mean()))
 
 
 def _deepest(orders: Floats) -> Floats:

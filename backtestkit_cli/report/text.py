@@ -25,6 +25,7 @@ KIND_TITLES = {
     "risk": "Risk refusals",
     "performance": "Performance",
     "walker": "Comparison",
+    "robust": "Robustness",
     "optimizer": "Search",
 }
 

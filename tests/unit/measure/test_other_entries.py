@@ -94,7 +94,7 @@ def test_the_chance_of_random_entries_is_even() -> None:
 
 def test_a_draw_enters_as_often_and_leaves_by_the_same_ways() -> None:
     # in a market that rises by 0.01 % a minute a long of an hour makes 0.6 %, and a short loses as much
-    price = 100 * 1.0001 ** np.arange(MINUTES)
+    price = np.asarray(100 * 1.0001 ** np.arange(MINUTES), dtype=np.float64)
     candles = replace(noise(1), open=price, high=price, low=price, close=price)
     trades = entered(candles, np.array([50, 200, 400, 700]), np.array([1, 1, 1, -1]))
     told = []

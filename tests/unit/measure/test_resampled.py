@@ -21,13 +21,18 @@ def test_of_two_trades_half_of_the_orders_fall_first() -> None:
     # -1 then 3 falls by 1 below the start, 3 then -1 by 1 below its peak: it is the same; of -1 1 -1 it is not
     both = shuffled_trades(trades(-1.0, 3.0), seed=1)
     assert both is not None
-    assert (both.drawdown_percent, both.share_as_deep) == (pytest.approx(1.0), 1.0)
+    assert both.drawdown_percent == pytest.approx(1.0)
+    assert both.share_deeper == 0.0
     # 1 -1 -1 falls by 2, as -1 -1 1 does, and -1 1 -1 by 1: two orders of three
     three = shuffled_trades(trades(1.0, -1.0, -1.0), seed=1)
     assert three is not None
     assert three.drawdown_percent == pytest.approx(2.0)
-    assert three.share_as_deep == pytest.approx(2 / 3, abs=0.05)
-    assert (three.spread.low, three.spread.high) == (pytest.approx(1.0), pytest.approx(2.0))
+    assert three.share_deeper == 0.0
+    kind = shuffled_trades(trades(-1.0, 1.0, -1.0), seed=1)
+    assert kind is not None
+    assert kind.share_deeper == pytest.approx(2 / 3, abs=0.05)
+    assert three.spread.low == pytest.approx(1.0)
+    assert three.spread.high == pytest.approx(2.0)
 
 
 def test_trades_that_all_gain_never_fall() -> None:
