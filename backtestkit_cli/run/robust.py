@@ -234,6 +234,8 @@ class Robust:
             reasons["markets"] = "left out"
         elif any(stream.form == "signals" for stream in run.streams):
             reasons["markets"] = "signals of a file are of one market only"
+        elif any(one.get("use") == "llm" for one in self._manifest["rerun"]["config"]["strategies"]):
+            reasons["markets"] = "answers of a language model were recorded in one market only"
         return reasons
 
     # ---- progress

@@ -40,6 +40,18 @@ def hourly(candles: pl.LazyFrame, hour: int = 8) -> pl.LazyFrame:
 def never(candles: pl.LazyFrame) -> pl.LazyFrame:
     return hourly(candles, hour=25)
 '''
+CALM = """\
+import json
+
+
+class Calm:
+    def __init__(self, model: str) -> None:
+        self.model = model
+
+    def complete(self, messages, schema):
+        levels = {"price_open": None, "price_take_profit": 0, "price_stop_loss": 0, "lifetime_minutes": 0}
+        return json.dumps({"position": "wait", "note": "not clear", **levels})
+"""
 KILLING = """
 times = Path(__file__).with_name("times.txt")
 times.write_text("x" + (times.read_text() if times.exists() else ""))
@@ -166,6 +178,16 @@ def test_signals_of_a_file_have_no_other_market_and_a_run_without_trades_nothing
     told = robust(project, "last", "--worlds", "0")
     assert "trades in another order: not tested, fewer than 2 trades" in str(told["robust"]["verdicts"])
     assert told["robust"]["entries"] == []
+
+
+def test_a_language_model_answered_in_one_market_only(project: Project) -> None:
+    use = 'use: llm, model: calm, text: "Wait.", provider: "strategies/calm.py:Calm"'
+    project.write("configs/decides.yaml", f"strategies:\n  - {{name: decides, interval: 6h, {use}}}\n")
+    project.write("strategies/calm.py", CALM)
+    assert project.inside("backtest", "decides", "--frame", "day", "--record").code == 0
+    told = robust(project)
+    assert told["robust"]["markets"] == []
+    assert "answers of a language model were recorded in one market only" in str(told["robust"]["verdicts"])
 
 
 def test_what_comes_out_otherwise_now_is_not_tested(project: Project) -> None:
