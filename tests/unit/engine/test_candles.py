@@ -96,3 +96,13 @@ def test_from_a_time_on_filled_candles_stay_marked() -> None:
 
 def test_from_a_time_after_the_end_nothing_is_left() -> None:
     assert len(candles_at(0, 1, 4).from_time(at(5))) == 0
+
+
+@pytest.mark.parametrize(("minute", "left"), [(-1, 0), (0, 0), (1, 1), (2, 2), (4, 2), (5, 5), (9, 6)])
+def test_until_a_time_the_last_row_holds_a_candle(minute: int, left: int) -> None:
+    whole = candles_at(0, 1, 4, 5)
+    part = whole.until_time(at(minute))
+    assert (part.start_ms, len(part)) == (at(0), left)
+    for name in ("open", "high", "low", "close", "volume"):
+        assert listed(getattr(part, name)) == listed(getattr(whole, name))[:left], name
+    assert len(candles_at(0, 1, 2).until_time(at(minute))) == min(max(minute, 0), 3)
