@@ -9,7 +9,7 @@ from worlds import World, random_world
 from backtestkit_cli.engine.account import Account
 from backtestkit_cli.engine.decide import RowDecider
 from backtestkit_cli.engine.gate import Ledger, Sized
-from backtestkit_cli.engine.orders.errand import Ended, Errand, GivenUp, Held, Protecting, Task, begun
+from backtestkit_cli.engine.orders.errand import Ended, Errand, GivenUp, Held, Protecting, Sold, Task, begun
 from backtestkit_cli.engine.orders.walk import CarriedWalk, Enter, Exit
 from backtestkit_cli.engine.vwap import vwap_all
 from backtestkit_cli.engine.walk import StreamWalk
@@ -91,6 +91,8 @@ class Exchange:
     def end(self, reason: CloseReason, price: float, time_ms: int) -> list[Event]:
         assert isinstance(self.errand, Protecting)
         task, held = self.errand.task, self.errand.held
+        sold = Sold(quantity=held.to_sell, value=held.to_sell * price, level=None)
+        held = replace(held, sold=(sold,))
         return list(self.walk.learn(Ended(task=task, held=held, reason=reason, price=price, time_ms=time_ms)))
 
 

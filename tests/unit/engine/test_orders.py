@@ -364,14 +364,6 @@ def test_too_little_to_be_sold_again_is_disputed() -> None:
     assert isinstance(after(begun(TASK), ("place", dust)), Disputed)
 
 
-def test_after_each_failure_is_waited_twice_as_long_up_to_eight_seconds() -> None:
-    one, waits = placed(OPEN), []
-    for _ in range(6):
-        one = heard(one, "query", Unanswered(why="?"), 0)
-        waits.append(due_ms_of(one))
-    assert waits == [1_000, 2_000, 4_000, 8_000, 8_000, 8_000]
-
-
 def test_what_is_open_at_the_market_is_asked_for_soon() -> None:
     at_market = sending(tracked(replace(ORDER, way=AtMarket()), resends=False))
     assert due_ms_of(heard(at_market, "place", OPEN, 0)) == AGAIN_MS
@@ -595,7 +587,7 @@ def test_a_cancel_without_effect_is_sent_again_ever_more_slowly() -> None:
     for _ in range(5):
         one = heard(heard(one, "cancel", Unanswered(why="?"), 0), "query", OPEN, 0)
         waits.append(due_ms_of(one))
-    assert waits == [1_000, 2_000, 4_000, SLOWEST_MS, SLOWEST_MS]
+    assert waits == [1_000, 2_000, 4_000, 8_000, 8_000]
 
 
 @pytest.mark.parametrize("by_ms", [-3_600_000, 3_600_000])
@@ -623,6 +615,18 @@ def test_an_entry_waits_no_longer_because_the_computer_slept_or_its_clock_was_se
     back = retimed(waiting, -3_600_000, -3_600_000)
     assert isinstance(back, Entering)
     assert back.task.wait_until_ms == LIMIT.wait_until_ms - 3_600_000
+
+
+@pytest.mark.parametrize("by_ms", [-3_600_000, 3_600_000])
+def test_a_sale_at_the_market_is_given_no_more_time_because_the_clock_was_set(by_ms: int) -> None:
+    now_ms = 10_000_000
+    slow = replace(selling(), until_ms=now_ms + MARKET_MS)
+    later = retimed(slow, by_ms, now_ms + by_ms + 1_000)
+    assert isinstance(later, Closing)
+    assert later.until_ms == now_ms + by_ms + MARKET_MS
+    slept = retimed(slow, by_ms, now_ms + by_ms - 1_000)
+    assert isinstance(slept, Closing)
+    assert slept.until_ms == now_ms + by_ms + MARKET_MS - 1_000
 
 
 def _order(errand: Errand) -> Tracked:
