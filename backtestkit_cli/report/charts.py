@@ -44,6 +44,11 @@ def charts_json(report: Report, pictures: Pictures) -> str:
         "candles": [_candles(symbol, drawn) for symbol, drawn in pictures.candles.items()],
         "chapters": [_chapter(report, chapter, pictures, symbols) for chapter in report.chapters],
     }
+    return script_text(told)
+
+
+def script_text(told: object) -> str:
+    """Write plain values as JSON that cannot end a script element."""
     written = json.dumps(told, allow_nan=False, separators=(",", ":"))
     return "".join(_ESCAPES.get(char, char) for char in written)
 

@@ -22,6 +22,7 @@ from backtestkit_cli.report.dump import read_report
 from backtestkit_cli.report.from_json import report_from
 from backtestkit_cli.report.html_blocks import block_html, finding_html, table_html, tone
 from backtestkit_cli.report.html_chapters import card_html, chapter_html, folded_html, tiles_html
+from backtestkit_cli.report.html_drawings import drawings_data, drawings_html
 from backtestkit_cli.report.pictures import Pictures, read_pictures
 from backtestkit_cli.report.report import Findings, Report
 from backtestkit_cli.report.stored import RUN_FILE, read_record
@@ -37,6 +38,8 @@ from backtestkit_cli.report.text import (
 )
 
 NOT_STORED = "Candles are not stored with this run: it is older than its charts. Run the backtest again to see them."
+
+NOT_DRAWN = "Its pictures need plotly: pip install &#x27;backtestkit-cli[charts]&#x27;"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,8 +68,11 @@ def _choices(bundle: Path) -> Sequence[ColumnChoice]:
 
 
 def page(report: Report, charts: Charts | None = None) -> str:
-    """Write the page of any report; one of a backtest can have charts."""
-    scripts = [*([charts.script] if charts else []), _asset("page.js")]
+    """Write the page of any report; one of a backtest can have charts. Drawings are left out without plotly."""
+    plotly = charts.script if charts else _plotly_or_none() if report.drawings else None
+    is_drawn = plotly is not None and bool(report.drawings)
+    own = [_asset("page.js"), *([_asset("drawings.js")] if is_drawn else [])]
+    scripts = [*([] if plotly is None else [plotly]), *own]
     policy = (
         f"default-src 'none'; script-src {' '.join(map(_hash, scripts))}; style-src 'unsafe-inline'; "
         "img-src data: blob:; base-uri 'none'; form-action 'none'"
@@ -77,13 +83,21 @@ def page(report: Report, charts: Charts | None = None) -> str:
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
         '<meta name="color-scheme" content="light dark">',
         f"<title>{escape(title(report))}</title>\n<style>\n{_asset('page.css')}</style>\n</head>\n<body>\n<main>",
-        *_body(report, charts),
+        *_body(report, charts, is_drawn=is_drawn),
         "</main>",
         *([_data(report, charts.pictures)] if charts else []),
+        *([drawings_data(report.drawings)] if is_drawn else []),
         *(f"<script>{script}</script>" for script in scripts),
         "</body>\n</html>\n",
     )
     return "\n".join(parts)
+
+
+def _plotly_or_none() -> str | None:
+    try:
+        return plotly_script()
+    except UsageError:
+        return None
 
 
 def plotly_script() -> str:
@@ -119,7 +133,7 @@ def _hash(script: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(script.encode('utf-8')).digest()).decode('ascii')}'"
 
 
-def _body(report: Report, charts: Charts | None) -> Iterator[str]:
+def _body(report: Report, charts: Charts | None, *, is_drawn: bool) -> Iterator[str]:
     yield from _lead(report)
     if report.overview is not None:
         yield from card_html("Side by side", table_html(report.overview, link="stream-"), "wide")
@@ -132,6 +146,9 @@ def _body(report: Report, charts: Charts | None) -> Iterator[str]:
         else:
             heading = chapter_text(chapter) if several else None
             yield from chapter_html(chapter, place, heading=heading, has_chart=charts is not None)
+            yield from drawings_html(report.drawings if is_drawn else ())
+            if report.drawings and not is_drawn:
+                yield f'<p class="note">{NOT_DRAWN}</p>'
     yield from card_html("The run", block_html(report.head), "wide")
     run = escape(clean(report.run_id))
     yield f"<footer>backtestkit · run {run} · times are UTC, percents are net of costs</footer>"

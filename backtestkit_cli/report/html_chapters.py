@@ -82,7 +82,9 @@ def _section(section: Section) -> Iterator[str]:
             yield from card_html(section.title, heat_html(block), "wide")
         case Table():
             columns = sum(column.depth in DEPTHS for column in block.columns)
-            kind = ("wide " if columns >= WIDE_COLUMNS else "") + ("long" if len(block) >= LONG_ROWS else "")
+            kind = ("wide " if columns >= WIDE_COLUMNS or block.heat else "") + (
+                "long" if len(block) >= LONG_ROWS else ""
+            )
             yield from card_html(section.title, block_html(block), kind.strip())
         case Measures():
             yield from card_html(section.title, block_html(block), "wide")

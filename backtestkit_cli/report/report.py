@@ -129,6 +129,30 @@ class Chapter:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Trace:
+    """Points of a drawing, joined in their order where `is_line`; `texts` tell of each, else the name does."""
+
+    name: str
+    x: Sequence[float]
+    y: Sequence[float]
+    texts: tuple[str, ...] = ()
+    is_line: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drawing:
+    """What is only drawn, by the writer of pages; `is_time`: x are UTC ms. A diagonal is where x and y are equal."""
+
+    key: str
+    title: str
+    x_title: str
+    y_title: str
+    traces: tuple[Trace, ...]
+    is_time: bool = False
+    has_diagonal: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Lead:
     """The result in one sentence: what it made, against what, and how many warnings there are.
 
@@ -136,6 +160,7 @@ class Lead:
     sized streams count: `pnl_quote` is what they made of it, `return_percent` the same in percent; buy and hold is then
     that of all of it, the same share in each stream's symbol. `is_undecided` if nobody's result could be chosen.
     Without `is_comparable` the result is not held against buy and hold: it is of other money, or not over yet.
+    `of` says which part of the time it is of, where that is not all of it.
     """
 
     pnl_percent: float
@@ -150,6 +175,7 @@ class Lead:
     balance: float | None = None
     pnl_quote: float | None = None
     return_percent: float | None = None
+    of: str = ""
 
     @property
     def made_percent(self) -> float:
@@ -173,3 +199,4 @@ class Report:
     overview: Table | None
     chapters: tuple[Chapter, ...]
     headline: str = ""
+    drawings: tuple[Drawing, ...] = ()

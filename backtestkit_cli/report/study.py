@@ -22,6 +22,7 @@ from backtestkit_cli.measure.study import Study, WalkForward, luck_of, made_perc
 from backtestkit_cli.measure.trust import Finding, counted
 from backtestkit_cli.model.time import DAY_MS, TimeRange
 from backtestkit_cli.report.build import terms_of
+from backtestkit_cli.report.drawings import before_and_after, drawings_of
 from backtestkit_cli.report.report import (
     Chapter,
     Column,
@@ -71,6 +72,7 @@ def study_report(study: Study, top: int | None = None, ranking: Sequence[Standin
         head=_head(study),
         overview=None,
         chapters=tuple(chapters),
+        drawings=(*before_and_after(study), *drawings_of(study.contest, rows)),
     )
 
 
@@ -97,6 +99,7 @@ def _lead(study: Study, findings: Sequence[Finding]) -> Lead:
         pnl_quote=figures.get("pnl_quote"),
         return_percent=figures.get("return_percent"),
         is_undecided=held is None,
+        of="hold-out",
     )
 
 

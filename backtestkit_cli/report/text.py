@@ -172,6 +172,10 @@ def made_text(lead: Lead) -> str:
     """Say what came of it."""
     if lead.is_undecided:
         return "no result to choose"
+    return f"{lead.of}: {_made_text(lead)}" if lead.of else _made_text(lead)
+
+
+def _made_text(lead: Lead) -> str:
     spread = f"{lead.streams} streams" if lead.streams > 1 else ""
     if not lead.trades:
         return f"no trade in {spread}" if spread else "no trade"

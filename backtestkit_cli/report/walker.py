@@ -29,6 +29,7 @@ from backtestkit_cli.measure.ranking import LEAST_DAYS, LEVEL, MOST_RANKED, RESA
 from backtestkit_cli.measure.trust import Finding, counted
 from backtestkit_cli.report.build import overview_columns, terms_of
 from backtestkit_cli.report.columns import with_choices
+from backtestkit_cli.report.drawings import drawings_of
 from backtestkit_cli.report.report import (
     Chapter,
     Column,
@@ -73,6 +74,7 @@ def walker_report(contest: Contest, top: int | None = None, ranking: Sequence[St
         head=_head(contest, best),
         overview=None,
         chapters=tuple(chapters),
+        drawings=drawings_of(contest, rows),
     )
     return with_choices(report, MAIN_TABLE, contest.run.columns.get("walker", ()))
 
@@ -314,7 +316,8 @@ def result_sections(outcome: Outcome, key: str = "metrics", title: str = "Result
     originals = tuple(_metric(one, outcome) for one in outcome.figures if "." in one)
     if originals:
         block = Measures(originals)
-        yield Section(key=f"{key}_original", title="As the original measures", block=block, depth="full")
+        whole = "original" if key == "metrics" else f"{key}_original"
+        yield Section(key=whole, title="As the original measures", block=block, depth="full")
 
 
 def thinned(values: Sequence[float]) -> tuple[float, ...]:
