@@ -47,6 +47,16 @@ def call(
 ) -> None:
     return None
 """
+KILLED = """\
+import os
+
+from backtestkit_cli import Market
+
+
+def call(market: Market, *, length: int) -> None:
+    if "KILL" in os.environ and length == 8 and market.now > 1680000000000:
+        os.kill(os.getpid(), 2)
+"""
 SMALL: dict[str, Any] = {"frame": "weeks", "folds": 2, "embargo": "6h"}
 OPTIONS = ("--frame", "weeks", "--folds", "2", "--embargo", "6h")
 
@@ -82,7 +92,9 @@ def interrupted_after(search: Search, count: int) -> None:
 
 
 @pytest.mark.parametrize(("sampler", "trials"), [("grid", 6), ("random", 4), ("tpe", 14)])
-def test_the_same_search_finds_the_same(project: Project, sampler: str, trials: int) -> None:
+def test_the_same_search_finds_the_same(
+    project: Project, monkeypatch: pytest.MonkeyPatch, sampler: str, trials: int
+) -> None:
     if sampler == "tpe":
         pytest.importorskip("optuna", reason="the sampler tpe asks optuna")
     small = SMALL | {"sampler": sampler, "trials": trials, "seed": 3}
@@ -92,6 +104,8 @@ def test_the_same_search_finds_the_same(project: Project, sampler: str, trials: 
     assert (study.contest.run.status, [fold.number for fold in study.folds]) == ("complete", [1, 2])
     shuffled = {"percent": [2, 1], "length": [30, 8, 20]}
     assert kept(kit_of(project).search("param", **small, vary=shuffled)) == whole
+    monkeypatch.setattr("backtestkit_cli.run.workforce.WORTH_SECONDS", 0.0)
+    assert kept(kit_of(project).search("param", **small, jobs=2)) == whole
     interrupted_after(kit_of(project).search("param", **small), 5)
     resumed = kit_of(project).search("param", **small, resume=True)
     assert kept(resumed) == whole
@@ -273,6 +287,22 @@ def test_the_command_keeps_reports_and_the_studies(project: Project) -> None:
     shutil.rmtree(project.folder / "logs")
     again = project.inside("optimizer", "search", "param", *OPTIONS, "--json").document
     assert again == told  # trials are counted elsewhere, and each once
+
+
+def test_ctrl_c_reports_the_folds_that_were_finished_and_resume_goes_on(project: Project) -> None:
+    project.write("strategies/killed.py", KILLED)
+    project.write(
+        "configs/killed.yaml", "strategies:\n  - {name: killed, interval: 6h, use: 'strategies/killed.py:call'}\n"
+    )
+    arguments = ("optimizer", "search", "killed", *OPTIONS, "--vary", "length=4,8", "--sampler", "grid")
+    done = project.outside(*arguments, "--json", environ={"KILL": "yes"})
+    assert (done.code, done.document["error"]["code"]) == (130, "interrupted")
+    assert "interrupted: 5 of at most 6 trials were finished; --resume goes on" in done.stderr
+    text = (project.folder / "logs/optimizer/killed.md").read_text("utf-8")
+    assert "interrupted: 2 of 2 folds finished" in text
+    resumed = project.inside(*arguments, "--resume", "--json")
+    assert "took over 7 results" in resumed.stderr
+    assert resumed.document == project.inside(*arguments, "--json").document
 
 
 def test_an_interruption_tells_the_folds_that_were_finished(project: Project) -> None:

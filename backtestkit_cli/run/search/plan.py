@@ -69,6 +69,17 @@ class SearchPlan:
         return self.whole.keys
 
     @property
+    def windows(self) -> tuple[TimeRange, ...]:
+        """All windows that trials are run on."""
+        protocol = self.protocol
+        folds = [window for fold in protocol.folds for window in (fold.train, fold.test)]
+        return tuple(dict.fromkeys((*folds, protocol.search, protocol.hold_out)))
+
+    def known_until_ms(self, window: TimeRange) -> int | None:
+        """Up to where the candles of a window are known; those of the hold-out are all that were loaded."""
+        return None if window == self.protocol.hold_out else window.end_ms + self.protocol.gap_ms
+
+    @property
     def most_trials(self) -> int:
         """How many trials all searches make at most."""
         return (len(self.protocol.folds) + 1) * min(self.trials, size_of(self.space))

@@ -165,12 +165,9 @@ class Search:
         whole, loaded = self.plan.whole, self._loaded()
         self.fingerprint = loaded.fingerprint(whole.symbols)
         with ExitStack() as stack:
-            bench = Bench(
-                search=self,
-                loaded=loaded,
-                kept=stack.enter_context(self._kept()),
-                ledger=stack.enter_context(TrialLedger.of(self.config, whole.exchange, whole.symbols, whole.range)),
-            )
+            kept = stack.enter_context(self._kept())
+            ledger = stack.enter_context(TrialLedger.of(self.config, whole.exchange, whole.symbols, whole.range))
+            bench = stack.enter_context(Bench.of(self, loaded, kept, ledger))
             try:
                 yield from self._on(bench)
             finally:

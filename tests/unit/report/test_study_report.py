@@ -106,7 +106,7 @@ def test_the_first_lines_say_what_is_luck_and_that_the_result_is_of_the_hold_out
     assert " ".join(lines[1:3]) == verdict(study())
     assert lines[3].startswith("hold-out: ")
     text = "\n".join(lines)
-    assert text.index("Deflated Sharpe ratio") < text.index("flattered by luck") < text.index("All trials")
+    assert text.index("Deflated Sharpe ratio") < text.index("is flattered by") < text.index("All trials")
     assert "250 trials were ever run" in " ".join(text.split())
     assert max(map(len, lines)) <= 80
 
