@@ -169,6 +169,8 @@ def verdict(study: Study) -> str:
     if best is None:
         label = known_metrics()[study.contest.metric].label
         return f"no trial has a figure to choose by: {label}"
+    if not best.figures["trades"]:
+        return f"the best of {study.ever} trials made no trade where it was chosen"
     if made_percent(best) <= 0:
         return f"even the best of {study.ever} trials did not earn where it was chosen"
     if deflated.value is None:

@@ -8,8 +8,8 @@ from typing import Any
 
 
 def sealed(told: Mapping[str, object]) -> bytes:
-    """Write plain values as one line."""
-    text = json.dumps(told, allow_nan=False).encode("ascii")
+    """Write plain values as one line; infinite figures, which JSON does not know, as Python writes them."""
+    text = json.dumps(told).encode("ascii")
     return hashlib.sha256(text).hexdigest().encode() + b" " + text + b"\n"
 
 

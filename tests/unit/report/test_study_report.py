@@ -131,6 +131,13 @@ def test_the_verdict_says_what_the_figures_say(one: Study, text: str) -> None:
     assert text in verdict(one)
 
 
+def test_a_best_one_without_a_trade_is_called_that() -> None:
+    whole = trials()
+    idle = tuple(replace(one, figures={**one.figures, "trades": 0}) for one in whole.outcomes)
+    made = verdict(study(contest=replace(whole, outcomes=idle)))
+    assert made == "the best of 250 trials made no trade where it was chosen"
+
+
 def test_without_a_result_nothing_is_called_chosen() -> None:
     nothing = study(contest=replace(trials(), outcomes=(), contestants=()), folds=(), held=None, made_of="")
     assert verdict(nothing).startswith("no trial has a figure to choose by")
