@@ -241,6 +241,12 @@ def test_types_of_a_signature_are_a_space(project: Project) -> None:
     )
 
 
+def test_what_would_be_searched_makes_no_other_run(project: Project) -> None:
+    with_search = kit_of(project).backtest("param", frame="day").run().run_id
+    project.write("configs/search.yaml", "".join(one for one in SEARCHED.splitlines(True) if "search:" not in one))
+    assert kit_of(project).backtest("param", frame="day").run().run_id == with_search
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "text"),
     [
