@@ -8,6 +8,7 @@ import typer
 
 from backtestkit_cli.cli import complete
 from backtestkit_cli.cli.backtest import STRATEGY_ERROR
+from backtestkit_cli.cli.finished import tell_finished
 from backtestkit_cli.cli.options import (
     ConfigOption,
     ExchangeOption,
@@ -20,14 +21,13 @@ from backtestkit_cli.cli.options import (
     VerboseOption,
 )
 from backtestkit_cli.cli.output import Output
-from backtestkit_cli.cli.project import check_writable, open_kit, short
-from backtestkit_cli.cli.stop import STOP, stoppable_search
+from backtestkit_cli.cli.project import check_writable, open_kit
+from backtestkit_cli.cli.stop import STOP, stoppable_steps
 from backtestkit_cli.errors import Problem, StrategyError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from backtestkit_cli.engine.result import RunStatus
     from backtestkit_cli.run.search.search import Search
 
 StrategyArgument = Annotated[
@@ -121,7 +121,10 @@ def search(
             _interrupted(job, top, output)
         raise
     with STOP.held():
-        _tell(job, top, output, "complete")
+        _tell_taken(job, output)
+        tell_finished(job.result(), top, output)
+    if job.has_failures:
+        output.tell("error: code of trials failed; the report says which, under How far to trust it")
     return STRATEGY_ERROR if job.has_failures else 0
 
 
@@ -143,26 +146,15 @@ def _progress(job: "Search", output: Output) -> "Iterator[None]":
         redirect_stdout(sys.stderr),
         shown(output.tell, output.verbose),
     ):
-        job.on_progress = stoppable_search(on_progress)
+        job.on_progress = stoppable_steps(on_progress)
         job.on_failure = lambda failed: output.tell(f"{failed.contestant.name} failed: {failed.what}")
         yield
 
 
-def _tell(job: "Search", top: int, output: Output, status: "RunStatus") -> None:
-    """Keep a study as far as it came, and tell it."""
-    from backtestkit_cli.report.as_json import document
-    from backtestkit_cli.report.terminal import terminal
-
+def _tell_taken(job: "Search", output: Output) -> None:
+    """Say what an interrupted search spared this one."""
     if job.taken_over:
         output.tell(f"took over {job.taken_over} results")
-    result = job.result(status)
-    files = result.dump()
-    if output.as_json and status == "complete":
-        output.result({**document(result.summary()), "files": [str(path) for path in files.reports]}, "")
-    elif not output.as_json:
-        place = next(short(path) for path in files.reports if path.suffix == ".md")
-        output.result(None, terminal(result.summary(top), output.console(), place=place))
-        output.tell("\n".join(f"wrote {short(path)}" for path in files.reports))
 
 
 def _interrupted(job: "Search", top: int, output: Output) -> None:
@@ -171,7 +163,8 @@ def _interrupted(job: "Search", top: int, output: Output) -> None:
     if not job.folds:
         output.tell(f"{told}, and no fold; reports are as they were; --resume goes on")
         return
-    _tell(job, top, output, "interrupted")
+    _tell_taken(job, output)
+    tell_finished(job.result("interrupted"), top, output)
     output.tell(f"{told}; --resume goes on")
 
 

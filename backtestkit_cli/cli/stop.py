@@ -12,13 +12,12 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from backtestkit_cli.run.backtest import OnProgress
-    from backtestkit_cli.run.search.search import SearchStep
-    from backtestkit_cli.run.walker import WalkerStep
 
+Step = TypeVar("Step")
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -105,20 +104,10 @@ def _without_interruptions(told: Any) -> None:
 STOP = Stop()
 
 
-def stoppable_walker(on_progress: "Callable[[WalkerStep], None]") -> "Callable[[WalkerStep], None]":
-    """Progress of a walker at which a stop that a strategy swallowed takes effect."""
+def stoppable_steps(on_progress: "Callable[[Step], None]") -> "Callable[[Step], None]":
+    """Progress of a walker, or a search, at which a stop that a strategy swallowed takes effect."""
 
-    def told(step: "WalkerStep") -> None:
-        STOP.check()
-        on_progress(step)
-
-    return told
-
-
-def stoppable_search(on_progress: "Callable[[SearchStep], None]") -> "Callable[[SearchStep], None]":
-    """Progress of a search at which a stop that a strategy swallowed takes effect."""
-
-    def told(step: "SearchStep") -> None:
+    def told(step: Step) -> None:
         STOP.check()
         on_progress(step)
 

@@ -8,6 +8,7 @@ import typer
 
 from backtestkit_cli.cli import complete
 from backtestkit_cli.cli.backtest import STRATEGY_ERROR
+from backtestkit_cli.cli.finished import tell_finished
 from backtestkit_cli.cli.options import (
     ConfigOption,
     FrameOption,
@@ -18,14 +19,13 @@ from backtestkit_cli.cli.options import (
     VerboseOption,
 )
 from backtestkit_cli.cli.output import Output
-from backtestkit_cli.cli.project import check_writable, open_kit, short
-from backtestkit_cli.cli.stop import STOP, stoppable_walker
+from backtestkit_cli.cli.project import check_writable, open_kit
+from backtestkit_cli.cli.stop import STOP, stoppable_steps
 from backtestkit_cli.errors import Problem, StrategyError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from backtestkit_cli.engine.result import RunStatus
     from backtestkit_cli.run.kept_results import TakenOver
     from backtestkit_cli.run.walker import Walker
 
@@ -78,7 +78,7 @@ def walker(
             _interrupted(job, top, output)
         raise
     with STOP.held():
-        _tell(job, top, output, "complete")
+        tell_finished(job.result(), top, output)
     failures = len(job.failed) + sum(one.failures > 0 for one in job.outcomes)
     if failures:
         times = "one contestant" if failures == 1 else f"{failures} contestants"
@@ -96,7 +96,7 @@ def _progress(job: "Walker", output: Output) -> "Iterator[None]":
         redirect_stdout(sys.stderr),
         shown(output.tell, output.verbose),
     ):
-        job.on_progress = stoppable_walker(on_progress)
+        job.on_progress = stoppable_steps(on_progress)
         job.on_resume = lambda taken: output.tell(_taken_over(taken, len(job.plan.contestants)))
         job.on_failure = lambda failed: output.tell(f"{failed.contestant.name} failed: {failed.what}")
         yield
@@ -108,28 +108,13 @@ def _taken_over(found: "TakenOver", contestants: int) -> str:
     return f"took over {found.taken} of {contestants} results{stale}"
 
 
-def _tell(job: "Walker", top: int, output: Output, status: "RunStatus") -> None:
-    """Keep a comparison as far as it came, and tell it."""
-    from backtestkit_cli.report.as_json import document
-    from backtestkit_cli.report.terminal import terminal
-
-    result = job.result(status)
-    files = result.dump()
-    if output.as_json and status == "complete":
-        output.result({**document(result.summary()), "files": [str(path) for path in files.reports]}, "")
-    elif not output.as_json:
-        place = next(short(path) for path in files.reports if path.suffix == ".md")
-        output.result(None, terminal(result.summary(top), output.console(), place=place))
-        output.tell("\n".join(f"wrote {short(path)}" for path in files.reports))
-
-
 def _interrupted(job: "Walker", top: int, output: Output) -> None:
     """Tell what was finished; with `--json` the one document is that of the interruption."""
     told = f"interrupted: {job.done} of {len(job.plan.contestants)} contestants were finished"
     if not job.outcomes:
         output.tell(f"{told}, none with a result; reports are as they were")
         return
-    _tell(job, top, output, "interrupted")
+    tell_finished(job.result("interrupted"), top, output)
     output.tell(f"{told}; --resume goes on")
 
 
