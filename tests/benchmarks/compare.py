@@ -13,7 +13,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from functools import partial
@@ -22,6 +22,7 @@ from pathlib import Path
 from shutil import copytree
 from typing import TypeAlias
 
+from benchmarks.dask_cluster import dask_cluster
 from benchmarks.peers_venv import PeersVenv, peers_venv
 from benchmarks.table import Row, text_of
 from benchmarks.whole import Process
@@ -52,6 +53,21 @@ class Comparison:
     def peer(self, package: str, task: str) -> dict[str, Party]:
         """A peer's task under its name, nothing when the peer is not there."""
         return {f"{package} {task}": partial(self.peers[package].ask, task)} if package in self.peers else {}
+
+    def peak(self, command: Sequence[str | Path]) -> float | None:
+        """Peak memory of a process in MiB; None where it fails, which is told."""
+        return self._measured(command)[1]
+
+    def walked(self, walker: str, *options: str) -> tuple[float | None, float | None]:
+        """Wall seconds and peak memory of a walker's command."""
+        return self._measured([_OURS, "-m", "backtestkit_cli", "walker", walker, *options])
+
+    def _measured(self, command: Sequence[str | Path]) -> tuple[float | None, float | None]:
+        try:
+            return Process(command, self.folder).measured()
+        except WorkerFailed as error:
+            self.failures.append(str(error))
+            return None, None
 
     def rounds(self, count: int, parties: Mapping[str, Party]) -> "Rounds":
         """Let all parties run one after the other, `count` times; who fails is told and left out."""
@@ -124,7 +140,7 @@ def compare(seed: int) -> int:
                 if venv.has(package)
             },
         )
-        for step in (_engines, _product, _symbols, _slow_peer, _worst, _whole, _start, _memory):
+        for step in (_engines, _product, _symbols, _sweep, _variants, _slow_peer, _worst, _whole, _start, _memory):
             print(f"measuring: {step.__name__.strip('_').replace('_', ' ')} …", flush=True)
             step(comparison)
         print("holding the column trades against walk …", flush=True)
@@ -164,6 +180,59 @@ def _symbols(one: Comparison) -> None:
     if "vectorbt" in one.peers:
         one.add(rounds, "W3 vectorbt / ours, touch", "vectorbt W3", "W3 touch", 5.0)
         one.add(rounds, "W3 vectorbt / ours, honest", "vectorbt W3", "W3 honest")
+
+
+def _sweep(one: Comparison) -> None:
+    """W4: a hundred combinations, against the faster engine of vectorbt, and what a fresh process holds for them."""
+    engines = [f"W4 {name}" for name in ("numba", "rust")]
+    parties = {f"W4 {policy}": one.task(f"W4 {policy}") for policy in ("touch", "honest")}
+    for engine in engines:
+        parties |= one.peer("vectorbt", engine)
+    rounds = one.rounds(_HEAVY_ROUNDS, parties)
+    there = [f"vectorbt {engine}" for engine in engines if f"vectorbt {engine}" in rounds.laps]
+    if not there:
+        return
+    faster = min(there, key=lambda name: min(lap.seconds for lap in rounds.laps[name]))
+    one.add(rounds, f"W4 {faster.replace(' W4', '')} / ours, touch", faster, "W4 touch", 10.0)
+    one.add(rounds, f"W4 {faster.replace(' W4', '')} / ours, honest", faster, "W4 honest")
+    script: list[str | Path] = [
+        one.venv.python,
+        "-m",
+        "benchmarks.peers.vectorbt_peer",
+        one.folder,
+        "W4",
+        faster.rpartition(" ")[2],
+    ]
+    ours, theirs = one.peak([_OURS, "-m", "benchmarks.ours", one.folder, "W4 touch"]), one.peak(script)
+    note = f"ours {ours or 0:.0f} MiB, vectorbt {theirs or 0:.0f} MiB"
+    share = ours / theirs if ours and theirs else None
+    one.rows.append(Row(what="W4 peak memory, ours / vectorbt", value=share, goal=0.1, is_better="below", note=note))
+
+
+def _variants(one: Comparison) -> None:
+    """Ten thousand variants of a year against a hundred, in one process, in two, and on a Dask cluster of two."""
+    few, (alone, many) = one.walked("hundred"), one.walked("ten-thousand")
+    two = one.walked("ten-thousand", "--jobs", "2")[0]
+    with dask_cluster() as address:
+        dask = one.walked("ten-thousand", "--cluster", address)[0] if address else None
+
+    def ratio(over: float | None, under: float | None) -> float | None:
+        return over / under if over and under else None
+
+    memory = f"{many or 0:.0f} MiB, of a hundred {few[1] or 0:.0f} MiB"
+    times = f"1 process {alone or 0:.3g} s, 2 jobs {two or 0:.3g} s, Dask {dask or 0:.3g} s"
+    rows = (
+        Row(
+            what="peak memory, 10,000 variants / 100",
+            value=ratio(many, few[1]),
+            goal=1.2,
+            is_better="below",
+            note=memory,
+        ),
+        Row(what="10,000 variants, 1 process / 2 jobs", value=ratio(alone, two), note=times),
+        Row(what="10,000 variants, Dask with 2 workers / 2 jobs", value=ratio(dask, two), is_better="below"),
+    )
+    one.rows.extend(rows)
 
 
 def _slow_peer(one: Comparison) -> None:

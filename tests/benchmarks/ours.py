@@ -7,32 +7,39 @@ then fill policy; `same W1 touch` holds the column trades against those of `walk
 import json
 import sys
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 
+from backtestkit_cli.engine.cache import Cache
 from backtestkit_cli.engine.candles import Floats, Ints
 from backtestkit_cli.engine.columns import run_columns
 from backtestkit_cli.engine.decide import RowDecider
 from backtestkit_cli.engine.drafts import DraftColumns
 from backtestkit_cli.engine.leap import leap
+from backtestkit_cli.engine.result import StreamResult
 from backtestkit_cli.engine.step import Terms
 from backtestkit_cli.engine.trades import Trades, trades_of
 from backtestkit_cli.engine.vwap import vwap_all
 from backtestkit_cli.engine.walk import StreamWalk, off_grid_rows
 from backtestkit_cli.kit import Kit
+from backtestkit_cli.measure.contest import Contestant
 from backtestkit_cli.model.candle import MarketSteps
 from backtestkit_cli.model.limits import Limits
 from backtestkit_cli.model.policy import PRESETS
 from backtestkit_cli.model.time import MINUTE_MS
+from backtestkit_cli.plugins.registry import ROOT
+from backtestkit_cli.run.contestants import config_of
 from backtestkit_cli.run.deadline import Deadline
-from backtestkit_cli.run.strategies import DecisionStrategy, prepare
+from backtestkit_cli.run.strategies import DecisionStrategy, RulesStrategy, prepare
 from benchmarks.market import MINUTES, START_MS, SYMBOLS, load
 from benchmarks.product import product
-from benchmarks.stream import candles_of, stream, terms_of, ticks_of
+from benchmarks.stream import Stream, candles_of, stream, terms_of, ticks_of
 from benchmarks.worker import Prepare, Run, serve
+from benchmarks.workloads import SWEEP
 
 POLICIES = ("touch", "honest")
 WORST = {"1 % 24h": (1.0, 1440), "20 % 24h": (20.0, 1440), "0.1 % 24h": (0.1, 1440)}
@@ -50,6 +57,24 @@ def every_symbol(folder: Path, policy: str) -> Run:
     """Prepare W1 on all symbols."""
     streams = [stream(folder, "w1", policy, symbol) for symbol in SYMBOLS]
     return lambda: sum(one.run() for one in streams)
+
+
+def sweep(folder: Path, policy: str) -> Run:
+    """Prepare W4: every combination from its params to its frame of trades, with what they share computed once."""
+    one = stream(folder, "w4", policy)
+    contestants = [Contestant(name="w4", strategy="w4", params=tuple(params.items())) for params in SWEEP]
+
+    def run() -> int:
+        cache = Cache()
+        return sum(len(_tried(one, contestant, cache).trades.frame()) for contestant in contestants)
+
+    return run
+
+
+def _tried(one: Stream, contestant: Contestant, cache: Cache) -> StreamResult:
+    strategy = prepare(config_of(one.config, contestant), "w4", ROOT.child(), cache)
+    varied = replace(one, strategy=cast("RulesStrategy", strategy))
+    return run_columns(one.candles, varied.rows(), one.ticks, one.terms, cache=cache)
 
 
 def asked(folder: Path, policy: str) -> Run:
@@ -148,6 +173,7 @@ def tasks_of(folder: Path) -> dict[str, Prepare]:
             tasks[f"{name} {policy}"] = partial(_run_of, folder, name.lower(), policy)
             tasks[f"same {name} {policy}"] = partial(same, folder, name.lower(), policy)
         tasks[f"product W1 {policy}"] = partial(_product_of, folder, policy)
+        tasks[f"W4 {policy}"] = partial(sweep, folder, policy)
         tasks[f"W3 {policy}"] = partial(every_symbol, folder, policy)
         tasks[f"W1m {policy}"] = partial(asked, folder, policy)
         for name, (level_percent, lifetime_minutes) in WORST.items():
@@ -164,4 +190,8 @@ def _run_of(folder: Path, name: str, policy: str) -> Callable[[], int]:
 
 
 if __name__ == "__main__":
-    serve(tasks_of(Path(sys.argv[1])))
+    tasks = tasks_of(Path(sys.argv[1]))
+    if sys.argv[2:]:
+        print(tasks[sys.argv[2]]()())
+    else:
+        serve(tasks)

@@ -45,4 +45,4 @@ def text_of(rows: Sequence[Row]) -> str:
 def _number(value: float, unit: str) -> str:
     if unit == "MiB":
         return f"{value:.0f} MiB"
-    return f"×{value:.0f}" if value >= 20 else f"×{value:.1f}"
+    return f"×{value:.0f}" if value >= 20 else f"×{value:.1f}" if value >= 1 else f"×{value:.2f}"

@@ -14,6 +14,7 @@ import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from functools import lru_cache
 from typing import NoReturn, TypeAlias
 
 from backtestkit_cli.engine.rules.expression import (
@@ -101,8 +102,9 @@ def parse(text: str, scope: Scope | None = None, *, kind: Kind | None = None) ->
     return expression
 
 
+@lru_cache(1024)
 def _tree(text: str) -> ast.expr:
-    """The syntax tree of a rule that may be written over several lines."""
+    """The syntax tree of a rule that may be written over several lines; nobody changes it."""
     for sign, hint in {"#": "notes belong into the YAML", "\\": "lines need no sign at their end"}.items():
         if sign in text:
             raise RuleProblem(f"{sign!r} has no meaning in a rule", column=text.index(sign) + 1, hint=hint)

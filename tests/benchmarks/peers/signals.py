@@ -23,21 +23,21 @@ def candles_from(path: Path) -> pd.DataFrame:
     return frame
 
 
-def signals(close: "pd.Series[float]", workload: Workload) -> np.ndarray:
+def signals(close: "pd.Series[float]", workload: Workload, fast: int = FAST, slow: int = SLOW) -> np.ndarray:
     """1 long, -1 short, 0 nothing, for every minute."""
     minutes = workload.interval_minutes
     rows = len(close) // minutes
     closes = pd.Series(close.to_numpy()[: rows * minutes].reshape(rows, minutes)[:, -1])
-    sides = _crosses(closes) if workload.indicator == "ema" else _extremes(closes)
+    sides = _crosses(closes, fast, slow) if workload.indicator == "ema" else _extremes(closes)
     every_minute = np.zeros(len(close), dtype=np.int8)
     every_minute[minutes - 1 : rows * minutes : minutes] = sides
     return every_minute
 
 
-def _crosses(close: "pd.Series[float]") -> np.ndarray:
-    above = close.ewm(span=FAST, adjust=False).mean() > close.ewm(span=SLOW, adjust=False).mean()
+def _crosses(close: "pd.Series[float]", fast: int, slow: int) -> np.ndarray:
+    above = close.ewm(span=fast, adjust=False).mean() > close.ewm(span=slow, adjust=False).mean()
     sides = above.astype(np.int8).diff().fillna(0).to_numpy().astype(np.int8)
-    sides[: 3 * SLOW] = 0
+    sides[: 3 * slow] = 0
     return sides
 
 

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,28 +17,52 @@ import vectorbt as vbt
 from benchmarks.market import SYMBOLS
 from benchmarks.peers.signals import candles_from, candles_of, signals
 from benchmarks.worker import Prepare, Run, serve
-from benchmarks.workloads import FEE_PERCENT, SLIPPAGE_PERCENT, WORKLOADS, Workload
+from benchmarks.workloads import FEE_PERCENT, SLIPPAGE_PERCENT, SWEEP, WORKLOADS, Workload
+
+ENGINES = ("numba", "rust")
 
 
 def simulation(candles: pd.DataFrame, workload: Workload) -> Run:
     """Prepare one symbol."""
     sides = signals(candles["close"], workload)
-    exits = np.zeros(len(sides), dtype=bool)
-    exits[workload.lifetime_minutes :] = sides[: -workload.lifetime_minutes] != 0
     level = workload.level_percent / 100
+    return simulated(candles, sides, exits(sides, workload), level, level)
+
+
+def sweep(candles: pd.DataFrame, engine: str = "auto") -> Run:
+    """Prepare every combination of W4 as a column of its own."""
+    w1 = WORKLOADS["W1"]
+    all_sides = [signals(candles["close"], w1, int(one["fast"]), int(one["slow"])) for one in SWEEP]
+    sides = np.column_stack(all_sides)
+    marks = np.column_stack([exits(one, w1) for one in all_sides])
+    profit, loss = (np.array([[one[key] / 100 for one in SWEEP]]) for key in ("profit", "loss"))
+    return simulated(candles, pd.DataFrame(sides, index=candles.index), marks, profit, loss, engine)
+
+
+def exits(sides: np.ndarray, workload: Workload) -> np.ndarray:
+    """A mark one lifetime after each entry."""
+    marks = np.zeros(len(sides), dtype=bool)
+    marks[workload.lifetime_minutes :] = sides[: -workload.lifetime_minutes] != 0
+    return marks
+
+
+def simulated(
+    candles: pd.DataFrame, sides: Any, marks: np.ndarray, profit: Any, loss: Any, engine: str = "auto"
+) -> Run:
+    """One simulation of all columns at once."""
 
     def run() -> int:
         portfolio = vbt.Portfolio.from_signals(
             candles["close"],
             entries=sides > 0,
-            exits=exits,
+            exits=marks,
             short_entries=sides < 0,
-            short_exits=exits,
+            short_exits=marks,
             open=candles["open"],
             high=candles["high"],
             low=candles["low"],
-            tp_stop=level,
-            sl_stop=level,
+            tp_stop=profit,
+            sl_stop=loss,
             fees=FEE_PERCENT / 100,
             slippage=SLIPPAGE_PERCENT / 100,
             size=1.0,
@@ -45,6 +70,7 @@ def simulation(candles: pd.DataFrame, workload: Workload) -> Run:
             upon_opposite_entry="ignore",
             accumulate=False,
             freq="1min",
+            engine=engine,
         )
         return len(portfolio.trades.records)
 
@@ -54,6 +80,11 @@ def simulation(candles: pd.DataFrame, workload: Workload) -> Run:
 def prepare(folder: Path, name: str) -> Run:
     """Prepare a workload on one symbol."""
     return simulation(candles_of(folder, SYMBOLS[0]), WORKLOADS[name])
+
+
+def prepare_sweep(folder: Path, engine: str) -> Run:
+    """Prepare W4 for an engine."""
+    return sweep(candles_of(folder, SYMBOLS[0]), engine)
 
 
 def prepare_all(folder: Path) -> Run:
@@ -66,9 +97,13 @@ def main() -> None:
     """Serve tasks on arrays, or run one whole process on a parquet file."""
     folder = Path(sys.argv[1])
     if sys.argv[2:]:
-        print(simulation(candles_from(folder / "data" / f"{SYMBOLS[0]}_1m.parquet"), WORKLOADS[sys.argv[2]])())
+        candles = candles_from(folder / "data" / f"{SYMBOLS[0]}_1m.parquet")
+        name, engine = sys.argv[2], sys.argv[3] if sys.argv[3:] else "auto"
+        print(sweep(candles, engine)() if name == "W4" else simulation(candles, WORKLOADS[name])())
         return
     tasks: dict[str, Prepare] = {name: partial(prepare, folder, name) for name in WORKLOADS}
+    for engine in ENGINES:
+        tasks[f"W4 {engine}"] = partial(prepare_sweep, folder, engine)
     serve({**tasks, "W3": partial(prepare_all, folder)})
 
 
