@@ -280,6 +280,8 @@ def test_a_refused_pair_is_followed_by_a_stop_alone_and_a_refused_stop_by_a_sale
     assert alone.guard.order.way == Stop(price=90.0)
     assert isinstance(HELD, Protecting)
     assert alone.guard.order.client_id != HELD.guard.order.client_id
+    assert HELD.guard.order.client_id == client_id(SIGNAL, "g", 1), "who looks at the exchange knows a pair by its id"
+    assert alone.guard.order.client_id == client_id(SIGNAL, "s", 2)
     selling = after(alone, ("place", Refused(why="would trigger")))
     assert isinstance(selling, Closing)
     assert "would trigger" in selling.why
@@ -361,7 +363,8 @@ def test_a_sale_that_is_refused_is_tried_a_few_times_under_new_ids_and_then_disp
 
 def test_too_little_to_be_sold_again_is_disputed() -> None:
     dust = Report(status="cancelled", quantity=0.04, value=4.0)
-    assert isinstance(after(begun(TASK), ("place", dust)), Disputed)
+    for task in (TASK, replace(TASK, least_value=0.0)):
+        assert isinstance(after(begun(task), ("place", dust)), Disputed)
 
 
 def test_what_is_open_at_the_market_is_asked_for_soon() -> None:

@@ -331,6 +331,8 @@ def test_a_position_that_cannot_be_judged_at_an_instant_is_left_alone() -> None:
 
 def test_rows_off_the_grid_are_those_at_no_decision_time() -> None:
     assert off_grid_rows(np.array([1, 2, 3, 7]), np.array([2, 4, 7])) == 2
+    assert off_grid_rows(np.array([1, 2, 8]), np.array([], dtype=np.int64)) == 3
+    assert off_grid_rows(np.array([1, 2, 8]), np.array([2])) == 2
 
 
 def test_rows_outside_are_those_off_the_grid_before_the_start_or_from_the_end_on() -> None:
