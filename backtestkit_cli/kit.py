@@ -313,10 +313,11 @@ class Kit(Entries):
         first = self.paths[0] if self.paths else self.config.project
         return first if first.is_dir() else first.parent
 
-    def optimizer(self, name: str, *, blind: bool = True) -> "Optimizer":
+    def optimizer(self, name: str, *, blind: bool = True, python: bool = False) -> "Optimizer":
         """Give an optimizer of the config: `.get_data()` asks for drafts, `.dump()` writes the project made of them.
 
-        Without `blind` the model is told the name of the market, dates and prices.
+        Without `blind` the model is told the name of the market, dates and prices; with `python` it is asked for Python
+        instead of rules, which runs only after `backtestkit trust`.
 
         Raises:
             UsageError: there is no such optimizer.
@@ -330,6 +331,7 @@ class Kit(Entries):
             registry=self.registry,
             logs=self.logs,
             is_blind=blind,
+            is_python=python,
             listeners=self.listeners,
         )
 

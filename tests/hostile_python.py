@@ -62,6 +62,7 @@ _BODIES: dict[str, tuple[str, ...]] = {
         "return sorted((1, 2), key=call)",
         "return [f(candles) for f in (abs, len)]",
         "return (lambda one: one)(candles)",
+        "return (abs, len)[0](candles)",
     ),
     "loops for ever": (
         "while True:\n        pass",
@@ -88,6 +89,8 @@ _BODIES: dict[str, tuple[str, ...]] = {
         "return math.factorial(10 ** 9)",
         "return 99999999999999999999",
         "return pow(9, 10 ** 9)",
+        f"return '{'x' * 1_001}'",
+        "return b'x'",
     ),
     "runs text": (
         "return eval('1')",
@@ -114,7 +117,7 @@ _BODIES: dict[str, tuple[str, ...]] = {
         "for pl in (candles,):\n        return pl",
         "return candles.select(__x=1)",
         "return candles @ candles",
-        "def inner():\n        return 1\n    return inner()",
+        "def inner():\n        return 1\n    return candles",
     ),
 }
 
@@ -146,6 +149,7 @@ _FILES: dict[str, tuple[str, ...]] = {
         "import polars as pl\n\n\n@pl.api.register_expr_namespace('x')\ndef call(candles):\n    return candles",
         "from backtestkit_cli import strategy\n\n\n@strategy(open('x'))\ndef call(candles):\n    return candles",
         "def call(candles, x=open('x')):\n    return candles",
+        "def call(candles, x=abs(-1)):\n    return candles",
         "def call(candles, *, x: \"__import__('os').system('id')\" = 1):\n    return candles",
         "def call(candles) -> '__import__(\"os\")':\n    return candles",
         "def call[T: open('x')](candles):\n    return candles",
@@ -156,6 +160,8 @@ _FILES: dict[str, tuple[str, ...]] = {
         "import math\nimport polars as math",
         "def ca\u217cl(candles):\n    return \uff45val('1')",
         "\x00",
+        "# harmless \x1b[2K",
+        "# harmless \u202e",
         "def call(:",
         "(" * 900 + ")" * 900,
         "x = 1\n" * 9_000,

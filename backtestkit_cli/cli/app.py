@@ -20,6 +20,7 @@ from backtestkit_cli.cli import (
     robust,
     session,
     show,
+    trust,
     verify,
     walker,
 )
@@ -44,6 +45,7 @@ app.command()(check.check)
 app.command()(explain.explain)
 app.command()(robust.robust)
 app.add_typer(optimizer.app, name="optimizer")
+app.command()(trust.trust)
 app.add_typer(data.app, name="data")
 app.add_typer(report.app, name="report")
 app.add_typer(session.app, name="session")

@@ -24,6 +24,9 @@ NoBlindOption = Annotated[
     bool,
     typer.Option("--no-blind", help="Tell the model the market, dates and prices; what it drafts may be memory then."),
 ]
+PythonOption = Annotated[
+    bool, typer.Option("--python", help="Ask for Python instead of rules; it runs only after `backtestkit trust`.")
+]
 OutOption = Annotated[
     Path | None, typer.Option("--out", metavar="DIR", help="Folder of the new project. Default: drafts/NAME.")
 ]
@@ -31,6 +34,7 @@ OutOption = Annotated[
 
 def generate(
     name: NameArgument,
+    python: PythonOption = False,
     no_blind: NoBlindOption = False,
     out: OutOption = None,
     config: ConfigOption = None,
@@ -40,16 +44,20 @@ def generate(
 ) -> int:
     """Let a language model draft strategies, and write a project that compares them on days it was not shown."""
     from backtestkit_cli.model.event import OptimizerProgress
+    from backtestkit_cli.run.drafting.python_draft import file_of
 
     output = Output(as_json=as_json, verbose=verbose)
     kit = open_kit(output, config, set_)
-    optimizer = kit.optimizer(name, blind=not no_blind)
+    optimizer = kit.optimizer(name, blind=not no_blind, python=python)
     check_writable(kit.logs / "drafts")
     check_writable(out or kit.config.project / "drafts")
     if sys.stderr.isatty() and not as_json:
         kit.on(OptimizerProgress, lambda event: output.tell(_step(event)))
     with redirect_stdout(sys.stderr):
         project = optimizer.dump(out)
+    for one in optimizer.get_data():
+        if one.source and one.twin is None:
+            output.tell(f"--- {short(project / file_of(one.name))}\n{one.source}")
     output.result(_document(optimizer, project), _text(optimizer, project))
     return 0
 
@@ -90,11 +98,13 @@ def _text(optimizer: "Optimizer", project: Path) -> str:
     shown = "no name of the market, no dates, no prices" if optimizer.is_blind else "the market, dates and prices"
     rows = sum(one.rows for one in optimizer.seen)
     place = short(project)
+    drafted = [one.strategy["use"].partition(":")[0] for one in entries if one.source and one.strategy and not one.twin]
     return "\n".join(
         [
             *lines,
             f"The model saw {rows} rows: {shown}.",
             "",
+            *(f"Read, then: backtestkit trust {place}/{file} --config {place}/configs" for file in drafted),
             f"Next: backtestkit walker {optimizer.name} --config {place}/configs",
         ]
     )

@@ -15,6 +15,7 @@ from pathlib import Path
 from types import ModuleType
 
 from backtestkit_cli.errors import BacktestkitError, ConfigError, Problem, Source, StrategyError
+from backtestkit_cli.plugins.drafted.trust import is_drafted
 from backtestkit_cli.plugins.places import raised
 from backtestkit_cli.plugins.registry import Registry, received_by
 from backtestkit_cli.plugins.words import described
@@ -24,13 +25,16 @@ def load_file(path: Path, registry: Registry) -> ModuleType:
     """Run a Python file, or give the module it became when it was run for this registry.
 
     Raises:
-        ConfigError: there is no such file, or it cannot be read.
+        ConfigError: there is no such file, it cannot be read, or a language model wrote it.
         StrategyError: it raised, or is no Python.
     """
     path = _checked(path)
     if path in registry.files:
         return registry.files[path]
     code = _text(path)
+    if is_drafted(code):
+        what, hint = "a language model wrote this file", "it can only be `use` of a strategy, where it runs with limits"
+        raise ConfigError(Problem("not-trusted", what, where=Source(file=str(path)), hint=hint))
     module = ModuleType(_module_name(path))
     module.__file__ = str(path)
     module.__package__ = ""

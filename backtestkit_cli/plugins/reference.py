@@ -15,6 +15,8 @@ from typing import Any
 
 from backtestkit_cli.errors import ConfigError, Problem, Source
 from backtestkit_cli.plugins.code import GIVEN
+from backtestkit_cli.plugins.drafted.function import function_in
+from backtestkit_cli.plugins.drafted.trust import is_drafted, trusted_text
 from backtestkit_cli.plugins.load import load_file, load_module
 from backtestkit_cli.plugins.parameters import ParameterModel, parameters_of, signature_of
 from backtestkit_cli.plugins.places import place_of, text_of
@@ -78,6 +80,9 @@ def resolve(text: str, kind: PluginKind, project: Path, registry: Registry) -> P
         ConfigError: there is no such plugin, or it cannot be one.
         StrategyError: its code raised while it was loaded.
     """
+    drafted = _drafted(text, project) if kind == "strategy" else None
+    if drafted is not None:
+        return drafted
     function = _checked(_found(text, kind, project, registry), text, kind)
     place = place_of(function)
     return Plugin(
@@ -88,6 +93,29 @@ def resolve(text: str, kind: PluginKind, project: Path, registry: Registry) -> P
         project=project,
         form=form_of(function) if kind == "strategy" else None,
         parameters=parameters_of(function, given=int(kind in _TAKES_SUBJECT)),
+    )
+
+
+def _drafted(text: str, project: Path) -> Plugin | None:
+    """A strategy in a file that a language model wrote; None for every other reference."""
+    where, _, name = text.rpartition(":")
+    path = project / where
+    try:
+        code = path.resolve().read_bytes() if where.endswith(".py") or "/" in where else b""
+    except (OSError, ValueError, RuntimeError):  # told when it is loaded
+        return None
+    if not is_drafted(code):
+        return None
+    file = str(path.resolve())
+    function, parameters = function_in(trusted_text(code, Path(file), project), name, file)
+    return Plugin(
+        function=function,
+        reference=Reference(text=text, kind="strategy"),
+        file=file,
+        line=function.line,
+        parameters=parameters,
+        project=project,
+        form="vector",
     )
 
 

@@ -122,7 +122,7 @@ class VectorStrategy:
         except AnswerProblem as error:
             what = f"strategy {self.name} answered no frame of drafts for {symbol}: {error}"
             raise StrategyError(Problem("bad-answer", what, self.plugin.place)) from error
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, StrategyError):  # of a drafted one its process has told
             raise
         except BaseException as error:  # `sys.exit` too: user code does not end the program
             raise StrategyError(_raised(self.name, self.plugin, error)) from error

@@ -1,5 +1,6 @@
 """Drafts of a language model, from the command to the comparison: offline with the example, and with a server."""
 
+import json
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -9,6 +10,8 @@ import pytest
 from e2e.project import Project, make_project
 from model_servers import HOSTILE_SERVERS, serving
 from unit.run.test_drafts import changed
+
+from backtestkit_cli.plugins.drafted.trust import HEADER
 
 needs_client = pytest.mark.skipif(find_spec("ollama") is None, reason="the extra `llm` is not installed")
 SECRET = "canary-77c1d0"
@@ -135,3 +138,52 @@ def test_a_provider_without_its_library_says_how_to_get_it(project: Project, mon
     done = project.inside("optimizer", "generate", "ideas")
     assert done.code == 2
     assert "pip install 'backtestkit-cli[llm]'" in done.stderr
+
+
+SOURCE = """import polars as pl
+
+STAKE = 1 {sign} {number}
+
+
+def draft(candles: pl.LazyFrame, *, times: float = 1.5) -> pl.LazyFrame:
+    is_spike = pl.col("volume") > times * pl.col("volume").rolling_mean(20)
+    return candles.filter(is_spike & pl.col("price").is_not_null()).select(
+        "time",
+        position=pl.lit("long"),
+        price_take_profit=pl.col("price") * 1.012,
+        price_stop_loss=pl.col("price") * 0.99,
+        lifetime_minutes=pl.lit(360),
+    )
+"""
+
+
+def python_answer(source: str) -> str:
+    return json.dumps({"candles": "15m", "warm_up": "1d", "source": source, "note": "Loud hours go on."})
+
+
+def test_python_drafts_are_checked_shown_and_written_but_never_run_by_their_command(project: Project) -> None:
+    good, raising = SOURCE.format(sign="+", number=1), SOURCE.format(sign="//", number=0)
+    hostile = f"open({str(project.folder / 'marker')!r}, 'w')\n{good}"
+    answers = [python_answer(source) for source in (hostile, good, raising, good.replace("+ 1", "+  1"))]
+    project.write("answers.jsonl", "".join(json.dumps({"answer": answer}) + "\n" for answer in answers))
+    asked(project, "replay", "")
+    text = (
+        (project.folder / "configs/asked.yaml")
+        .read_text()
+        .replace('base_url: ""', "transcript: answers.jsonl\n    drafts: 3")
+    )
+    project.write("configs/asked.yaml", "\n".join(line for line in text.splitlines() if "api_key" not in line) + "\n")
+    made = project.inside("optimizer", "generate", "ideas", "--python", "--json")
+    assert made.code == 0, made.stderr
+    fates = [(one["outcome"], one["tries"]) for one in made.document["drafts"]]
+    assert fates == [("taken", 2), ("taken", 1), ("left_out", 1)]
+    assert "STAKE = 1 // 0" in made.stderr
+    said = "".join(path.read_text() for path in (project.folder / "logs").rglob("*.md"))
+    assert "line 1: this may not stand in Python of a language model" in said
+    written = project.folder / "drafts" / "ideas" / "strategies" / "draft-1.py"
+    assert written.read_text().partition("\n") == (HEADER, "\n", good)
+    configs = ("--config", "drafts/ideas/configs")
+    assert project.inside("backtest", "draft-1", *configs).code == 4
+    assert project.inside("trust", "drafts/ideas/strategies/draft-1.py", "--yes", *configs).code == 0
+    assert project.inside("backtest", "draft-1", *configs).code == 0
+    assert not (project.folder / "marker").exists()

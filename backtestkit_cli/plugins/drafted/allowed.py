@@ -5,6 +5,7 @@
   call says what is called. Functions are called by name, never handed on, and only below where they are written: none
   comes back to itself.
 * Loops end: a `range` is bounded, nothing is made longer in place, and at most two loops stand in each other.
+* What a reader sees is what runs: no control characters, none that turn the direction of a line, in comments neither.
 * It does not prove that a program is quick or right: for that there are the limits of the process it runs in, and
   `check`.
 """
@@ -29,6 +30,9 @@ def refusals(text: str, file: str) -> list[Problem]:
     """Everything in a Python file that a language model may not write; none where all of it is allowed."""
     if len(text) > MOST_CHARACTERS:
         return [_problem(f"a file longer than {MOST_CHARACTERS} characters", Source(file=file))]
+    for number, line in enumerate(text.replace("\t", " ").split("\n"), 1):
+        if not line.isprintable():
+            return [_problem("characters that do not show what they are", Source(file=file, line=number))]
     try:
         tree = ast.parse(text)
         found = list(_File(tree).findings())

@@ -55,19 +55,23 @@ class Told(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Texts:
-    """The texts of one optimizer; `symbol` is what the model is told, `hide` what is done to texts of the config."""
+    """The texts of one optimizer; `symbol` is what the model is told, `hide` what is done to texts of the config.
+
+    `standard` is our text of what the model is, where the config has none.
+    """
 
     symbol: str
     templates: TemplatesSchema
     sources: tuple[SourceSchema, ...]
     limits: Mapping[str, float]
     hide: Callable[[str], str]
+    standard: str = SYSTEM
 
     def system(self) -> Message:
         """What the model is, and has to keep to."""
         functions = ", ".join(f"{name}{one.usage}" for name, one in FUNCTIONS.items())
         own = self.templates.system
-        text = SYSTEM.format(functions=functions, **self.limits) if own is None else self._filled(own)
+        text = self.standard.format(functions=functions, **self.limits) if own is None else self._filled(own)
         return Message(role="system", content=text)
 
     def about(self, place: int, name: str, rows: Sequence[Row]) -> tuple[Message, ...]:

@@ -42,13 +42,20 @@ _RULES = ("candles", "let", "long", "short", "take_profit", "stop_loss", "lifeti
 
 
 class Draft(NamedTuple):
-    """A draft that was taken: the keys of its strategy, as a config has them."""
+    """A draft that was taken: the keys of its strategy, as a config has them, and its Python, where it is that.
+
+    `code` is the Python without its layout.
+    """
 
     values: dict[str, Any]
+    source: str | None = None
+    code: str = ""
 
     @property
     def rules(self) -> str:
         """What it does, without its words: equal for drafts that trade alike."""
+        if self.source is not None:
+            return self.code
         rules = {key: value for key, value in self.values["rules"].items() if key != "note"}
         return json.dumps([rules, self.values.get("params", {})], sort_keys=True)
 
@@ -59,16 +66,7 @@ def draft_from(text: str, name: str, config: Config, registry: Registry) -> Draf
     Raises:
         ConfigError: it is none; all that is wrong with it is told.
     """
-    answer = json_object(text)
-    unknown = [key for key in answer if key not in DRAFT_SCHEMA["properties"]]
-    if unknown:
-        raise refused(
-            "unknown-key", f"there is no key {shown(unknown[0])}", expected=", ".join(DRAFT_SCHEMA["properties"])
-        )
-    for key in DRAFT_SCHEMA["required"]:
-        if key not in answer:
-            raise refused("missing-key", f"the key {key} is missing")
-    _refuse_oversized(answer)
+    answer = answer_of(text, DRAFT_SCHEMA)
     rules = {key: answer[key] for key in _RULES if answer.get(key) not in (None, {}, "")}
     values: dict[str, Any] = {"name": name, "interval": answer["candles"], "rules": rules}
     if answer.get("params"):
@@ -79,11 +77,29 @@ def draft_from(text: str, name: str, config: Config, registry: Registry) -> Draf
     return Draft(values)
 
 
+def answer_of(text: str, schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Read an answer with the keys of a schema; their values are not looked at, but for their size.
+
+    Raises:
+        ConfigError: it has others, or not all that are required, or is too large.
+    """
+    answer = json_object(text)
+    unknown = [key for key in answer if key not in schema["properties"]]
+    if unknown:
+        raise refused("unknown-key", f"there is no key {shown(unknown[0])}", expected=", ".join(schema["properties"]))
+    for key in schema["required"]:
+        if key not in answer:
+            raise refused("missing-key", f"the key {key} is missing")
+    _refuse_oversized(answer)
+    return answer
+
+
 def problem_text(error: BacktestkitError) -> str:
     """Write what is wrong with a draft, for the model that made it."""
     lines = []
     for problem in error.problems:
-        key = problem.where.key if problem.where else None
+        where = problem.where or Source()
+        key = where.key or (f"line {where.line}" if where.line else None)
         parts = [problem.what, problem.found and f"found {problem.found}", problem.expected, problem.hint]
         lines.append(f"- {f'{key}: ' if key else ''}{'; '.join(part for part in parts if part)}")
     return "This draft cannot be used:\n" + "\n".join(lines) + "\nAnswer with the whole corrected JSON object."

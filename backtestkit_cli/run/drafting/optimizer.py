@@ -30,7 +30,7 @@ from backtestkit_cli.plugins.ports import Provider
 from backtestkit_cli.plugins.registry import Registry
 from backtestkit_cli.report.conversation import dump_conversation
 from backtestkit_cli.run.callbacks import optimizer_callbacks_of
-from backtestkit_cli.run.drafting.conversation import Gathered, Texts, gather
+from backtestkit_cli.run.drafting.conversation import SYSTEM, Gathered, Texts, gather
 from backtestkit_cli.run.drafting.disguise import ASSET, Disguise, Undisguised, market_words
 from backtestkit_cli.run.drafting.draft import DRAFT_SCHEMA, Draft, draft_from, problem_text
 from backtestkit_cli.run.drafting.project import (
@@ -41,6 +41,7 @@ from backtestkit_cli.run.drafting.project import (
     refuse_taken,
     write_project,
 )
+from backtestkit_cli.run.drafting.python_draft import PYTHON_SCHEMA, PYTHON_SYSTEM, python_draft_from
 from backtestkit_cli.run.drafting.rows import CandleRows, Look, Row, RowSource, prepare_source, rows_of
 from backtestkit_cli.run.listen import Audience, Listeners
 from backtestkit_cli.run.providers import answered, provider_of
@@ -54,7 +55,8 @@ TRIES = 3
 class DraftEntry:
     """What became of one draft: taken, like an earlier one (`twin`), or lost (`problem`).
 
-    `messages` are all that was said, answers too; `folder` is where they are written down.
+    `messages` are all that was said, answers too; `folder` is where they are written down. `source` is the Python
+    file of a draft that is not rules.
     """
 
     name: str
@@ -65,6 +67,7 @@ class DraftEntry:
     problem: str | None
     tries: int
     folder: Path
+    source: str | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -76,6 +79,7 @@ class Optimizer:
     registry: Registry
     logs: Path
     is_blind: bool = True
+    is_python: bool = False
     listeners: Listeners = field(default_factory=Listeners)
     _entries: tuple[DraftEntry, ...] = ()
     _seen: list[Seen] = field(default_factory=list)
@@ -131,7 +135,8 @@ class Optimizer:
         readme = readme_text(
             self.config, self.name, self._entries, self._seen, partial(path_from, target), is_blind=self.is_blind
         )
-        write_project(self.config, self.name, text, readme, target)
+        sources = {one.name: one.source for one in self._entries if one.source is not None and one.twin is None}
+        write_project(self.config, self.name, text, readme, target, sources)
         self._tell(ProjectWritten, folder=str(target))
         return target
 
@@ -161,7 +166,7 @@ class Optimizer:
 
     def _drafted(self) -> Iterator[DraftEntry]:
         schema, total = self.schema, len(self.schema.train) * self.schema.drafts
-        asking = _Asking(self.config, self.name, self.registry, self._book())
+        asking = _Asking(self.config, self.name, self.registry, self._book(), is_python=self.is_python)
         sources = [prepare_source(self.config, self.name, place, self.registry) for place in range(len(schema.sources))]
         conversations = self._conversations(sources)
         all_sources, known = len(sources) * len(schema.train), dict[str, str]()
@@ -179,6 +184,7 @@ class Optimizer:
                 problem=problem,
                 tries=tries,
                 folder=self._written_down(messages, draft),
+                source=draft.source if draft else None,
             )
             self._progressed(all_sources, all_sources, number + 1)
 
@@ -226,6 +232,7 @@ class Optimizer:
                 "costs": 2 * (costs.fee_percent + costs.slippage_percent),
             },
             hide=look.text,
+            standard=PYTHON_SYSTEM if self.is_python else SYSTEM,
         )
 
     def _candles(self, within: TimeRange, sources: list[RowSource]) -> Candles | None:
@@ -265,11 +272,14 @@ class Optimizer:
 class _Asking:
     """Asks a model, unless it is known what it said."""
 
-    def __init__(self, config: Config, name: str, registry: Registry, book: AnswerBook | None) -> None:
+    def __init__(
+        self, config: Config, name: str, registry: Registry, book: AnswerBook | None, *, is_python: bool
+    ) -> None:
         schema = config.optimizers[name]
         keys = {key: getattr(schema, key) for key in ("model", "base_url", "api_key", "transcript")}
         self._provider: Provider = provider_of(config, "optimizers", name, schema.use, keys, registry)
         self._config, self._registry, self._book, self._model = config, registry, book, schema.model
+        self._is_python, self._schema = is_python, PYTHON_SCHEMA if is_python else DRAFT_SCHEMA
 
     def draft(
         self, name: str, messages: tuple[Message, ...]
@@ -280,7 +290,7 @@ class _Asking:
             try:
                 answer = self._answer(messages)
                 messages = (*messages, Message(role="assistant", content=answer))
-                return messages, draft_from(answer, name, self._config, self._registry), None, tries
+                return messages, self._read(answer, name), None, tries
             except TransientError:
                 if tries == TRIES:
                     raise
@@ -290,12 +300,17 @@ class _Asking:
                     messages = (*messages, Message(role="user", content=problem_text(error)))
         return messages, None, wrong, TRIES
 
+    def _read(self, answer: str, name: str) -> Draft:
+        if self._is_python:
+            return python_draft_from(answer, name, self._config)
+        return draft_from(answer, name, self._config, self._registry)
+
     def _answer(self, messages: tuple[Message, ...]) -> str:
-        prompt = prompt_hash(self._model, messages, DRAFT_SCHEMA)
+        prompt = prompt_hash(self._model, messages, self._schema)
         known = self._book.get(prompt) if self._book else None
         if known is not None:
             return known
-        answer = answered(self._provider, messages, DRAFT_SCHEMA)
+        answer = answered(self._provider, messages, self._schema)
         if self._book:
             self._book.add(prompt, answer)
         return answer

@@ -2,6 +2,7 @@
 
 * `configs/drafts.yaml` has the exchange, the training ranges and the test as frames, the drafts as strategies, and a
   walker over them on the test. What a model wrote stands there as YAML text and nowhere else.
+* Python of a model stands in `strategies/`, each draft in a file, under the line that keeps it from running by itself.
 * Paths of the exchange lead back to the project it comes from; candles of the store are copied, for they are found
   inside a project only.
 * The folder appears whole or not at all, and never takes the place of another one.
@@ -19,6 +20,7 @@ from backtestkit_cli.config.stored import kept
 from backtestkit_cli.disk import DISK, write_atomic
 from backtestkit_cli.errors import Problem, Source, UsageError
 from backtestkit_cli.model.time import TimeRange, iso
+from backtestkit_cli.run.drafting.python_draft import file_of
 from backtestkit_cli.run.sources import is_local, store_of
 
 if TYPE_CHECKING:
@@ -73,8 +75,10 @@ def refuse_taken(folder: Path) -> None:
         raise UsageError(Problem("file-exists", "there is something at this place already", where, hint=hint))
 
 
-def write_project(config: Config, optimizer: str, text: str, readme: str, folder: Path) -> None:
-    """Write a project with a config of this text; the symbol's stored candles come along.
+def write_project(
+    config: Config, optimizer: str, text: str, readme: str, folder: Path, sources: Mapping[str, str]
+) -> None:
+    """Write a project with a config of this text, and the Python of drafts; the symbol's stored candles come along.
 
     Raises:
         OSError: the disk refused, or there are files at that place; then nothing is written.
@@ -86,6 +90,9 @@ def write_project(config: Config, optimizer: str, text: str, readme: str, folder
         unfinished.chmod(0o755)
         DISK.make_folder(unfinished / "configs")
         write_atomic(unfinished / "configs" / CONFIG_FILE, text.encode("utf-8"), mode=_MODE)
+        for name, source in sources.items():
+            DISK.make_folder((unfinished / file_of(name)).parent)
+            write_atomic(unfinished / file_of(name), source.encode("utf-8"), mode=_MODE)
         write_atomic(unfinished / "README.md", readme.encode("utf-8"), mode=_MODE)
         write_atomic(unfinished / ".gitignore", b"/data/\n/state/\n/logs/\n", mode=_MODE)
         if not is_local(config.exchanges[schema.exchange]):
@@ -132,6 +139,7 @@ def readme_text(
             f"They are compared on {iso(schema.test.start)} .. {iso(schema.test.end)}, which the model was not shown:",
             "",
             "```sh",
+            *(f"backtestkit trust {file_of(one.name)}" for one in entries if one.source and one.twin is None),
             "backtestkit check",
             f"backtestkit walker {optimizer}",
             "```",
