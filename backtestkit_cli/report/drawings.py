@@ -2,7 +2,7 @@
 
 * Before and after are, in a search, where params were chosen and where they were judged; among all contestants the
   first and the second half of the days, by Sharpe ratio.
-* What has no value on both sides is not drawn.
+* What has no value on both sides is not drawn; of many contestants the first 1000 places are.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,12 +15,13 @@ from backtestkit_cli.measure.study import Study
 from backtestkit_cli.report.report import Drawing, Trace
 
 MOST_LINES = 8
+MOST_POINTS = 1000
 
 
 def drawings_of(contest: Contest, rows: Sequence[Standing]) -> tuple[Drawing, ...]:
     """The pictures of a comparison whose contestants stand in that order; those without a point are left out."""
     outcomes = [row.outcome for row in rows]
-    return (*_top(contest, outcomes[:MOST_LINES]), *_halves(contest, outcomes))
+    return (*_top(contest, outcomes[:MOST_LINES]), *_halves(contest, outcomes[:MOST_POINTS]))
 
 
 def before_and_after(study: Study) -> Iterator[Drawing]:
