@@ -60,13 +60,13 @@ def every_symbol(folder: Path, policy: str) -> Run:
 
 
 def sweep(folder: Path, policy: str) -> Run:
-    """Prepare W4: every combination from its params to its frame of trades, with what they share computed once."""
+    """Prepare W4: every combination from its params to its trades, of which a walker makes no frame."""
     one = stream(folder, "w4", policy)
     contestants = [Contestant(name="w4", strategy="w4", params=tuple(params.items())) for params in SWEEP]
 
     def run() -> int:
         cache = Cache()
-        return sum(len(_tried(one, contestant, cache).trades.frame()) for contestant in contestants)
+        return sum(len(_tried(one, contestant, cache).trades) for contestant in contestants)
 
     return run
 
