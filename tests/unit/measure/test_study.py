@@ -1,6 +1,7 @@
 """What a search found: the folds in one curve, the figures of luck, and the sentence that is made of them."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -55,6 +56,12 @@ def sized(*worth: float) -> Outcome:
         is_money=True,
         hold_percent=None,
     )
+
+
+def idle() -> Outcome:
+    """A trial that traded nothing."""
+    one = trial(np.zeros(64))
+    return replace(one, figures={**one.figures, "trades": 0})
 
 
 def days(outcome: Outcome) -> TimeRange:
@@ -194,6 +201,7 @@ RATHER = "the best of one half of the days is rather among the worse on the othe
     [
         (study(*CLEAR, status="interrupted"), "the search was not finished: nothing is chosen yet"),
         (study(trial(WAVE, metric=float("inf"))), "no trial has a figure to choose by: Sharpe ratio"),
+        (study(idle(), ever=7), "the best of 7 trials made no trade where it was chosen"),
         (study(trial(WAVE - 1), ever=7), "even the best of 7 trials did not earn where it was chosen"),
         (study(trial(WAVE[:19] + 1)), f"too little to tell the best from luck: {TOO_SHORT}"),
         (
