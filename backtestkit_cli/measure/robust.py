@@ -19,7 +19,6 @@ UNIT = Costs(fee_percent=0.1, slippage_percent=0.0)
 """What is multiplied where a run has no costs."""
 
 _HIGHEST = 2.0**12
-_STEPS = 40
 _EXACT = 1e-6
 _NOTHING = 1e-9
 
@@ -107,11 +106,10 @@ def break_even(made: Callable[[float], float]) -> float | None:
         low, left, high = high, lost, high * 2
         if high > _HIGHEST:
             return None
-    for step in range(_STEPS):
-        if high - low <= _EXACT * high:
-            break
-        # every third step halves, so that a jump is closed in on too
-        middle = (low + high) / 2 if step % 3 == 2 else low + (high - low) * left / (left - lost)
+    step = 0
+    while high - low > _EXACT * high:
+        step += 1  # every third one halves, so that a jump is closed in on too
+        middle = (low + high) / 2 if step % 3 == 0 else low + (high - low) * left / (left - lost)
         value = made(middle)
         if abs(value) < _NOTHING:
             return middle
