@@ -237,12 +237,13 @@ class Kit(Entries):
         vary: Mapping[str, object] | None = None,
         seed: int = 0,
         jobs: int = 1,
+        cluster: str | None = None,
         resume: bool = False,
     ) -> "Search":
         """Plan a search for params of a strategy; `vary` gives their values, and `hold_out` is a share of the range.
 
-        The answer is run by `.run()`, or by iterating over its events. With `resume` results that an interrupted search
-        kept are taken over.
+        The answer is run by `.run()`, or by iterating over its events. With `cluster`, the address of a Dask cluster,
+        its workers test. With `resume` results that an interrupted search kept are taken over.
 
         Raises:
             UsageError, ConfigError: a name is unknown, or something does not fit.
@@ -269,6 +270,7 @@ class Kit(Entries):
             registry=self.registry,
             logs=self.logs,
             jobs=checked_jobs(jobs),
+            cluster=cluster,
             is_resumed=resume,
             listeners=self.listeners,
             runs=self.runs,

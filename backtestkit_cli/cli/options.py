@@ -42,6 +42,10 @@ RangeOption = Annotated[
     str | None, typer.Option("--range", "-r", metavar="A..B", help="Period to test, such as 2023-03-01..2023-03-22.")
 ]
 JobsOption = Annotated[int, typer.Option("--jobs", "-j", min=1, metavar="N", help="Processes to work with.")]
+ClusterOption = Annotated[
+    str | None,
+    typer.Option("--cluster", metavar="tcp://HOST:PORT", help="Test on the Dask cluster whose scheduler is there."),
+]
 RunArgument = Annotated[
     str, typer.Argument(metavar="RUN", help="Run id, unique prefix, or last.", autocompletion=complete.runs)
 ]

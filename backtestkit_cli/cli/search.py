@@ -10,6 +10,7 @@ from backtestkit_cli.cli import complete
 from backtestkit_cli.cli.backtest import STRATEGY_ERROR
 from backtestkit_cli.cli.finished import tell_finished
 from backtestkit_cli.cli.options import (
+    ClusterOption,
     ConfigOption,
     ExchangeOption,
     FrameOption,
@@ -78,6 +79,7 @@ def search(
     vary: VaryOption = None,
     seed: SeedOption = 0,
     jobs: JobsOption = 1,
+    cluster: ClusterOption = None,
     resume: ResumeOption = False,
     top: TopOption = 10,
     config: ConfigOption = None,
@@ -105,6 +107,7 @@ def search(
         vary=read_vary(vary or ()),
         seed=seed,
         jobs=jobs,
+        cluster=cluster,
         resume=resume,
     )
     check_writable(kit.logs / "optimizer")

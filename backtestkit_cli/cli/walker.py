@@ -10,6 +10,7 @@ from backtestkit_cli.cli import complete
 from backtestkit_cli.cli.backtest import STRATEGY_ERROR
 from backtestkit_cli.cli.finished import tell_finished
 from backtestkit_cli.cli.options import (
+    ClusterOption,
     ConfigOption,
     FrameOption,
     JobsOption,
@@ -37,10 +38,6 @@ MetricOption = Annotated[
     typer.Option("--metric", metavar="M", help="Rank by this metric. Default: the one of the walker."),
 ]
 TopOption = Annotated[int, typer.Option("--top", min=1, metavar="N", help="Rows to print; the files have all.")]
-ClusterOption = Annotated[
-    str | None,
-    typer.Option("--cluster", metavar="tcp://HOST:PORT", help="Test on the Dask cluster whose scheduler is there."),
-]
 ResumeOption = Annotated[
     bool, typer.Option("--resume", help="Go on with an interrupted run: take over the results that still hold.")
 ]

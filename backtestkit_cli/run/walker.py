@@ -248,7 +248,14 @@ class Walker:
         is_alone = self._is_heard or self.registry.has_given or len(given) > 0
         elsewhere = None if is_alone else Setting.of(tester, [Stage(self.plan)], shared, history)
         jobs = min(self.jobs, max(1, len(waiting)))
-        return Workforce(here=[tester], total=len(waiting), jobs=jobs, elsewhere=elsewhere, cluster=self.cluster)
+        return Workforce(
+            here=[tester],
+            total=len(waiting),
+            jobs=jobs,
+            elsewhere=elsewhere,
+            cluster=self.cluster,
+            fingerprint=self.fingerprint,
+        )
 
     def _minutes_passed(self, strategy: str, symbol: str, minutes: int) -> None:
         self.standing.reach((strategy, symbol), self.plan.range.start_ms)

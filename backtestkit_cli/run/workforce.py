@@ -89,8 +89,8 @@ class Setting:
 class Workforce:
     """Tests in order; `here` has a tester for each stage, `total` is how many contestants will be asked for in all.
 
-    With `elsewhere` other processes may help, `jobs` of them, or those of a `cluster`; inside `with`, which lets go of
-    them.
+    With `elsewhere` other processes may help, `jobs` of them, or those of a `cluster`, whose candles have to have the
+    `fingerprint`; inside `with`, which lets go of them.
     """
 
     here: Sequence[Tester]
@@ -98,6 +98,7 @@ class Workforce:
     jobs: int = 1
     elsewhere: Setting | None = None
     cluster: str | None = None
+    fingerprint: str = ""
     clock: WallClock = field(default_factory=WallClock)
     _executor: Executor | None = None
     _tested: int = 0
@@ -177,8 +178,7 @@ class Workforce:
             return
         from backtestkit_cli.run.cluster import cluster_at
 
-        loaded, symbols = self.here[0].loaded, self.elsewhere.whole.symbols
-        with cluster_at(self.cluster, self.elsewhere, loaded.fingerprint(symbols)) as there:
+        with cluster_at(self.cluster, self.elsewhere, self.fingerprint) as there:
             self.jobs = there.workers
             yield there.executor
 

@@ -1,4 +1,4 @@
-"""`walker --cluster` on a Dask cluster of this computer."""
+"""`--cluster` of walkers and searches on a Dask cluster of this computer."""
 
 import pickle
 from collections.abc import Iterator
@@ -35,7 +35,7 @@ from pathlib import Path
 DONE = Path(__file__).with_suffix(".done")
 
 
-def call(market):
+def call(market, *, hours: int = 1):
     if not DONE.exists():
         DONE.touch()
         os.kill(os.getpid(), signal.SIGKILL)
@@ -67,6 +67,18 @@ def test_a_worker_that_is_killed_changes_nothing(project: Project, cluster: Any)
     there = project.inside("walker", "all", "--json", "--cluster", cluster.scheduler_address)
     assert (there.code, there.stdout) == (0, alone.stdout), there.stderr
     assert done.exists()  # it was killed, and this process is not the one
+
+
+def test_a_search_survives_the_same(project: Project, cluster: Any) -> None:
+    given = ("optimizer", "search", "--range", "2023-03-01..2023-03-21", "--folds", "1", "--sampler", "grid", "--json")
+    values = ("param", "--vary", "percent=1..5:1")
+    alone = project.inside(*given, *values)
+    assert alone.code == 0, alone.stderr
+    there = project.inside(*given, *values, "--cluster", cluster.scheduler_address)
+    assert (there.code, there.stdout) == (0, alone.stdout), there.stderr
+    killed = project.inside(*given, "deadly", "--vary", "hours=1,2,3", "--cluster", cluster.scheduler_address)
+    assert killed.code == 0, killed.stderr
+    assert (project.folder / "strategies" / "deadly.done").exists()
 
 
 @pytest.mark.parametrize(("place", "what"), [(1, "the candles"), (2, "the program")])

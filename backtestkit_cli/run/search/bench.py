@@ -58,9 +58,16 @@ class Bench:
             for stage in stages
         ]
         elsewhere = None
-        if search.jobs > 1 and not _is_bound(search):
+        if (search.jobs > 1 or search.cluster) and not _is_bound(search):
             elsewhere = Setting.of(testers[0], stages, plan.whole, plan.history_minutes)
-        with Workforce(here=testers, total=plan.most_trials, jobs=search.jobs, elsewhere=elsewhere) as workforce:
+        with Workforce(
+            here=testers,
+            total=plan.most_trials,
+            jobs=search.jobs,
+            elsewhere=elsewhere,
+            cluster=search.cluster,
+            fingerprint=search.fingerprint,
+        ) as workforce:
             yield cls(testers=testers, windows=windows, workforce=workforce, kept=kept, ledger=ledger)
 
     def tried(self, window: TimeRange, contestants: Sequence[Contestant]) -> Iterator[Ended]:

@@ -61,8 +61,8 @@ def nobody_failed(_failed: Failed) -> None:
 class Search:
     """One search: `folds` and `outcomes` grow while it runs, so that an interruption keeps what is finished.
 
-    With `is_resumed` results that an interrupted run of the same kept are taken over: `taken_over` counts them. `runs`
-    are those of a kit; `standing` is for who asks about this one.
+    `cluster` is the address of a Dask cluster that tests. With `is_resumed` results that an interrupted run of the same
+    kept are taken over: `taken_over` counts them. `runs` are those of a kit; `standing` is for who asks about this one.
     """
 
     config: Config
@@ -70,6 +70,7 @@ class Search:
     registry: Registry
     logs: Path
     jobs: int = 1
+    cluster: str | None = None
     is_resumed: bool = False
     on_progress: Callable[[SearchStep], None] = nobody
     on_failure: Callable[[Failed], None] = nobody_failed
