@@ -1,6 +1,7 @@
 """`backtestkit optimizer show` and `apply`: what a search found or a model drafted, as a strategy of its own."""
 
 from pathlib import Path
+from shlex import quote
 from typing import Annotated
 
 import typer
@@ -65,7 +66,8 @@ def apply(
     kit = open_kit(output, config, set_)
     apply_source = kit.apply_draft if "/" in source else kit.apply_study
     applied = apply_source(source, name=as_, to=to)
-    told = {"strategy": applied.name, "file": str(applied.path), "commands": list(applied.commands)}
-    output.result(told, "\n".join(applied.commands))
+    same = "".join(f" --set {quote(one)}" for one in set_ or ())
+    commands = [f"{one}{same}" for one in applied.commands]
+    output.result({"strategy": applied.name, "file": str(applied.path), "commands": commands}, "\n".join(commands))
     output.tell(f"wrote {short(applied.path)}")
     return 0

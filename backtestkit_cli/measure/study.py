@@ -31,6 +31,7 @@ from backtestkit_cli.measure.overfitting import (
 from backtestkit_cli.measure.plateau import plateau_score
 from backtestkit_cli.measure.ranking import LEAST_DAYS
 from backtestkit_cli.measure.statistics import sharpe_ratio
+from backtestkit_cli.measure.trust import counted
 from backtestkit_cli.model.time import TimeRange
 
 BEYOND_LUCK = 0.95
@@ -85,6 +86,11 @@ class Study:
     def study_id(self) -> str:
         """Twelve hex digits of what decides it."""
         return self.contest.run.run_id
+
+    @property
+    def tried(self) -> int:
+        """How many trials of it came to a result, those of its folds included."""
+        return sum(fold.tried for fold in self.folds) + len(self.contest.outcomes)
 
     @property
     def chosen(self) -> Outcome | None:
@@ -163,6 +169,7 @@ def luck_of(study: Study) -> tuple[Metric, ...]:
 def verdict(study: Study) -> str:
     """Say in one sentence whether the chosen params are more than luck."""
     best, metrics = study.chosen, {one.key: one for one in luck_of(study)}
+    tried = counted(len(study.contest.outcomes), "trial")
     deflated = metrics["deflated_sharpe"]
     if study.contest.run.status != "complete":
         return "the search was not finished: nothing is chosen yet"
@@ -170,13 +177,15 @@ def verdict(study: Study) -> str:
         label = known_metrics()[study.contest.metric].label
         return f"no trial has a figure to choose by: {label}"
     if not best.figures["trades"]:
-        return f"the best of {study.ever} trials made no trade where it was chosen"
+        return f"the best of {tried} made no trade where it was chosen"
     if made_percent(best) <= 0:
-        return f"even the best of {study.ever} trials did not earn where it was chosen"
+        return f"even the best of {tried} did not earn where it was chosen"
     if deflated.value is None:
         return f"too little to tell the best from luck: {deflated.reason}"
     if deflated.value < BEYOND_LUCK:
-        return f"luck alone explains the best of {study.ever} trials: its deflated Sharpe ratio is below {BEYOND_LUCK}"
+        return (
+            f"luck alone explains the best after {study.ever} trials: its deflated Sharpe ratio is below {BEYOND_LUCK}"
+        )
     against = list(_against(study, metrics["overfitting_probability"]))
     if against:
         return f"more than luck in the search, but {', and '.join(against)}"
@@ -218,6 +227,8 @@ def _deflated(study: Study, best: Outcome | None) -> tuple[float | None, str | N
     others = [sharpe_moments(_changes(one, within)) for one in study.contest.outcomes]
     sharpes = [0.0 if one is None else one.sharpe for one in others]
     variance = float(np.var(sharpes, ddof=1)) if len(sharpes) > 1 else 0.0
+    if study.ever > study.tried:  # how far the others were apart is not known: at least as far as luck drives them
+        variance = max(variance, 1 / (len(changes) - 1))
     return deflated_sharpe(moments, variance, study.ever), None
 
 

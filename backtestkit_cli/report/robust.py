@@ -52,7 +52,7 @@ def _headline(found: Robustness, verdicts: Sequence[Finding]) -> str:
 
 def _result(found: Robustness, verdicts: Sequence[Finding]) -> str:
     if found.pnl_percent <= 0:
-        return "the run made nothing, so there is nothing that could withstand anything"
+        return "the run did not earn, so there is nothing that could withstand anything"
     failed = [NAMES[test] for test in NAMES for one in verdicts if _is_failed(one, test)]
     tested = sum(one.code not in ("robust-missing", "robust-interrupted") for one in verdicts)
     if not failed:

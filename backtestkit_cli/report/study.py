@@ -80,7 +80,7 @@ def figures_text(study: Study) -> str:
     """The figures that lead, in one line, for a note."""
     told = [f"{one.label.lower()} {'N/A' if one.value is None else f'{one.value:.2f}'}" for one in luck_of(study)]
     held = [] if study.held is None else [f"hold-out {made_percent(study.held):+.2f} %"]
-    return ", ".join([f"best of {study.ever} trials", *told, *held])
+    return ", ".join([f"best of {counted(len(study.contest.outcomes), 'trial')}, {study.ever} ever", *told, *held])
 
 
 def _lead(study: Study, findings: Sequence[Finding]) -> Lead:
@@ -250,10 +250,6 @@ def _findings(study: Study) -> Iterator[Finding]:
     if study.contest.failed:
         text = f"{counted(len(study.contest.failed), 'trial')} failed and stand nowhere"
         yield Finding("warning", "contestants-failed", text)
-    if any(one.failures for one in study.contest.outcomes):
-        count = sum(one.failures > 0 for one in study.contest.outcomes)
-        text = f"the code of {counted(count, 'trial')} failed at times: what it would have decided then is missing"
-        yield Finding("warning", "contestant-errors", text)
     for text in run.warnings:
         yield Finding("warning", "from-the-run", text)
     if run.policy.is_optimistic:

@@ -283,7 +283,7 @@ def test_the_command_keeps_reports_and_the_studies(project: Project) -> None:
     assert done.code == 0, done.stderr
     told = done.document
     assert [Path(one).name for one in told["files"]] == [f"param.{one}" for one in ("md", "json", "csv", "html")]
-    assert told["summary"]["headline"].startswith("even the best of 18 trials")
+    assert told["summary"]["headline"].startswith("even the best of 6 trials")
     assert told["run"]["trials_ever"] == 18
     assert [row["fold"] for row in told["search"]["folds"]] == ["fold 1", "fold 2", "hold-out"]
     assert told["summary"]["pnl_percent"] == told["choice"]["hold_out"]["pnl_percent"]
@@ -322,3 +322,28 @@ def test_an_interruption_tells_the_folds_that_were_finished(project: Project) ->
     assert result.verdict == "the search was not finished: nothing is chosen yet"
     assert "interrupted: 1 of 2 folds finished" in result.report()
     assert json.loads(result.report("json"))["run"]["status"] == "interrupted"
+
+
+FAILING = """\
+from backtestkit_cli import SignalDraft
+
+
+def call(market, *, percent: float = 1.0):
+    if percent > 1:
+        raise ValueError("no")
+    price = market.price
+    return SignalDraft(
+        position="long", price_take_profit=price * 1.02, price_stop_loss=price * 0.99, lifetime_minutes=60
+    )
+"""
+
+
+def test_params_whose_code_fails_are_not_chosen_though_they_lose_nothing(project: Project) -> None:
+    project.write("strategies/failing.py", FAILING)
+    project.write(
+        "configs/failing.yaml", 'strategies: [{name: failing, interval: 6h, use: "strategies/failing.py:call"}]\n'
+    )
+    options = ("--range", "2023-03-01..2023-03-21", "--folds", "1", "--metric", "pnl_percent", "--json")
+    done = project.inside("optimizer", "search", "failing", "--vary", "percent=1,2,3", "--sampler", "grid", *options)
+    assert done.code == 4
+    assert done.document["run"]["chosen"] == "failing(percent=1)"

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from backtestkit_cli.engine.cache import Cache
-from backtestkit_cli.measure.contest import Contestant, Outcome
+from backtestkit_cli.measure.contest import Contestant, Failed, Outcome
+from backtestkit_cli.measure.trust import counted
 from backtestkit_cli.model.time import TimeRange
 from backtestkit_cli.run.callbacks import callbacks_of
 from backtestkit_cli.run.contestant import Ended, Tester
@@ -85,17 +86,26 @@ class Bench:
         for found in known:
             if found is not None:
                 self.taken_over += 1
-                yield found
+                yield _without_failures(found)
                 continue
             one = next(results)
             if isinstance(one, Outcome):
                 self.kept.add(plan, one)
-            yield one
+            yield _without_failures(one)
 
     def judged(self, window: TimeRange, chosen: Outcome) -> Outcome | None:
         """What chosen params make of a window; None where their code fails."""
         one = next(self.tried(window, [chosen.contestant]))
         return one if isinstance(one, Outcome) else None
+
+
+def _without_failures(one: Ended) -> Ended:
+    """A trial whose code failed is no result: what it did not do would look better than a loss."""
+    if isinstance(one, Failed) or not one.failures:
+        return one
+    return Failed(
+        contestant=one.contestant, code="strategy-raised", what=f"its code failed {counted(one.failures, 'time')}"
+    )
 
 
 def _is_bound(search: "Search") -> bool:

@@ -116,6 +116,12 @@ def plan_search(config: Config, request: Request, registry: Registry, options: S
         what, where = "fill: reference is not searched", config.where("settings", "fill")
         raise ConfigError(Problem("not-available", what, where, hint="choose honest, touch or vwap"))
     strategy = whole.strategies[0]
+    if config.strategies[strategy].use == "llm":
+        what, where = (
+            f"{strategy} asks a language model, and is not searched",
+            config.where("strategies", strategy, "use"),
+        )
+        raise ConfigError(Problem("not-available", what, where, hint="search a strategy in rules or in Python"))
     space = space_of(config, strategy, registry, options.vary)
     if sampler == "grid" and size_of(space) > MOST_CONTESTANTS:
         what, expected = f"the grid has {size_of(space)} combinations", f"at most {MOST_CONTESTANTS}"

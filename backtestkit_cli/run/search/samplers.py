@@ -64,6 +64,7 @@ def _listed(space: Space, places: Sequence[int]) -> Listed:
 
 
 def _drawn(size: int, trials: int, seeds: Seeds) -> list[int]:
-    """Different places, in the order they are drawn."""
-    drawn: list[int] = np.random.default_rng(seeds).choice(size, min(size, trials), replace=False).tolist()
+    """Different places, in the order they are drawn; of very many the first ones that a number can name."""
+    known = min(size, np.iinfo(np.int64).max)
+    drawn: list[int] = np.random.default_rng(seeds).choice(known, min(size, trials), replace=False).tolist()
     return drawn

@@ -131,8 +131,8 @@ class Search:
 
     @property
     def has_failures(self) -> bool:
-        """Whether a trial of the last search failed, or its code did at times."""
-        return bool(self.failed) or any(one.failures for one in self.outcomes)
+        """Whether a trial of the last search failed."""
+        return bool(self.failed)
 
     def result(self, status: RunStatus = "complete") -> FinishedStudy:
         """What is known so far; a search that was stopped before its end is no complete one."""

@@ -160,6 +160,15 @@ def test_luck_is_measured_on_the_days_of_all_trials() -> None:
     assert found["plateau"] == 0.0, "the only neighbour is the middle trial"
 
 
+def test_a_second_search_of_one_trial_is_deflated_by_all_that_were_ever_tried() -> None:
+    alone = trial(WAVE + 0.3)
+    moments = sharpe_moments(WAVE + 0.3)
+    assert moments is not None
+    deflated = [luck(study(alone, ever=ever))["deflated_sharpe"] for ever in (2, 36)]
+    assert deflated == pytest.approx([deflated_sharpe(moments, 0.0, 2), deflated_sharpe(moments, 1 / 63, 36)])
+    assert deflated[1] < deflated[0] - 0.1
+
+
 def test_what_cannot_be_measured_says_why() -> None:
     alone = study(trial(WAVE + 1))
     moments = sharpe_moments(WAVE + 1)
@@ -201,12 +210,12 @@ RATHER = "the best of one half of the days is rather among the worse on the othe
     [
         (study(*CLEAR, status="interrupted"), "the search was not finished: nothing is chosen yet"),
         (study(trial(WAVE, metric=float("inf"))), "no trial has a figure to choose by: Sharpe ratio"),
-        (study(idle(), ever=7), "the best of 7 trials made no trade where it was chosen"),
-        (study(trial(WAVE - 1), ever=7), "even the best of 7 trials did not earn where it was chosen"),
+        (study(idle(), ever=7), "the best of 1 trial made no trade where it was chosen"),
+        (study(trial(WAVE - 1), ever=7), "even the best of 1 trial did not earn where it was chosen"),
         (study(trial(WAVE[:19] + 1)), f"too little to tell the best from luck: {TOO_SHORT}"),
         (
             study(trial(WAVE + 0.1), trial(OTHER_WAVE, 2), ever=99),
-            "luck alone explains the best of 99 trials: its deflated Sharpe ratio is below 0.95",
+            "luck alone explains the best after 99 trials: its deflated Sharpe ratio is below 0.95",
         ),
         (study(*CLEAR), "more than luck in the search, and it held on candles that it was not chosen on"),
         (study(*CLEAR, folds=()), f"more than luck in the search, but {AFTERWARDS}"),

@@ -66,4 +66,5 @@ def test_no_golden_text_is_without_its_case() -> None:
     expected |= {f"lifecycle-{kind}.{ending}" for kind in KINDS for ending in OF_KINDS}
     expected |= {"diff.txt", "diff.json", "live.md"}
     expected |= {f"{kind}.{ending}" for kind in ("walker", "optimizer") for ending in ("md", "json", "txt", "csv")}
+    expected |= {f"{name}.{ending}" for name in ("robust", "robust-interrupted") for ending in WRITERS}
     assert {path.name for path in FOLDER.iterdir()} == expected

@@ -123,7 +123,7 @@ def test_what_is_kept_becomes_an_equal_study_and_the_same_report() -> None:
         (held_study(best=0.6, held=0.2, judged=0.2), "more than luck in the search, and it held on candles"),
         (held_study(best=0.6, held=-0.2, judged=0.2), "but it did not earn on the hold-out"),
         (held_study(best=0.6, held=0.2, judged=-0.2), "but what was chosen on the past did not earn afterwards"),
-        (held_study(best=0.05, held=0.2, judged=0.2, ever=1000), "luck alone explains the best of 1000 trials"),
+        (held_study(best=0.05, held=0.2, judged=0.2, ever=1000), "luck alone explains the best after 1000 trials"),
         (held_study(best=-0.1, held=0.2, judged=0.2), "even the best of 4 trials did not earn where it was chosen"),
     ],
 )
@@ -135,7 +135,7 @@ def test_a_best_one_without_a_trade_is_called_that() -> None:
     whole = trials()
     idle = tuple(replace(one, figures={**one.figures, "trades": 0}) for one in whole.outcomes)
     made = verdict(study(contest=replace(whole, outcomes=idle)))
-    assert made == "the best of 250 trials made no trade where it was chosen"
+    assert made == "the best of 4 trials made no trade where it was chosen"
 
 
 def test_without_a_result_nothing_is_called_chosen() -> None:
