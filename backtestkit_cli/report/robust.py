@@ -75,6 +75,9 @@ def _verdicts(found: Robustness) -> Iterator[Finding]:
     yield from _delay(found)
     yield from _costs(found)
     yield from _markets(found)
+    if found.run.balance is not None:
+        text = "days, costs and markets are told in percent of the balance; order, entries and delay at equal stakes"
+        yield Finding("info", "robust-stakes", text)
     for test, reason in found.reasons.items():
         yield Finding("info", "robust-missing", f"{NAMES[test]}: not tested, {reason}")
     if found.status == "interrupted":

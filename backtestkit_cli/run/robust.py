@@ -93,7 +93,7 @@ class Robust:
         with tempfile.TemporaryDirectory(prefix="backtestkit-") as folder:
             run = self._as_it_was(Path(folder))
             self.found = Robustness(
-                run=run, status="interrupted", pnl_percent=_pnl(run), trades=_trades(run), reasons=self._reasons(run)
+                run=run, status="interrupted", pnl_percent=_made(run), trades=_trades(run), reasons=self._reasons(run)
             )
             self.is_begun = True
             self._keep(
@@ -197,7 +197,7 @@ class Robust:
             if factor not in self._made:
                 costs = scaled(unit, factor)
                 made = run if costs == run.costs else self._again(f"costs ×{factor:.3g}", folder, costs=costs)
-                self._made[factor] = CostStep(factor=factor, costs=costs, pnl_percent=_pnl(made), trades=_trades(made))
+                self._made[factor] = CostStep(factor=factor, costs=costs, pnl_percent=_made(made), trades=_trades(made))
             return self._made[factor]
 
         self._keep(costs=tuple(map(step, FACTORS)))
@@ -213,7 +213,7 @@ class Robust:
             equity = run_equity(run)
             made.append(
                 DrawnMarket(
-                    pnl_percent=_pnl(run),
+                    pnl_percent=_made(run),
                     trades=_trades(run),
                     sharpe=sharpe_ratio(equity.changes),
                     drawdown_percent=daily_drawdown(equity).depth_percent,
@@ -260,7 +260,16 @@ def _luck_alone(stream: StreamRun, draws: Floats) -> EntryLuck:
     return replace(luck, strategy=stream.strategy, symbol=stream.symbol)
 
 
+def _made(run: RunResult) -> float:
+    """What a run brought in percent of its balance; of one stake where it has none."""
+    if run.balance is None:
+        return _pnl(run)
+    quotes = [one.result.trades.pnl_quote for one in run.streams]
+    return 100 * sum(total(one[~np.isnan(one)]) for one in quotes) / run.balance
+
+
 def _pnl(run: RunResult) -> float:
+    """What it brought in percent of one stake."""
     return sum(total(one.result.trades.pnl_percent) for one in run.streams)
 
 

@@ -20,6 +20,11 @@ strategies:
   - {name: hourly, interval: 1h, use: "strategies/hourly.py:hourly"}
   - {name: never, interval: 1h, use: "strategies/hourly.py:never"}
 """
+SIZED = """\
+settings: {balance: 10000}
+sizings: [{name: half, method: fixed-percentage, risk_percentage: 1, max_position_percentage: 50}]
+strategies: [{name: sized, interval: 1h, use: "strategies/hourly.py:hourly", sizing: half}]
+"""
 CODE = '''\
 """Long at 08:00, for an hour; and nothing ever."""
 
@@ -152,6 +157,16 @@ def test_at_the_break_even_costs_a_run_makes_nothing(project: Project) -> None:
     half, once, *_ = rows
     assert (half["factor"], once["factor"]) == (0.5, 1.0)
     assert half["pnl_percent"] > once["pnl_percent"]
+
+
+def test_costs_of_a_sized_run_are_told_of_its_money(project: Project) -> None:
+    project.write("configs/sized.yaml", SIZED)
+    backtest(project, "sized")
+    found = robust(project, "last", "--worlds", "0")["robust"]["costs"]
+    once = next(one for one in found if one["factor"] == 1.0)
+    run = Kit.load(project.folder / "configs").backtest("sized", exchange="files", frame="weeks").run()
+    assert once["pnl_percent"] == pytest.approx(run.stats["return_percent"], rel=1e-12)
+    assert once["pnl_percent"] != pytest.approx(run.stats["pnl_percent"], rel=1e-3)
 
 
 def test_the_entries_of_several_streams_are_told_together_and_apart(project: Project) -> None:
