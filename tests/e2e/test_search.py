@@ -1,6 +1,7 @@
 """`optimizer search`, `show` and `apply` through the real command and through the library."""
 
 import json
+import shlex
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -145,6 +146,15 @@ def test_the_applied_strategy_makes_the_trades_of_the_study(project: Project) ->
     taken = project.inside("optimizer", "apply", "--as", "Chosen", "--to", "configs/other.yaml")
     assert (taken.code, taken.stderr.splitlines()[0]) == (2, "error: name-twice")
     assert not (project.folder / "configs/other.yaml").exists()
+
+
+def test_a_strategy_that_is_applied_beside_the_config_runs_as_it_is_told(project: Project) -> None:
+    kit_of(project).search("param", **SMALL).run().dump()
+    done = project.inside("optimizer", "apply", "--as", "apart", "--to", "elsewhere/apart.yaml", "--json")
+    assert done.code == 0, done.stderr
+    for command in done.document["commands"]:
+        run = project.inside(*shlex.split(command)[1:])
+        assert run.code == 0, run.stderr
 
 
 def test_a_changed_strategy_is_not_applied(project: Project) -> None:

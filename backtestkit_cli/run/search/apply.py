@@ -56,7 +56,12 @@ def apply_study(config: Config, study: Study, *, name: str | None, path: Path | 
     _refuse_taken(config, given, file)
     DISK.make_folder(file.parent)
     write_atomic(file, write_text(_plain(config, study, chosen, given)).encode("utf-8"), mode=MODE)
-    return Applied(name=given, path=file, commands=_commands(study, given))
+    found = (
+        ""
+        if file.resolve().parent == folder.resolve()
+        else f" --config {quote(str(folder))} --config {quote(str(file))}"
+    )
+    return Applied(name=given, path=file, commands=tuple(f"{one}{found}" for one in _commands(study, given)))
 
 
 def made_of(config: Config, plan: Plan, contestant: Contestant) -> str:
