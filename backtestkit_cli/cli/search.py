@@ -126,9 +126,9 @@ def search(
     with STOP.held():
         _tell_taken(job, output)
         tell_finished(job.result(), top, output)
-    if job.has_failures:
+    if job.failed:
         output.tell("error: code of trials failed; the report says which, under How far to trust it")
-    return STRATEGY_ERROR if job.has_failures else 0
+    return STRATEGY_ERROR if job.failed else 0
 
 
 def _share(text: str) -> float:

@@ -5,27 +5,17 @@
   the same bytes.
 """
 
-from dataclasses import dataclass
 from pathlib import Path
 
-from backtestkit_cli.disk import DISK, file_name, write_atomic
+from backtestkit_cli.disk import file_name
 from backtestkit_cli.errors import DataError, Problem, Source, UsageError
 from backtestkit_cli.measure.study import Study
 from backtestkit_cli.report.report import Report
 from backtestkit_cli.report.study import MAIN_TABLE, study_report
 from backtestkit_cli.report.study_json import study_from, study_json
-from backtestkit_cli.report.written import FORMATS, OPTIMIZER, text_of
+from backtestkit_cli.report.written import OPTIMIZER, Written, write_with_reports
 
-MODE = 0o644
 LAST = "last"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DumpedStudy:
-    """What was written: the record, and the reports made of it."""
-
-    record: Path
-    reports: tuple[Path, ...]
 
 
 def study_folder(logs: Path, strategy: str) -> Path:
@@ -33,21 +23,14 @@ def study_folder(logs: Path, strategy: str) -> Path:
     return logs / OPTIMIZER / file_name(strategy)
 
 
-def dump_study(study: Study, logs: Path, report: Report | None = None) -> DumpedStudy:
+def dump_study(study: Study, logs: Path, report: Report | None = None) -> Written:
     """Write the record of a search and its reports; `report` spares making it again.
 
     Raises:
         OSError: the disk refused; each file is the old one or the new one.
     """
-    told = report or study_report(study)
-    folder = study_folder(logs, study.strategy)
-    DISK.make_folder(folder)
-    record = folder / f"{study.study_id}.json"
-    write_atomic(record, study_json(study), mode=MODE)
-    paths = tuple(folder.with_name(f"{folder.name}.{one}") for one in FORMATS)
-    for path, one in zip(paths, FORMATS, strict=True):
-        write_atomic(path, text_of(told, MAIN_TABLE, one).encode("utf-8"), mode=MODE)
-    return DumpedStudy(record=record, reports=paths)
+    record = study_folder(logs, study.strategy) / f"{study.study_id}.json"
+    return write_with_reports(record, study_json(study), report or study_report(study), MAIN_TABLE)
 
 
 def find_study(logs: Path, text: str) -> Path:

@@ -5,27 +5,17 @@
 * The same comparison gives the same bytes.
 """
 
-from dataclasses import dataclass
 from pathlib import Path
 
-from backtestkit_cli.disk import DISK, file_name, write_atomic
+from backtestkit_cli.disk import file_name
 from backtestkit_cli.errors import DataError, Problem, Source, UsageError
 from backtestkit_cli.measure.contest import Contest
 from backtestkit_cli.report.contest_json import contest_from, contest_parts
 from backtestkit_cli.report.report import Report
 from backtestkit_cli.report.walker import MAIN_TABLE, walker_report
-from backtestkit_cli.report.written import FORMATS, WALKER, text_of
+from backtestkit_cli.report.written import WALKER, Written, write_with_reports
 
 CONTEST = "contest.json"
-MODE = 0o644
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DumpedContest:
-    """What was written: the record, and the reports made of it."""
-
-    record: Path
-    reports: tuple[Path, ...]
 
 
 def contest_folder(logs: Path, walker: str) -> Path:
@@ -33,20 +23,14 @@ def contest_folder(logs: Path, walker: str) -> Path:
     return logs / WALKER / file_name(walker)
 
 
-def dump_contest(contest: Contest, logs: Path, report: Report | None = None) -> DumpedContest:
+def dump_contest(contest: Contest, logs: Path, report: Report | None = None) -> Written:
     """Write the record of a comparison and its reports; `report` spares making it again.
 
     Raises:
         OSError: the disk refused; each file is the old one or the new one.
     """
-    told = report or walker_report(contest)
-    folder = contest_folder(logs, contest.walker)
-    DISK.make_folder(folder)
-    write_atomic(folder / CONTEST, contest_parts(contest), mode=MODE)
-    paths = tuple(folder.with_name(f"{folder.name}.{one}") for one in FORMATS)
-    for path, one in zip(paths, FORMATS, strict=True):
-        write_atomic(path, text_of(told, MAIN_TABLE, one).encode("utf-8"), mode=MODE)
-    return DumpedContest(record=folder / CONTEST, reports=paths)
+    record = contest_folder(logs, contest.walker) / CONTEST
+    return write_with_reports(record, contest_parts(contest), report or walker_report(contest), MAIN_TABLE)
 
 
 def find_contest(logs: Path, text: str) -> Path:

@@ -3,11 +3,12 @@
 A report of one format is one file, but for CSV: that is one file for each table.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
-from backtestkit_cli.disk import file_name
+from backtestkit_cli.disk import DISK, file_name, write_atomic
 from backtestkit_cli.errors import Problem, UsageError
 from backtestkit_cli.report.as_csv import csv_table, csv_texts
 from backtestkit_cli.report.as_json import json_text
@@ -28,6 +29,30 @@ WALKER = "walker"
 OPTIMIZER = "optimizer"
 """The kind of report that searches have."""
 TEXTS: dict[Format, Callable[[Report], str]] = {"md": markdown, "json": json_text, "html": page}
+MODE = 0o644
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """What was written: the record, and the reports made of it."""
+
+    record: Path
+    reports: tuple[Path, ...]
+
+
+def write_with_reports(record: Path, content: bytes | Iterable[bytes], report: Report, main: str) -> Written:
+    """Write a record, and beside its folder the newest report made of it; of the tables of CSV the one of `main`.
+
+    Raises:
+        OSError: the disk refused; each file is the old one or the new one.
+    """
+    folder = record.parent
+    DISK.make_folder(folder)
+    write_atomic(record, content, mode=MODE)
+    paths = tuple(folder.with_name(f"{folder.name}.{one}") for one in FORMATS)
+    for path, one in zip(paths, FORMATS, strict=True):
+        write_atomic(path, text_of(report, main, one).encode("utf-8"), mode=MODE)
+    return Written(record=record, reports=paths)
 
 
 def kind_named(text: str) -> Kind:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from backtestkit_cli.engine.result import RunStatus
 from backtestkit_cli.measure.contest import Best, Contest, Failed, Standing, best_of, standings
 from backtestkit_cli.report.walker import MAIN_TABLE, walker_report
-from backtestkit_cli.report.walker_files import DumpedContest, dump_contest
-from backtestkit_cli.report.written import formats_named, text_of
+from backtestkit_cli.report.walker_files import dump_contest
+from backtestkit_cli.report.written import Written, formats_named, text_of
 
 if TYPE_CHECKING:
     from backtestkit_cli.report.report import Report
@@ -61,6 +61,6 @@ class FinishedContest:
         """
         return text_of(self.summary(), MAIN_TABLE, formats_named(format)[0])
 
-    def dump(self) -> DumpedContest:
+    def dump(self) -> Written:
         """Write the reports below `logs/walker/`, as the command line does."""
         return dump_contest(self.contest, self.logs, self.summary())

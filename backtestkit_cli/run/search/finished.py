@@ -10,8 +10,8 @@ from backtestkit_cli.engine.result import RunStatus
 from backtestkit_cli.measure.contest import Failed, Standing, standings
 from backtestkit_cli.measure.study import Study, luck_of, verdict
 from backtestkit_cli.report.study import MAIN_TABLE, study_report
-from backtestkit_cli.report.study_files import DumpedStudy, dump_study
-from backtestkit_cli.report.written import formats_named, text_of
+from backtestkit_cli.report.study_files import dump_study
+from backtestkit_cli.report.written import Written, formats_named, text_of
 
 if TYPE_CHECKING:
     from backtestkit_cli.report.report import Report
@@ -71,6 +71,6 @@ class FinishedStudy:
         """
         return text_of(self.summary(), MAIN_TABLE, formats_named(format)[0])
 
-    def dump(self) -> DumpedStudy:
+    def dump(self) -> Written:
         """Write the reports below `logs/optimizer/`, as the command line does."""
         return dump_study(self.study, self.logs, self.summary())

@@ -129,11 +129,6 @@ class Search:
         """How many trials are done with, 0 to 100."""
         return 100.0 if self.is_over else 100 * self.done / self.plan.most_trials
 
-    @property
-    def has_failures(self) -> bool:
-        """Whether a trial of the last search failed."""
-        return bool(self.failed)
-
     def result(self, status: RunStatus = "complete") -> FinishedStudy:
         """What is known so far; a search that was stopped before its end is no complete one."""
         told: RunStatus = status if self.is_over or status != "complete" else "stopped"
